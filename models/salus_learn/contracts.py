@@ -1,0 +1,250 @@
+"""The frozen records that cross the library's border, in both directions. Nothing here computes.
+
+The web process may import this module and no other of the library, so it needs nothing but the
+standard library.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class RiskState(StrEnum):
+    """What became of a request for a risk. Only COMPUTED carries a number that may be shown as one."""
+
+    COMPUTED = "computed"
+    ABSTAINED = "abstained"
+    FAILED = "failed"
+
+
+class Part(StrEnum):
+    """Which side of the patient a reason comes from."""
+
+    RECORD = "record"
+    IMAGE = "image"
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSpec:
+    """One input from the record, as the task file names it.
+
+    `kind` is number (float in `unit`), category (one of `levels`) or flags (several of `levels`, split
+    at `separator`). `code`/`system` find it among a patient's observations; `column` in a case table.
+    `window_days` is how far before the index moment is looked (None: any time before).
+    `aggregation` is latest, first, mean, min, max, count or slope_per_day.
+    """
+
+    name: str
+    label: str
+    kind: str
+    unit: str | None = None
+    code: str | None = None
+    system: str | None = None
+    column: str | None = None
+    levels: tuple[str, ...] = ()
+    separator: str | None = None
+    low: float | None = None
+    high: float | None = None
+    window_days: float | None = None
+    aggregation: str = "latest"
+    modifiable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSpec:
+    """One image slot. `region` names a case-table column whose mask or box marks where to look."""
+
+    name: str
+    label: str
+    modality: str
+    body_part: str = ""
+    view: str = ""
+    column: str | None = None
+    folder: str = ""
+    region_column: str | None = None
+    region_folder: str = ""
+    region_margin: float = 0.25
+    may_be_missing: bool = True
+    flips: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeSpec:
+    """What is predicted. In a case table: a column and its words; in a record: a condition code."""
+
+    label: str
+    horizon_days: float
+    column: str | None = None
+    positive: tuple[str, ...] = ()
+    negative: tuple[str, ...] = ()
+    code: str | None = None
+    system: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RiskTask:
+    """A risk task file, checked. `digest` is the sha256 of its canonical form."""
+
+    id: str
+    title: str
+    version: str
+    who: str
+    index: str
+    use: str
+    not_for: str
+    outcome: OutcomeSpec
+    features: tuple[FeatureSpec, ...]
+    images: tuple[ImageSpec, ...]
+    never: tuple[str, ...]
+    threshold_rule: str
+    threshold_target: float
+    table: str | None
+    patient_column: str | None
+    case_column: str | None
+    missing_words: tuple[str, ...]
+    digest: str
+    source_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordValue:
+    """One recorded fact: what, how much, when, and where it came from. `time` is aware UTC."""
+
+    code: str
+    system: str
+    value: float | str
+    unit: str | None
+    time: datetime
+    source: str
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A marked region of an image, in pixels of that image: half-open box [left, right) x [top, bottom)."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+    marked_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotImage:
+    """One decoded image of the snapshot.
+
+    `pixels` is a numpy array uint8 or uint16, (H, W) grey with bright = dense, or (H, W, 3) RGB uint8.
+    `slot` is the ImageSpec name it fills; `sha256` is of the stored instance.
+    """
+
+    slot: str
+    modality: str
+    body_part: str
+    view: str
+    time: datetime
+    source: str
+    sha256: str
+    pixels: Any
+    region: Region | None = None
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PatientSnapshot:
+    """One patient as known at one moment. Nothing in it may be later than `index_time` (aware UTC)."""
+
+    key: str
+    person: str
+    index_time: datetime
+    values: tuple[RecordValue, ...]
+    images: tuple[SnapshotImage, ...]
+    site: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A snapshot with its known outcome (1 or 0), for training and judging."""
+
+    snapshot: PatientSnapshot
+    outcome: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One term of the risk. `points` are percentage points of risk over the reference patient (100 x r_i),
+    `term` the same in margin (log odds). `value` is as a person would read it ("88 %", "missing")."""
+
+    name: str
+    label: str
+    part: Part
+    value: str
+    unit: str | None
+    source: str
+    time: datetime | None
+    term: float
+    points: float
+    missing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ActivationMap:
+    """Exact class activation of one image: `points` (h, w) float, percentage points of risk per cell.
+
+    The cells of all maps sum to the image reason's points. `box` says which pixels of the original
+    image the map lies over (left, top, right, bottom).
+    """
+
+    slot: str
+    points: Any
+    box: tuple[int, int, int, int]
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class MissingInput:
+    """An input the model could use and did not have."""
+
+    name: str
+    label: str
+    part: Part
+
+
+@dataclass(frozen=True, slots=True)
+class RiskResult:
+    """A risk and everything needed to believe or doubt it. Probabilities are in [0, 1].
+
+    When `state` is ABSTAINED the numbers are there for the receipt, never for the screen's headline;
+    when FAILED they are None and `why` is a sentence.
+    """
+
+    key: str
+    state: RiskState
+    why: str
+    probability: float | None
+    interval: tuple[float, float] | None
+    interval_level: float
+    prediction_set: tuple[str, ...]
+    reference_probability: float | None
+    margin: float | None
+    reference_margin: float | None
+    pattern: str
+    arm_margins: dict[str, float]
+    reasons: tuple[Reason, ...]
+    maps: tuple[ActivationMap, ...]
+    missing: tuple[MissingInput, ...]
+    threshold: float | None
+    above_threshold: bool | None
+    bundle_digest: str
+    task_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a long computation stands. `fraction` in [0, 1]."""
+
+    fraction: float
+    message: str
