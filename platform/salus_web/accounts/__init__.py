@@ -1,0 +1,1 @@
+"""People, roles, sites, and the one function that decides who may do what."""

@@ -1,0 +1,77 @@
+"""What happens around every request: headers, who is acting, and refusals in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from django.contrib.auth import get_user
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.utils.http import urlencode
+
+from salus_web.accounts.actors import ANONYMOUS
+from salus_web.accounts.selectors import actor_for_user
+from salus_web.common.errors import BadInput, Hidden, Refused, ScopeMissing, StateConflict
+from salus_web.common.ids import new_id
+
+Respond = Callable[[HttpRequest], HttpResponse]
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; img-src 'self' data: blob:; script-src 'self'; style-src 'self'; "
+    "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+
+
+class SecurityHeaders:
+    """Strict content policy and no sniffing on every answer."""
+
+    def __init__(self, get_response: Respond) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+        response.headers["Permissions-Policy"] = "camera=(), microphone=(), geolocation=()"
+        return response
+
+
+class CurrentActor:
+    """Puts `request.user` and `request.actor` in place."""
+
+    def __init__(self, get_response: Respond) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        request.user = get_user(request)
+        actor = ANONYMOUS
+        if request.user.is_authenticated:
+            actor = actor_for_user(request.user)
+        session_key = request.session.session_key or ""
+        request.actor = replace(  # type: ignore[attr-defined]
+            actor, request=str(new_id()), session=session_key[:8], address=request.META.get("REMOTE_ADDR", "")
+        )
+        return self.get_response(request)
+
+
+class PlainRefusals:
+    """Turns the platform's own errors into pages. Hidden answers the same bytes as an absent page."""
+
+    def __init__(self, get_response: Respond) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """One answer for each kind of refusal; anything else stays an error."""
+        if isinstance(error, Hidden):
+            return render(request, "404.html", status=404)
+        if isinstance(error, Refused):
+            if request.actor.is_anonymous:  # type: ignore[attr-defined]
+                return HttpResponseRedirect(f"/login/?{urlencode({'next': request.path})}")
+            return render(request, "refused.html", {"reason": str(error)}, status=403)
+        if isinstance(error, StateConflict | BadInput):
+            return render(request, "refused.html", {"reason": str(error)}, status=409)
+        if isinstance(error, ScopeMissing):
+            return render(request, "refused.html", {"reason": "This page asked for data without saying for whom."}, status=500)
+        return None

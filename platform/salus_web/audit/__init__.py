@@ -1,0 +1,1 @@
+"""The glass log: events, chain, verifier."""

@@ -1,0 +1,1 @@
+"""Cohort definitions, safe counts and analyses."""

@@ -1,0 +1,34 @@
+"""Research projects and the cohorts they define."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from salus_web.accounts.models import Site, User
+from salus_web.common.ids import new_id
+
+
+class Project(models.Model):
+    """A research project at some sites, with its members."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    name = models.CharField(max_length=200, unique=True)
+    purpose = models.TextField(blank=True)
+    sites = models.ManyToManyField(Site)
+    members = models.ManyToManyField(User)
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField(null=True)
+
+
+class Cohort(models.Model):
+    """A saved cohort definition (JSON form of cohorts.definition)."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE)
+    name = models.CharField(max_length=200)
+    definition = models.JSONField()
+    created_by = models.ForeignKey(User, on_delete=models.PROTECT)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "name"], name="cohort_name_once")]

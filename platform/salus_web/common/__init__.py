@@ -1,0 +1,1 @@
+"""Ids, clock, encryption and base errors, shared by every app. No medicine."""

@@ -1,0 +1,38 @@
+"""The platform's own error family. Messages are sentences for the person who will read them.
+
+SalusError
+├── Refused          the person may not do this, or not now
+│   └── Hidden       the person may not know that this exists (answers 404)
+├── BadInput         what came in is wrong; names the file, row, tag or field
+├── StateConflict    the thing is in a state that does not allow this
+├── ScopeMissing     code read a patient table without saying for whom
+└── IntegrityBroken  stored bytes are not what was stored
+"""
+
+
+class SalusError(Exception):
+    """Base of the family."""
+
+
+class Refused(SalusError):
+    """The person may not do this, or not now."""
+
+
+class Hidden(Refused):
+    """The person may not know that this exists; the web answers 404."""
+
+
+class BadInput(SalusError):
+    """What came in is wrong. The sentence names the file, row, tag or field."""
+
+
+class StateConflict(SalusError):
+    """The thing is in a state that does not allow this."""
+
+
+class ScopeMissing(SalusError):
+    """Code read a patient table without saying for whom."""
+
+
+class IntegrityBroken(SalusError):
+    """Stored bytes are not what was stored."""

@@ -1,0 +1,1 @@
+"""Settings, urls and servers: wires everything, nobody imports it."""

@@ -1,0 +1,1 @@
+"""One module per environment: base, local, test, production."""

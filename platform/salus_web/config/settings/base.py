@@ -1,0 +1,112 @@
+"""Settings every environment shares. Environments differ in local.py, test.py and production.py."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from salus_web.config.databases import database_from_url
+
+PROJECT_ROOT = Path(__file__).resolve().parents[4]
+SALUS_DATA_DIR = Path(os.environ.get("SALUS_DATA_DIR", PROJECT_ROOT / "var"))
+
+DEBUG = False
+ALLOWED_HOSTS = ["127.0.0.1", "localhost", "testserver"]
+ROOT_URLCONF = "salus_web.config.urls"
+WSGI_APPLICATION = "salus_web.config.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-gb"
+
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "salus_web.audit",
+    "salus_web.accounts",
+    "salus_web.jobs",
+    "salus_web.records",
+    "salus_web.imaging",
+    "salus_web.ingest",
+    "salus_web.registry",
+    "salus_web.predictions",
+    "salus_web.cohorts",
+    "salus_web.releases",
+    "salus_web.dashboard",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "salus_web.accounts.middleware.SecurityHeaders",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "salus_web.accounts.middleware.CurrentActor",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "salus_web.accounts.middleware.PlainRefusals",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.messages.context_processors.messages",
+                "salus_web.dashboard.context.frame",
+            ]
+        },
+    }
+]
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "/login/"
+LOGIN_REDIRECT_URL = "/"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 12 * 3600
+CSRF_COOKIE_HTTPONLY = True
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+
+STATIC_URL = "/static/"
+STATIC_ROOT = SALUS_DATA_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
+    "vault": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": SALUS_DATA_DIR / "vault", "base_url": None},
+    },
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = True
+FILE_UPLOAD_TEMP_DIR = None
+DATA_UPLOAD_MAX_MEMORY_SIZE = 5 << 20
+FILE_UPLOAD_MAX_MEMORY_SIZE = 2 << 20
+
+DATABASES = {"default": database_from_url(os.environ.get("DATABASE_URL", ""), SALUS_DATA_DIR)}
+
+CELERY_BROKER_URL = os.environ.get("REDIS_URL", "")
+SALUS_LEASE_SECONDS = 60
+SALUS_UPLOAD_LIMIT_BYTES = 512 << 20
+SALUS_SIMULATED = False
+SALUS_CODE_VERSION = "0.1.0"
+SALUS_DATA_KEYS: dict[str, str] = {}
+SALUS_CURRENT_DATA_KEY = ""
+SALUS_INDEX_KEY = ""
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+}

@@ -1,0 +1,23 @@
+"""Tests: fixed keys that open nothing real, fast password hashes, SQLite or the DATABASE_URL given."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from salus_web.config.settings.base import *  # noqa: F403
+from salus_web.config.settings.base import STORAGES
+
+SECRET_KEY = "only-for-tests-" + "x" * 40
+SALUS_DATA_KEYS = {"t1": "11" * 32}
+SALUS_CURRENT_DATA_KEY = "t1"
+SALUS_INDEX_KEY = "22" * 32
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+SALUS_DATA_DIR = Path(tempfile.mkdtemp(prefix="salus-test-"))
+STORAGES = STORAGES | {
+    "vault": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": SALUS_DATA_DIR / "vault", "base_url": None},
+    }
+}
+CELERY_BROKER_URL = "memory://"

@@ -1,0 +1,9 @@
+"""Every address of the platform. Each view behind it is declared (see accounts.access)."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("salus_web.accounts.urls")),
+]

@@ -1,0 +1,1 @@
+"""Studies, series, instances and their encrypted pixels."""

@@ -1,0 +1,1 @@
+"""The door: bytes in, typed records out."""

@@ -1,0 +1,1 @@
+"""The hatch to the workers: job rows, outbox, leases and the one Celery object."""

@@ -1,0 +1,59 @@
+"""The queue of record: what is to be done, who is doing it, and what became of it."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from salus_web.common.ids import new_id
+
+
+class JobState(models.TextChoices):
+    """The life of a job."""
+
+    QUEUED = "queued", "Waiting"
+    RUNNING = "running", "Running"
+    DONE = "done", "Done"
+    FAILED = "failed", "Failed"
+    QUARANTINED = "quarantined", "Quarantined"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+class Job(models.Model):
+    """One piece of work. `unique_key` says what, whose data, which bundle: the same is never queued twice."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    kind = models.CharField(max_length=60)
+    queue = models.CharField(max_length=20, default="cpu")
+    unique_key = models.CharField(max_length=200, unique=True)
+    payload = models.JSONField(default=dict)
+    title = models.CharField(max_length=200, blank=True)
+    state = models.CharField(max_length=12, choices=JobState.choices, default=JobState.QUEUED)
+    requested_by = models.CharField(max_length=80)
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    attempts = models.PositiveIntegerField(default=0)
+    crashes = models.PositiveIntegerField(default=0)
+    fence = models.PositiveBigIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True)
+    worker = models.CharField(max_length=120, blank=True)
+    device = models.CharField(max_length=120, blank=True)
+    progress = models.FloatField(default=0.0)
+    message = models.CharField(max_length=400, blank=True)
+    failure = models.TextField(blank=True)
+    result = models.JSONField(default=dict)
+
+    class Meta:
+        indexes = [models.Index(fields=["state", "lease_until"]), models.Index(fields=["-created_at"])]
+
+
+class Outbox(models.Model):
+    """A job id that still has to reach the broker; written with the job, removed when published."""
+
+    job = models.OneToOneField(Job, on_delete=models.CASCADE, primary_key=True)
+    created_at = models.DateTimeField()
+    published_at = models.DateTimeField(null=True)
+    tries = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        indexes = [models.Index(fields=["published_at"])]

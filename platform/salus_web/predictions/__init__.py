@@ -1,0 +1,1 @@
+"""Risks asked for, stored, explained and reviewed; receipts."""

@@ -1,0 +1,124 @@
+"""Stored risks with their reasons, maps, receipts and reviews; and each patient's current one per task."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from salus_web.accounts.models import User
+from salus_web.common.fields import SealedText
+from salus_web.common.ids import new_id
+from salus_web.imaging.models import Instance
+from salus_web.jobs.models import Job
+from salus_web.records.models import Encounter, Patient
+from salus_web.records.scopes import PatientScopedManager
+from salus_web.registry.models import ModelBundle
+
+
+class PredictionState(models.TextChoices):
+    """What became of a risk. Only COMPUTED shows a number."""
+
+    COMPUTED = "computed", "Computed"
+    ABSTAINED = "abstained", "Cannot tell"
+    FAILED = "failed", "Not computed"
+    STALE = "stale", "Data changed since"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+
+
+class Prediction(models.Model):
+    """One risk of one patient at one index moment by one bundle. `origin` is live or out_of_fold.
+
+    `account` holds reasons, missing inputs and arms as JSON, sealed because it repeats patient values.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    patient = models.ForeignKey(Patient, on_delete=models.CASCADE)
+    encounter = models.ForeignKey(Encounter, null=True, on_delete=models.SET_NULL)
+    bundle = models.ForeignKey(ModelBundle, on_delete=models.PROTECT)
+    job = models.ForeignKey(Job, null=True, on_delete=models.SET_NULL)
+    task_id = models.CharField(max_length=80)
+    origin = models.CharField(max_length=12, default="live")
+    state = models.CharField(max_length=12, choices=PredictionState.choices)
+    why = models.CharField(max_length=400, blank=True)
+    index_at = models.DateTimeField()
+    created_at = models.DateTimeField()
+    probability = models.FloatField(null=True)
+    low = models.FloatField(null=True)
+    high = models.FloatField(null=True)
+    reference_probability = models.FloatField(null=True)
+    margin = models.FloatField(null=True)
+    reference_margin = models.FloatField(null=True)
+    threshold = models.FloatField(null=True)
+    pattern = models.CharField(max_length=40, blank=True)
+    prediction_set = models.JSONField(default=list)
+    account_sealed = models.BinaryField(default=b"")
+    receipt_key = models.CharField(max_length=64, blank=True)
+    receipt_sha256 = models.CharField(max_length=64, blank=True)
+    requested_by = models.CharField(max_length=80)
+    previous = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="+")
+
+    account_json = SealedText("account_sealed")
+    objects = PatientScopedManager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["job", "patient", "encounter"], name="one_result_per_job", condition=models.Q(job__isnull=False)
+            )
+        ]
+        indexes = [
+            models.Index(fields=["patient", "task_id", "-created_at"]),
+            models.Index(fields=["task_id", "-created_at"]),
+        ]
+
+
+class CurrentRisk(models.Model):
+    """The newest prediction of a patient for a task, flat for the worklist. `sort_probability` is null
+    unless the state is computed, so that no other state is ever sorted among real risks."""
+
+    id = models.BigAutoField(primary_key=True)
+    patient = models.ForeignKey(Patient, on_delete=models.CASCADE)
+    task_id = models.CharField(max_length=80)
+    prediction = models.ForeignKey(Prediction, on_delete=models.CASCADE)
+    state = models.CharField(max_length=12)
+    sort_probability = models.FloatField(null=True)
+    change = models.FloatField(null=True)
+    updated_at = models.DateTimeField()
+
+    objects = PatientScopedManager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["patient", "task_id"], name="one_current_risk")]
+        indexes = [models.Index(fields=["task_id", "-sort_probability"]), models.Index(fields=["task_id", "-change"])]
+
+
+class RiskMap(models.Model):
+    """Exact class activation of one image: NPY float32 (h, w) of percentage points, in the vault.
+    `box` is where it lies over the image: left, top, right, bottom in pixels."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    patient = models.ForeignKey(Patient, on_delete=models.CASCADE)
+    prediction = models.ForeignKey(Prediction, on_delete=models.CASCADE)
+    instance = models.ForeignKey(Instance, on_delete=models.CASCADE)
+    slot = models.CharField(max_length=80)
+    box = models.JSONField()
+    total_points = models.FloatField()
+    blob_key = models.CharField(max_length=64)
+    blob_sha256 = models.CharField(max_length=64)
+
+    objects = PatientScopedManager()
+
+
+class Review(models.Model):
+    """A clinician's judgement of a prediction: accept or override, with a coded reason."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    patient = models.ForeignKey(Patient, on_delete=models.CASCADE)
+    prediction = models.ForeignKey(Prediction, on_delete=models.CASCADE)
+    reviewer = models.ForeignKey(User, on_delete=models.PROTECT)
+    decision = models.CharField(max_length=10)
+    reason_code = models.CharField(max_length=40)
+    note_sealed = models.BinaryField(default=b"")
+    reviewed_at = models.DateTimeField()
+
+    note = SealedText("note_sealed")
+    objects = PatientScopedManager()

@@ -1,0 +1,1 @@
+"""Patients and what is recorded about them."""

@@ -1,0 +1,11 @@
+"""Django's registration of the records app."""
+
+from django.apps import AppConfig
+
+
+class RecordsConfig(AppConfig):
+    """The records app."""
+
+    default_auto_field = "django.db.models.BigAutoField"
+    name = "salus_web.records"
+    label = "records"

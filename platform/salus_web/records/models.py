@@ -1,0 +1,218 @@
+"""Patients, what is recorded about them, and who cares for them. Identifiers are sealed."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from salus_web.accounts.models import Site, User
+from salus_web.common.fields import SealedText
+from salus_web.common.ids import new_id, new_pseudonym
+from salus_web.records.scopes import PatientManager, PatientScopedManager
+
+
+class Patient(models.Model):
+    """A person in care at a site. `pseudonym` stands for them in the log and in exports' receipts."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    site = models.ForeignKey(Site, on_delete=models.PROTECT)
+    pseudonym = models.CharField(max_length=32, unique=True, default=new_pseudonym)
+    mrn_system = models.CharField(max_length=120, default="")
+    mrn_sealed = models.BinaryField(default=b"")
+    mrn_index = models.CharField(max_length=64)
+    name_sealed = models.BinaryField(default=b"")
+    birth_date = models.DateField(null=True)
+    sex = models.CharField(max_length=10, default="unknown")
+    died_at = models.DateTimeField(null=True)
+    is_simulated = models.BooleanField(default=False)
+    created_at = models.DateTimeField()
+
+    mrn = SealedText("mrn_sealed")
+    name = SealedText("name_sealed")
+    objects = PatientManager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["site", "mrn_index"], name="one_patient_per_mrn")]
+        indexes = [models.Index(fields=["mrn_index"]), models.Index(fields=["birth_date"])]
+
+
+class PatientNameToken(models.Model):
+    """Blind index of one word of a patient's name, for exact-word search."""
+
+    patient = models.ForeignKey(Patient, on_delete=models.CASCADE)
+    token = models.CharField(max_length=64)
+
+    objects = PatientScopedManager()
+
+    class Meta:
+        indexes = [models.Index(fields=["token", "patient"])]
+
+
+class Encounter(models.Model):
+    """A stay or visit; for a row of a case table, the case (`kind` = "case")."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    patient = models.ForeignKey(Patient, on_delete=models.CASCADE)
+    kind = models.CharField(max_length=40)
+    ward = models.CharField(max_length=120, blank=True)
+    reason = models.CharField(max_length=200, blank=True)
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField(null=True)
+    source = models.CharField(max_length=200)
+    source_key = models.CharField(max_length=64)
+
+    objects = PatientScopedManager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["patient", "source_key"], name="encounter_once")]
+        indexes = [models.Index(fields=["patient", "-starts_at"])]
+
+
+class Observation(models.Model):
+    """A measurement or finding: a number with its UCUM unit, or a word."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    patient = models.ForeignKey(Patient, on_delete=models.CASCADE)
+    encounter = models.ForeignKey(Encounter, null=True, on_delete=models.CASCADE)
+    system = models.CharField(max_length=120)
+    code = models.CharField(max_length=80)
+    display = models.CharField(max_length=200)
+    value_number = models.FloatField(null=True)
+    value_text = models.CharField(max_length=400, blank=True)
+    unit = models.CharField(max_length=40, blank=True)
+    observed_at = models.DateTimeField()
+    source = models.CharField(max_length=200)
+    source_key = models.CharField(max_length=64)
+
+    objects = PatientScopedManager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["patient", "source_key"], name="observation_once")]
+        indexes = [
+            models.Index(fields=["patient", "observed_at"]),
+            models.Index(fields=["code", "patient", "observed_at"]),
+        ]
+
+
+class Condition(models.Model):
+    """A diagnosis or problem, from when it was recorded."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    patient = models.ForeignKey(Patient, on_delete=models.CASCADE)
+    encounter = models.ForeignKey(Encounter, null=True, on_delete=models.SET_NULL)
+    system = models.CharField(max_length=120)
+    code = models.CharField(max_length=80)
+    display = models.CharField(max_length=200)
+    recorded_at = models.DateTimeField()
+    abated_at = models.DateTimeField(null=True)
+    source = models.CharField(max_length=200)
+    source_key = models.CharField(max_length=64)
+
+    objects = PatientScopedManager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["patient", "source_key"], name="condition_once")]
+        indexes = [models.Index(fields=["code", "patient"]), models.Index(fields=["patient", "recorded_at"])]
+
+
+class Medication(models.Model):
+    """A drug ordered, from a start to an end when known."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    patient = models.ForeignKey(Patient, on_delete=models.CASCADE)
+    encounter = models.ForeignKey(Encounter, null=True, on_delete=models.SET_NULL)
+    system = models.CharField(max_length=120)
+    code = models.CharField(max_length=80)
+    display = models.CharField(max_length=200)
+    status = models.CharField(max_length=40, blank=True)
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField(null=True)
+    source = models.CharField(max_length=200)
+    source_key = models.CharField(max_length=64)
+
+    objects = PatientScopedManager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["patient", "source_key"], name="medication_once")]
+        indexes = [models.Index(fields=["patient", "starts_at"]), models.Index(fields=["code", "patient"])]
+
+
+class Allergy(models.Model):
+    """A known allergy or intolerance, shown in the banner."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    patient = models.ForeignKey(Patient, on_delete=models.CASCADE)
+    display = models.CharField(max_length=200)
+    recorded_at = models.DateTimeField(null=True)
+    source = models.CharField(max_length=200)
+    source_key = models.CharField(max_length=64)
+
+    objects = PatientScopedManager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["patient", "source_key"], name="allergy_once")]
+
+
+class CareTeam(models.Model):
+    """People who care for a group of patients together, such as a ward's team."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    site = models.ForeignKey(Site, on_delete=models.CASCADE)
+    name = models.CharField(max_length=120)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["site", "name"], name="care_team_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class CareTeamMembership(models.Model):
+    """A person in a care team, from a start to an end."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    team = models.ForeignKey(CareTeam, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(User, on_delete=models.CASCADE)
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField(null=True)
+    added_by = models.CharField(max_length=80)
+
+    class Meta:
+        indexes = [models.Index(fields=["user", "team"])]
+
+
+class CareRelation(models.Model):
+    """Why a person or team may see a patient: kind, reason, start and end."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    patient = models.ForeignKey(Patient, on_delete=models.CASCADE)
+    team = models.ForeignKey(CareTeam, null=True, on_delete=models.CASCADE)
+    user = models.ForeignKey(User, null=True, on_delete=models.CASCADE)
+    kind = models.CharField(max_length=40, default="care team")
+    reason = models.CharField(max_length=200, blank=True)
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField(null=True)
+    added_by = models.CharField(max_length=80)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["team", "patient"]),
+            models.Index(fields=["user", "patient"]),
+            models.Index(fields=["patient"]),
+        ]
+
+
+class Consent(models.Model):
+    """What a patient allows, by purpose; the newest version counts."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    patient = models.ForeignKey(Patient, on_delete=models.CASCADE)
+    purpose = models.CharField(max_length=20)
+    version = models.PositiveIntegerField(default=1)
+    granted = models.BooleanField()
+    recorded_at = models.DateTimeField()
+    recorded_by = models.CharField(max_length=80)
+
+    objects = PatientScopedManager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["patient", "purpose", "version"], name="consent_version_once")]

@@ -1,0 +1,1 @@
+"""Model bundles: exam, promotion, rollback."""

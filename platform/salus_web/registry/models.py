@@ -1,0 +1,63 @@
+"""Task files and model bundles this installation knows, and which one speaks."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from salus_web.common.ids import new_id
+
+
+class TaskFile(models.Model):
+    """A risk task file as loaded; the newest of an id is the one in use."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    task_id = models.CharField(max_length=80)
+    digest = models.CharField(max_length=64, unique=True)
+    title = models.CharField(max_length=200)
+    text = models.TextField()
+    loaded_by = models.CharField(max_length=80)
+    loaded_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["task_id", "-loaded_at"])]
+
+
+class BundleState(models.TextChoices):
+    """The life of a bundle."""
+
+    CANDIDATE = "candidate", "Candidate"
+    LIVE = "live", "Live"
+    RETIRED = "retired", "Retired"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+
+
+class ModelBundle(models.Model):
+    """A trained model. `digest` is its manifest's; the files lie in the vault as one tar."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    digest = models.CharField(max_length=64, unique=True)
+    task = models.ForeignKey(TaskFile, on_delete=models.PROTECT)
+    state = models.CharField(max_length=12, choices=BundleState.choices, default=BundleState.CANDIDATE)
+    card = models.JSONField(default=dict)
+    crossval = models.JSONField(default=dict)
+    blob_key = models.CharField(max_length=64)
+    blob_sha256 = models.CharField(max_length=64)
+    trained_by = models.CharField(max_length=80)
+    trained_at = models.DateTimeField()
+    requests_on_new_data = models.BooleanField(default=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["state", "-trained_at"])]
+
+
+class BundleStep(models.Model):
+    """One step in a bundle's history: who moved it from where to where, and why."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    bundle = models.ForeignKey(ModelBundle, on_delete=models.CASCADE)
+    from_state = models.CharField(max_length=12)
+    to_state = models.CharField(max_length=12)
+    by = models.CharField(max_length=80)
+    by_name = models.CharField(max_length=200)
+    why = models.CharField(max_length=400)
+    at = models.DateTimeField()

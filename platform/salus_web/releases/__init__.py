@@ -1,0 +1,1 @@
+"""The one gate for numbers and files that leave."""
