@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -18,13 +19,16 @@ def database_from_url(url: str, data_dir: Path) -> dict[str, Any]:
             "OPTIONS": {"init_command": _SQLITE_START, "transaction_mode": "IMMEDIATE", "timeout": 30},
         }
     parts = urlparse(url)
+    password = unquote(parts.password or "")
+    if not password and os.environ.get("DATABASE_PASSWORD_FILE"):
+        password = Path(os.environ["DATABASE_PASSWORD_FILE"]).read_text().strip()
     if parts.scheme not in {"postgresql", "postgres"}:
         raise ValueError("DATABASE_URL must start with postgresql:// (or be left empty for SQLite).")
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": parts.path.lstrip("/"),
         "USER": unquote(parts.username or ""),
-        "PASSWORD": unquote(parts.password or ""),
+        "PASSWORD": password,
         "HOST": parts.hostname or "",
         "PORT": str(parts.port or ""),
         "CONN_MAX_AGE": 60,

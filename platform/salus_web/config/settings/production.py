@@ -10,6 +10,7 @@ from pathlib import Path
 from django.core.exceptions import ImproperlyConfigured
 
 from salus_web.config.settings.base import *  # noqa: F403
+from salus_web.config.settings.base import STORAGES
 
 
 def _secret(name: str, *, at_least: int) -> str:
@@ -36,6 +37,21 @@ SALUS_DATA_KEYS = json.loads(_secret("SALUS_DATA_KEYS", at_least=64))
 SALUS_CURRENT_DATA_KEY = os.environ.get("SALUS_CURRENT_DATA_KEY", "")
 if SALUS_CURRENT_DATA_KEY not in SALUS_DATA_KEYS:
     raise ImproperlyConfigured("SALUS_CURRENT_DATA_KEY does not name one of SALUS_DATA_KEYS.")
+
+if os.environ.get("SALUS_OBJECT_STORE_URL"):
+    STORAGES = STORAGES | {
+        "vault": {
+            "BACKEND": "storages.backends.s3.S3Storage",
+            "OPTIONS": {
+                "endpoint_url": os.environ["SALUS_OBJECT_STORE_URL"],
+                "bucket_name": os.environ.get("SALUS_OBJECT_STORE_BUCKET", "salus-vault"),
+                "access_key": _secret("SALUS_OBJECT_STORE_ACCESS_KEY", at_least=8),
+                "secret_key": _secret("SALUS_OBJECT_STORE_SECRET_KEY", at_least=16),
+                "file_overwrite": False,
+                "querystring_auth": True,
+            },
+        }
+    }
 
 ALLOWED_HOSTS = os.environ["SALUS_HOSTS"].split(",")
 CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ALLOWED_HOSTS]

@@ -1,0 +1,15 @@
+#!/bin/sh
+# Makes ./secrets for docker-compose.yml. Refuses to overwrite: a lost data key is lost data.
+set -eu
+umask 077
+[ -e secrets ] && { echo "The folder secrets is already there; nothing was changed." >&2; exit 1; }
+mkdir secrets
+hex() { od -An -tx1 -N"$1" /dev/urandom | tr -d ' \n'; }
+hex 40 > secrets/django_secret_key
+hex 32 > secrets/index_key
+printf '{"k1": "%s"}' "$(hex 32)" > secrets/data_keys
+hex 24 > secrets/database_password
+hex 10 > secrets/object_access_key
+hex 24 > secrets/object_secret_key
+chmod 700 secrets && chmod 444 secrets/*  # the folder keeps others out; containers read as their own user
+echo "Made ./secrets. Keep a copy of secrets/data_keys and secrets/index_key where this server's backup is not."

@@ -1,0 +1,48 @@
+"""docker-compose.yml is valid by the compose specification's schema and holds every part the issue of running needs."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+PARTS = {"proxy", "web", "worker-cpu", "worker-gpu", "beat", "database", "queue", "objects"}
+
+
+@pytest.fixture(scope="module")
+def compose(repository_root: Path) -> dict[str, Any]:
+    """The file as read, anchors resolved."""
+    return yaml.safe_load((repository_root / "docker-compose.yml").read_text())
+
+
+def test_the_file_is_valid_by_the_schema(compose: dict[str, Any]) -> None:
+    schema_path = Path(str(distribution("docker-compose").locate_file("compose/config/compose_spec.json")))
+    schema = json.loads(schema_path.read_text())
+    body = {key: value for key, value in compose.items() if key != "name"}  # `name` is younger than the schema
+    jsonschema.validate(body, schema)
+
+
+def test_every_part_is_there_and_the_gpu_is_reserved(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    assert set(services) >= PARTS
+    device = services["worker-gpu"]["deploy"]["resources"]["reservations"]["devices"][0]
+    assert device["driver"] == "nvidia" and "gpu" in device["capabilities"]
+
+
+def test_every_secret_named_is_made_by_the_script(compose: dict[str, Any], repository_root: Path) -> None:
+    script = (repository_root / "deploy" / "make_secrets.sh").read_text()
+    for name, secret in compose["secrets"].items():
+        assert secret["file"] == f"./secrets/{name}"
+        assert f"> secrets/{name}" in script
+
+
+def test_no_secret_stands_in_the_file(compose: dict[str, Any]) -> None:
+    for service in compose["services"].values():
+        for name, value in (service.get("environment") or {}).items():
+            if any(word in name for word in ("PASSWORD", "SECRET", "KEYS", "ACCESS_KEY")):
+                assert name.endswith("_FILE") and value.startswith("/run/secrets/"), name
