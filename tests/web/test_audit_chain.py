@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from django.db import DatabaseError, transaction
-
 from salus_web.audit.chain import GENESIS, digest
 from salus_web.audit.models import Event
 from salus_web.audit.services import Act, record, record_many
+
 from tests.factories.people import SYSTEM
 
 pytestmark = pytest.mark.django_db
