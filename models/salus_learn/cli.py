@@ -1,0 +1,135 @@
+"""The command line of the library: train, evaluate, score. Needs no web and no worker."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from salus_learn.contracts import RiskResult
+from salus_learn.errors import LearnError
+from salus_learn.scoring.judge import evaluate
+from salus_learn.scoring.score import score
+from salus_learn.store.bundle import load_bundle
+from salus_learn.tasks.cases import read_cases, read_snapshots
+from salus_learn.tasks.loader import load_task
+from salus_learn.training.train import train
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. A refusal is one sentence on standard error and exit status 2."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except LearnError as error:
+        print(f"salus-learn: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="salus-learn", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    command = commands.add_parser("train", help="train a task on a folder of cases and write a bundle")
+    command.add_argument("--task", required=True, type=Path)
+    command.add_argument("--data", required=True, type=Path)
+    command.add_argument("--out", required=True, type=Path)
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--repeats", type=int, default=3)
+    command.add_argument("--folds", type=int, default=5)
+    command.set_defaults(run=_train)
+    command = commands.add_parser("evaluate", help="judge a bundle on people it has not seen")
+    command.add_argument("--bundle", required=True, type=Path)
+    command.add_argument("--data", required=True, type=Path)
+    command.add_argument("--json", type=Path)
+    command.set_defaults(run=_evaluate)
+    command = commands.add_parser("score", help="one explained risk per case, as JSON lines")
+    command.add_argument("--bundle", required=True, type=Path)
+    command.add_argument("--data", required=True, type=Path)
+    command.add_argument("--out", required=True, type=Path)
+    command.set_defaults(run=_score)
+    return parser
+
+
+def _say(fraction: float, message: str) -> None:
+    print(f"\r{fraction:4.0%} {message:<60}", end="", file=sys.stderr, flush=True)
+
+
+def _train(options: argparse.Namespace) -> int:
+    task = load_task(options.task)
+    cases = read_cases(task, options.data)
+    done = train(
+        task, cases, options.out, seed=options.seed, repeats=options.repeats, folds=options.folds, report=_say
+    )
+    print(file=sys.stderr)
+    print(f"bundle {done.digest}")
+    _show(done.crossval)
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    bundle = load_bundle(options.bundle)
+    found = evaluate(bundle, read_cases(bundle.model.task, options.data))
+    _show(found)
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1))
+    return 0
+
+
+def _score(options: argparse.Namespace) -> int:
+    bundle = load_bundle(options.bundle)
+    results = score(bundle, read_snapshots(bundle.model.task, options.data), report=_say)
+    maps = options.out.with_suffix(".maps")
+    maps.mkdir(parents=True, exist_ok=True)
+    with options.out.open("w", encoding="utf-8") as stream:
+        for number, result in enumerate(results):
+            stream.write(json.dumps(_line(result, maps, number)) + "\n")
+    print(file=sys.stderr)
+    return 0
+
+
+def _line(result: RiskResult, maps: Path, number: int) -> dict[str, Any]:
+    """One case as JSON; maps are written beside as NumPy arrays of percentage points."""
+    files = []
+    for at, found in enumerate(result.maps):
+        path = maps / f"{number:06d}_{at}_{found.slot}.npy"
+        np.save(path, found.points)
+        files.append({"slot": found.slot, "file": f"{maps.name}/{path.name}", "box": list(found.box)})
+    return {
+        "case": result.key, "state": result.state.value, "why": result.why, "probability": result.probability,
+        "interval": result.interval, "set": list(result.prediction_set),
+        "reference": result.reference_probability, "above_threshold": result.above_threshold,
+        "reasons": [
+            {"name": reason.name, "value": reason.value, "points": reason.points} for reason in result.reasons
+        ],
+        "missing": [dataclasses.asdict(entry)["name"] for entry in result.missing], "maps": files,
+    }  # fmt: skip
+
+
+def _show(found: dict[str, Any]) -> None:
+    """The figures as a small table, each with its interval."""
+    print(f"{found['task']}: {found['n']} cases, {found['events']} with the outcome")
+    for arm, figures in found["arms"].items():
+        shown = "  ".join(f"{name} {_figure(figures[name])}" for name in _SHOWN)
+        print(f"  {arm:<6} n {figures['n']}  {shown}")
+    if found["fused_minus_best"]:
+        print(f"  fused minus {found['best_single']} (AUROC, paired): {_figure(found['fused_minus_best'])}")
+
+
+_SHOWN = ("auroc", "brier", "calibration_slope", "sensitivity", "specificity")
+
+
+def _figure(figure: list[float | None]) -> str:
+    if figure[0] is None:
+        return "not computable"
+    low, high = ("?" if bound is None else f"{bound:.3f}" for bound in figure[1:])
+    return f"{figure[0]:.3f} ({low} to {high})"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""How good a model is, with an interval and an n beside every figure."""

@@ -1,0 +1,62 @@
+"""The report of the arms: line, trees, image and fused on the same people, and whether fusion helped."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from salus_learn.evaluation.metrics import (
+    Figure,
+    accuracy,
+    auroc_delong,
+    brier,
+    calibration_slope,
+    paired_auroc_difference,
+    sensitivity,
+    specificity,
+)
+
+
+def arms_report(
+    task_id: str, y: np.ndarray, probabilities: dict[str, np.ndarray], flagged: dict[str, np.ndarray]
+) -> dict[str, Any]:
+    """The JSON form of an evaluation. Each arm is judged on the people for whom it has a probability;
+    the paired difference on those for whom every arm has one. A figure that cannot be computed is null."""
+    arms = {arm: _arm(y, p, flagged[arm]) for arm, p in probabilities.items() if np.isfinite(p).any()}
+    singles = [arm for arm in arms if arm != "fused"]
+    together = np.all([np.isfinite(probabilities[arm]) for arm in arms], axis=0)
+    best, difference = None, None
+    if "fused" in arms and singles and together.any():
+        areas = {arm: auroc_delong(y[together], probabilities[arm][together])[0] for arm in singles}
+        best = max(areas, key=lambda arm: -1.0 if math.isnan(areas[arm]) else areas[arm])
+        pair = probabilities["fused"][together], probabilities[best][together]
+        difference = _plain(paired_auroc_difference(y[together], *pair))
+    return {
+        "task": task_id,
+        "n": int(len(y)),
+        "events": int(y.sum()),
+        "arms": arms,
+        "best_single": best,
+        "fused_minus_best": difference,
+    }
+
+
+def _arm(y: np.ndarray, p: np.ndarray, flagged: np.ndarray) -> dict[str, Any]:
+    known = np.isfinite(p)
+    y, p, flagged = y[known], p[known], flagged[known]
+    return {
+        "n": int(len(y)),
+        "auroc": _plain(auroc_delong(y, p)),
+        "brier": _plain(brier(y, p)),
+        "calibration_slope": _plain(calibration_slope(y, p)),
+        "sensitivity": _plain(sensitivity(y, flagged)),
+        "specificity": _plain(specificity(y, flagged)),
+        "accuracy": _plain(accuracy(y, flagged)),
+    }
+
+
+def _plain(figure: Figure) -> list[float | None]:
+    """Six digits, null for what is not computable."""
+    return [round(float(value), 6) if math.isfinite(value) else None for value in figure]

@@ -1,0 +1,1 @@
+"""Reasons that add up: terms of the margin become percentage points of risk."""

@@ -1,0 +1,1 @@
+"""A snapshot becomes named columns, as of the index moment."""

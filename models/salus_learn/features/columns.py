@@ -1,0 +1,87 @@
+"""Readings become a matrix of named columns, and columns are traced back to their feature."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from salus_learn.contracts import FeatureSpec, PatientSnapshot, RiskTask
+from salus_learn.features.readings import Reading, read_features
+
+RAREST_LEVEL_CASES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSchema:
+    """The columns of one task as learned on training people: `levels` per feature (empty for numbers)."""
+
+    names: tuple[str, ...]
+    levels: tuple[tuple[str, ...], ...]
+    owner: tuple[int, ...]
+
+    @property
+    def width(self) -> int:
+        """How many columns."""
+        return len(self.names)
+
+    def to_json(self) -> dict[str, list[list[str]]]:
+        """What a bundle keeps; the names follow from it and the task."""
+        return {"levels": [list(words) for words in self.levels]}
+
+
+def split_words(spec: FeatureSpec, text: str) -> tuple[str, ...]:
+    """The words of a category (one) or of flags (several)."""
+    if spec.kind == "category":
+        return (text,)
+    return tuple(part.strip() for part in text.split(spec.separator or "&") if part.strip())
+
+
+def schema_from_levels(task: RiskTask, levels: Sequence[Sequence[str]]) -> FeatureSchema:
+    """Name the columns that follow from a task and the levels of its features."""
+    names: list[str] = []
+    owner: list[int] = []
+    for position, (spec, words) in enumerate(zip(task.features, levels, strict=True)):
+        for column in [spec.name] if spec.kind == "number" else [f"{spec.name}={word}" for word in words]:
+            names.append(column)
+            owner.append(position)
+    return FeatureSchema(tuple(names), tuple(tuple(words) for words in levels), tuple(owner))
+
+
+def fit_schema(task: RiskTask, readings: Sequence[Sequence[Reading]]) -> FeatureSchema:
+    """Learn the levels seen among training people; those in fewer than two cases are left out."""
+    levels: list[tuple[str, ...]] = []
+    for position, spec in enumerate(task.features):
+        if spec.kind == "number":
+            levels.append(())
+            continue
+        counts: Counter[str] = Counter()
+        for row in readings:
+            if isinstance(row[position].value, str):
+                counts.update(set(split_words(spec, str(row[position].value))))
+        levels.append(tuple(sorted(word for word, times in counts.items() if times >= RAREST_LEVEL_CASES)))
+    return schema_from_levels(task, levels)
+
+
+def read_all(task: RiskTask, snapshots: Sequence[PatientSnapshot]) -> list[tuple[Reading, ...]]:
+    """Readings of many snapshots."""
+    return [read_features(task, snapshot) for snapshot in snapshots]
+
+
+def matrix(task: RiskTask, schema: FeatureSchema, readings: Sequence[Sequence[Reading]]) -> np.ndarray:
+    """Columns as float64 (n, width), NaN where nothing was recorded. A level not seen in training is 0 in all its columns."""
+    body = np.full((len(readings), schema.width), np.nan)
+    at = 0
+    for position, (spec, words) in enumerate(zip(task.features, schema.levels, strict=True)):
+        if spec.kind == "number":
+            body[:, at] = [np.nan if row[position].value is None else float(row[position].value or 0.0) for row in readings]
+            at += 1
+            continue
+        for case, row in enumerate(readings):
+            if row[position].value is not None:
+                present = split_words(spec, str(row[position].value))
+                body[case, at : at + len(words)] = [float(word in present) for word in words]
+        at += len(words)
+    return body  # (n, width)

@@ -1,0 +1,106 @@
+"""What one feature reads in one snapshot: window, aggregation, unit. Columns are made in columns.py."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from salus_learn.contracts import FeatureSpec, PatientSnapshot, RecordValue, RiskTask
+from salus_learn.errors import SnapshotError
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One feature's value in one snapshot; `value` is None where nothing was recorded."""
+
+    value: float | str | None
+    source: str
+    time: datetime | None
+
+    def as_text(self, spec: FeatureSpec) -> str:
+        """The value as a person would read it, without its unit."""
+        if self.value is None:
+            return "not recorded"
+        if isinstance(self.value, str):
+            return self.value
+        return f"{self.value:.4g}"
+
+
+NOTHING = Reading(None, "", None)
+
+
+def check_snapshot(snapshot: PatientSnapshot) -> None:
+    """Refuse anything later than the index moment (SnapshotError)."""
+    for value in snapshot.values:
+        if value.time > snapshot.index_time:
+            raise SnapshotError(
+                f"{value.source}: {value.code} was recorded after the index moment and may not be looked at."
+            )
+    for image in snapshot.images:
+        if image.time > snapshot.index_time:
+            raise SnapshotError(f"{image.source}: the image was made after the index moment.")
+
+
+def read_features(task: RiskTask, snapshot: PatientSnapshot) -> tuple[Reading, ...]:
+    """One reading per feature of the task, in its order. Raises SnapshotError."""
+    check_snapshot(snapshot)
+    by_code: dict[str, list[RecordValue]] = {}
+    for value in snapshot.values:
+        by_code.setdefault(value.code, []).append(value)
+    return tuple(_read(spec, by_code, snapshot) for spec in task.features)
+
+
+def _read(spec: FeatureSpec, by_code: dict[str, list[RecordValue]], snapshot: PatientSnapshot) -> Reading:
+    """The one reading of a feature."""
+    found = by_code.get(spec.code or "", []) or by_code.get(spec.column or "", [])
+    if spec.window_days is not None:
+        start = snapshot.index_time - timedelta(days=spec.window_days)
+        found = [value for value in found if value.time >= start]
+    if spec.aggregation == "count":
+        last = max(found, key=lambda value: value.time, default=None)
+        return Reading(float(len(found)), last.source if last else "counted", last.time if last else None)
+    if not found:
+        return NOTHING
+    found = sorted(found, key=lambda value: value.time)
+    if spec.kind != "number":
+        chosen = found[0] if spec.aggregation == "first" else found[-1]
+        return Reading(str(chosen.value), chosen.source, chosen.time)
+    for value in found:
+        _check_number(spec, value)
+    return _aggregate(spec, found)
+
+
+def _check_number(spec: FeatureSpec, value: RecordValue) -> None:
+    """A number, in the unit and range the task states."""
+    if isinstance(value.value, str) or not math.isfinite(value.value):
+        raise SnapshotError(f"{value.source}: {spec.label} should be a number and is “{value.value}”.")
+    if spec.unit and value.unit and spec.unit != value.unit:
+        raise SnapshotError(f"{value.source}: {spec.label} is in {value.unit}, the model needs {spec.unit}.")
+    if spec.low is not None and value.value < spec.low or spec.high is not None and value.value > spec.high:
+        raise SnapshotError(f"{value.source}: {spec.label} {value.value:g} is outside {spec.low} to {spec.high}.")
+
+
+def _aggregate(spec: FeatureSpec, found: list[RecordValue]) -> Reading:
+    """Several numbers over time become one."""
+    numbers = np.array([float(value.value) for value in found])
+    last = found[-1]
+    if spec.aggregation == "slope_per_day":
+        days = np.array([(value.time - last.time).total_seconds() / 86_400 for value in found])
+        spread = days - days.mean()
+        if len(found) < 2 or not spread.any():
+            return NOTHING
+        slope = float((spread @ (numbers - numbers.mean())) / (spread @ spread))
+        return Reading(slope, f"{len(found)} values to {last.source}", last.time)
+    picks: dict[str, Callable[[], tuple[float, RecordValue]]] = {
+        "latest": lambda: (float(numbers[-1]), last),
+        "first": lambda: (float(numbers[0]), found[0]),
+        "mean": lambda: (float(numbers.mean()), last),
+        "min": lambda: (float(numbers.min()), found[int(numbers.argmin())]),
+        "max": lambda: (float(numbers.max()), found[int(numbers.argmax())]),
+    }
+    value, chosen = picks[spec.aggregation]()
+    return Reading(value, chosen.source, chosen.time)

@@ -1,0 +1,1 @@
+"""The chair: judges' margins become one, per pattern of what is present."""

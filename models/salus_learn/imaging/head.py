@@ -1,0 +1,128 @@
+"""The linear head on pooled features, and the exact class activation that follows from it.
+
+m_I = bias + sum over slots, views and cells of w . (f_u - centre); nothing is approximated (Zhou 2016 for the
+idea of class activation under global average pooling).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold
+
+from salus_learn.imaging.embed import CELLS, Embedded, Prepared
+
+COMPONENTS = 64
+STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
+UNUSUAL_QUANTILE = 0.995
+
+
+@dataclass(frozen=True, slots=True)
+class ImageHead:
+    """`weight` (S, C) and `centre` (S, C) act on pooled features; `basis` (K, S*C) and `spread` (K,) measure how unlike training an image is."""
+
+    slots: tuple[str, ...]
+    weight: np.ndarray
+    centre: np.ndarray
+    bias: float
+    scale: np.ndarray
+    basis: np.ndarray
+    spread: np.ndarray
+    unusual_above: float
+    strength: float
+
+    @property
+    def reference(self) -> float:
+        """Mean margin of the training population (its pooled mean is the centre)."""
+        return self.bias
+
+    def margins(self, prepared: Prepared, index: np.ndarray | None = None) -> np.ndarray:
+        """Margins (n,), NaN where a case has no image; a missing slot stands at its training mean."""
+        pooled = prepared.pooled if index is None else prepared.pooled[index]
+        apart = np.nan_to_num(pooled - self.centre)  # (n, S, C)
+        margins = self.bias + np.einsum("nsc,sc->n", apart, self.weight)
+        return np.where(np.isfinite(pooled[:, :, 0]).any(axis=1), margins, np.nan)
+
+    def cells(self, images: Sequence[Embedded]) -> list[np.ndarray]:
+        """Per image a (7, 7) map of margin over the training mean; over all images they sum to margin - reference."""
+        maps = []
+        for image in images:
+            at = self.slots.index(image.slot)
+            views = sum(other.slot == image.slot for other in images)
+            flat = (image.cells.astype(np.float64) - self.centre[at]) @ self.weight[at] / (CELLS * views)  # (49,)
+            maps.append(flat.reshape(7, 7))
+        return maps
+
+    def distances(self, prepared: Prepared, index: np.ndarray | None = None) -> np.ndarray:
+        """Root mean squared standardised distance (n,) along the training components; NaN without image."""
+        pooled = prepared.pooled if index is None else prepared.pooled[index]
+        z = (np.nan_to_num(pooled - self.centre) / self.scale).reshape(len(pooled), -1)
+        along = (z @ self.basis.T) / self.spread
+        distance = np.sqrt((along**2).mean(axis=1))
+        return np.where(np.isfinite(pooled[:, :, 0]).any(axis=1), distance, np.nan)
+
+    def to_file(self, path: Path) -> None:
+        """Write as safetensors."""
+        arrays = {name: np.ascontiguousarray(getattr(self, name), dtype=np.float64) for name in _ARRAYS}
+        arrays["scalars"] = np.array([self.bias, self.unusual_above, self.strength])
+        save_file(arrays, path, metadata={"slots": "\n".join(self.slots)})
+
+    @classmethod
+    def from_file(cls, path: Path, slots: tuple[str, ...]) -> ImageHead:
+        """Read what `to_file` wrote; the task gives the slots."""
+        arrays = load_file(path)
+        bias, unusual, strength = (float(value) for value in arrays.pop("scalars"))
+        return cls(slots=slots, bias=bias, unusual_above=unusual, strength=strength, **arrays)
+
+
+_ARRAYS = ("weight", "centre", "scale", "basis", "spread")
+
+
+def fit_head(
+    prepared: Prepared, index: np.ndarray, y: np.ndarray, persons: np.ndarray, *, seed: int, strength: float | None = None
+) -> ImageHead:
+    """Fit on the cases `index` (those with an image); y and persons are of all cases.
+
+    Features are standardised, projected on the training components, and a ridge logistic regression is
+    fitted there; its strength comes from inner folds by person. All of it is linear, so it folds into one weight.
+    """
+    index = index[prepared.present[index]]
+    pooled = prepared.pooled[index]  # (n, S, C)
+    centre = np.nan_to_num(np.nanmean(pooled, axis=0))
+    scale = np.nan_to_num(np.nanstd(pooled, axis=0)) + 1e-3
+    z = (np.nan_to_num(pooled - centre) / scale).reshape(len(index), -1)  # (n, S*C)
+    components = int(min(COMPONENTS, len(index) - 1))
+    _, singular, right = np.linalg.svd(z, full_matrices=False)
+    basis = right[:components]  # (K, S*C)
+    spread = singular[:components] / np.sqrt(len(index)) + 1e-9
+    along = z @ basis.T  # (n, K)
+    unit = float(spread.mean()) or 1.0
+    if strength is None:
+        strength = _strength(along / unit, y[index], persons[index], seed)
+    model = LogisticRegression(C=strength, max_iter=2000).fit(along / unit, y[index])
+    weight = (model.coef_[0] / unit @ basis).reshape(centre.shape) / scale
+    distance = np.sqrt(((along / spread) ** 2).mean(axis=1))
+    return ImageHead(
+        prepared.slots, weight, centre, float(model.intercept_[0]), scale, basis, spread,
+        float(np.quantile(distance, UNUSUAL_QUANTILE) * 1.5), strength,
+    )  # fmt: skip
+
+
+def _strength(z: np.ndarray, y: np.ndarray, persons: np.ndarray, seed: int) -> float:
+    """The inverse ridge with the least log loss over inner folds by person."""
+    folds = int(min(5, np.bincount(y.astype(int), minlength=2).min()))
+    if folds < 2:
+        return STRENGTHS[0]
+    losses = np.zeros(len(STRENGTHS))
+    for train, test in StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(z, y, persons):
+        if len(np.unique(y[train])) < 2:
+            continue
+        for at, strength in enumerate(STRENGTHS):
+            margin = LogisticRegression(C=strength, max_iter=1000).fit(z[train], y[train]).decision_function(z[test])
+            losses[at] += np.logaddexp(0.0, np.where(y[test] == 1, -margin, margin)).sum()
+    return STRENGTHS[int(losses.argmin())]

@@ -1,0 +1,87 @@
+"""EfficientNet-Lite0 as a torch module that returns feature maps. Weights are found in weights.py.
+
+Tan and Le, EfficientNet (2019); the Lite variant drops squeeze-and-excitation and uses ReLU6.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+INPUT_SIDE = 224
+MAP_SIDE = 7
+# channels of the two maps that the head sees: block 10 (14 x 14, averaged to 7 x 7) and the last convolution
+MID_CHANNELS, LAST_CHANNELS = 112, 1280
+CHANNELS = MID_CHANNELS + LAST_CHANNELS
+_MID_BLOCK = 10
+_EPSILON = 1e-3
+# (repeats, kernel, stride, expansion, channels out)
+_STAGES = (
+    (1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192), (1, 3, 1, 6, 320),
+)  # fmt: skip
+
+
+class _SameConv(nn.Conv2d):
+    """Convolution padded as TensorFlow does, so that the published weights see what they were trained on."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        kernel, stride = self.kernel_size[0], self.stride[0]
+        missing = max((-(-x.shape[-1] // stride) - 1) * stride + kernel - x.shape[-1], 0)
+        before = missing // 2
+        return super().forward(functional.pad(x, (before, missing - before, before, missing - before)))
+
+
+def _conv(inside: int, outside: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> nn.Module:
+    return _SameConv(inside, outside, kernel, stride=stride, groups=groups, bias=False)
+
+
+class _Block(nn.Module):
+    """Inverted bottleneck: expand, depthwise, project; a short cut where shapes allow."""
+
+    def __init__(self, inside: int, outside: int, kernel: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        wide = inside * expansion
+        self.expands = expansion != 1
+        if self.expands:
+            self._expand_conv = _conv(inside, wide)
+            self._bn0 = nn.BatchNorm2d(wide, eps=_EPSILON)
+        self._depthwise_conv = _conv(wide, wide, kernel, stride, groups=wide)
+        self._bn1 = nn.BatchNorm2d(wide, eps=_EPSILON)
+        self._project_conv = _conv(wide, outside)
+        self._bn2 = nn.BatchNorm2d(outside, eps=_EPSILON)
+        self.short_cut = stride == 1 and inside == outside
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = functional.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
+        y = functional.relu6(self._bn1(self._depthwise_conv(y)))
+        y = self._bn2(self._project_conv(y))
+        return x + y if self.short_cut else y
+
+
+class Encoder(nn.Module):
+    """(B, 3, 224, 224) in [-1, 1] → feature maps (B, 1392, 7, 7), all of them >= 0 or near it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._conv_stem = _conv(3, 32, 3, 2)
+        self._bn0 = nn.BatchNorm2d(32, eps=_EPSILON)
+        blocks, inside = [], 32
+        for repeats, kernel, stride, expansion, outside in _STAGES:
+            for number in range(repeats):
+                blocks.append(_Block(inside, outside, kernel, stride if number == 0 else 1, expansion))
+                inside = outside
+        self._blocks = nn.ModuleList(blocks)
+        self._conv_head = _conv(inside, LAST_CHANNELS)
+        self._bn1 = nn.BatchNorm2d(LAST_CHANNELS, eps=_EPSILON)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = functional.relu6(self._bn0(self._conv_stem(x)))  # (B, 32, 112, 112)
+        middle = x
+        for number, block in enumerate(self._blocks):
+            x = block(x)
+            if number == _MID_BLOCK:
+                middle = functional.avg_pool2d(x, 2)  # (B, 112, 7, 7)
+        last = functional.relu6(self._bn1(self._conv_head(x)))  # (B, 1280, 7, 7)
+        return torch.cat([middle, last], dim=1)  # (B, 1392, 7, 7)

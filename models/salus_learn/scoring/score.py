@@ -1,0 +1,93 @@
+"""Scores many snapshots at once: one run of the encoder, one matrix, then one account each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from salus_learn.contracts import PatientSnapshot, RiskResult
+from salus_learn.errors import LearnError
+from salus_learn.features.columns import matrix
+from salus_learn.features.readings import NOTHING, Reading, read_features
+from salus_learn.imaging.embed import Prepared, Report, embed
+from salus_learn.imaging.encoder import ServedEncoder
+from salus_learn.scoring.account import Evidence, account, failed
+from salus_learn.store.bundle import Bundle
+from salus_learn.store.model import Model, pattern_of
+
+
+def score(bundle: Bundle, snapshots: Sequence[PatientSnapshot], *, report: Report | None = None) -> list[RiskResult]:
+    """One result per snapshot, in order. A snapshot that cannot be used is FAILED with its sentence."""
+    model = bundle.model
+    readings: list[tuple[Reading, ...]] = []
+    problems: dict[int, str] = {}
+    for position, snapshot in enumerate(snapshots):
+        try:
+            readings.append(read_features(model.task, snapshot))
+        except LearnError as error:
+            problems[position] = str(error)
+            readings.append(tuple(NOTHING for _ in model.task.features))
+    prepared = _embed_each(model, bundle.encoder, snapshots, problems, report)
+    results = account_all(
+        model, snapshots, readings, prepared, np.arange(len(snapshots)), bundle.digest
+    )
+    return [
+        failed(model, snapshot.key, problems[position], bundle.digest) if position in problems else result
+        for position, (snapshot, result) in enumerate(zip(snapshots, results, strict=True))
+    ]
+
+
+def _embed_each(
+    model: Model,
+    encoder: ServedEncoder | None,
+    snapshots: Sequence[PatientSnapshot],
+    problems: dict[int, str],
+    report: Report | None,
+) -> Prepared | None:
+    """Embed all images; when one cannot be used, only its own snapshot is left out."""
+    if model.head is None or encoder is None:
+        return None
+    images = [() if at in problems else snapshot.images for at, snapshot in enumerate(snapshots)]
+    try:
+        return embed(images, model.task.images, encoder, report=report)
+    except LearnError:
+        for at, one in enumerate(images):
+            try:
+                embed([one], model.task.images, encoder)
+            except LearnError as error:
+                problems[at] = str(error)
+        kept = [() if at in problems else one for at, one in enumerate(images)]
+        return embed(kept, model.task.images, encoder)
+
+
+def account_all(
+    model: Model,
+    snapshots: Sequence[PatientSnapshot],
+    readings: Sequence[tuple[Reading, ...]],
+    prepared: Prepared | None,
+    index: np.ndarray,
+    bundle_digest: str,
+) -> list[RiskResult]:
+    """Accounts of the cases `index` by one model. `prepared` holds all cases."""
+    x = matrix(model.task, model.schema, readings)  # (n, d)
+    line = model.line.terms(x[index]) if model.line is not None else None  # (k, d)
+    trees = model.trees.contributions(x[index])[:, :-1] if model.trees is not None else None  # (k, d)
+    images = distances = None
+    if model.head is not None and prepared is not None:
+        images, distances = model.head.margins(prepared, index), model.head.distances(prepared, index)
+    results = []
+    for at, case in enumerate(index.tolist()):
+        has_image = images is not None and bool(np.isfinite(images[at]))
+        pattern = pattern_of(x[case], has_image, model)
+        if pattern is None:
+            results.append(failed(model, snapshots[case].key, "Nothing the model needs was recorded.", bundle_digest))
+            continue
+        evidence = Evidence(
+            snapshots[case], readings[case], None if line is None else line[at],
+            None if trees is None else trees[at], tuple(prepared.images[case]) if prepared else (),
+            float(images[at]) if has_image and images is not None else float("nan"),
+            bool(has_image and distances is not None and model.head and distances[at] > model.head.unusual_above),
+        )  # fmt: skip
+        results.append(account(model, evidence, pattern, bundle_digest))
+    return results

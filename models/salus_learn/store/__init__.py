@@ -1,0 +1,1 @@
+"""The model as one thing, and the bundle it is kept in."""

@@ -1,0 +1,139 @@
+"""The bundle folder: every file of a model, its manifest, and the refusal of anything changed. No pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from salus_learn.calibration.doubt import Doubt
+from salus_learn.contracts import RiskTask
+from salus_learn.errors import BundleError
+from salus_learn.features.columns import schema_from_levels
+from salus_learn.fusion.chair import Chair
+from salus_learn.imaging.encoder import ServedEncoder, open_encoder, write_encoder
+from salus_learn.imaging.head import ImageHead
+from salus_learn.store.model import Model
+from salus_learn.tabular.line import Line
+from salus_learn.tabular.trees import Trees
+from salus_learn.tasks.loader import load_task
+
+FORM = 1
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A loaded bundle: the model, its served encoder, its card and figures. `digest` names it."""
+
+    digest: str
+    folder: Path
+    model: Model
+    encoder: ServedEncoder | None
+    card: dict[str, Any]
+    crossval: dict[str, Any]
+
+
+def write_bundle(folder: Path, model: Model, *, card: dict[str, Any], crossval: dict[str, Any]) -> str:
+    """Write every file and then the manifest; returns the digest. The folder must be new or empty."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise BundleError(f"The folder {folder.name} is not empty; a bundle is never written over another.")
+    (folder / "task.toml").write_text(model.task.source_text, encoding="utf-8")
+    weights = write_encoder(folder) if model.head is not None else ""
+    if model.head is not None:
+        model.head.to_file(folder / "image_head.safetensors")
+    if model.line is not None:
+        model.line.to_file(folder / "line.json")
+    if model.trees is not None:
+        model.trees.to_file(folder / "record.ubj")
+    _json(folder / "chair.json", {name: _chair_json(chair) for name, chair in model.chairs.items()})
+    reference = {
+        "schema": model.schema.to_json(),
+        "thresholds": model.thresholds,
+        "doubts": {name: doubt.to_json() for name, doubt in model.doubts.items()},
+    }
+    _json(folder / "reference.json", reference)
+    _json(folder / "card.json", card | {"encoder_weights": weights})
+    _json(folder / "crossval.json", crossval)
+    manifest = {
+        "form": FORM,
+        "task": {"id": model.task.id, "digest": model.task.digest},
+        "versions": {name: version(name) for name in ("numpy", "scikit-learn", "xgboost-cpu", "torch", "onnxruntime")},
+        "files": {path.name: _sha256(path) for path in sorted(folder.iterdir())},
+    }
+    _json(folder / MANIFEST, manifest)
+    return _sha256(folder / MANIFEST)
+
+
+def load_bundle(folder: Path | str, *, device: str = "auto") -> Bundle:
+    """Check every file against the manifest, then load. Raises BundleError on any changed, missing or extra file."""
+    folder = Path(folder)
+    manifest = _checked_manifest(folder)
+    task = load_task(folder / "task.toml")
+    if task.digest != manifest["task"]["digest"]:
+        raise BundleError(f"The bundle {folder.name} holds another task than its manifest says.")
+    card = _read(folder / "card.json")
+    reference = _read(folder / "reference.json")
+    model = Model(
+        task=task,
+        schema=schema_from_levels(task, reference["schema"]["levels"]),
+        line=Line.from_file(folder / "line.json") if (folder / "line.json").exists() else None,
+        trees=Trees.from_file(folder / "record.ubj") if (folder / "record.ubj").exists() else None,
+        head=_head(folder, task),
+        chairs={name: _chair(name, body) for name, body in _read(folder / "chair.json").items()},
+        doubts={name: Doubt.from_json(body) for name, body in reference["doubts"].items()},
+        thresholds=reference["thresholds"],
+    )
+    encoder = open_encoder(folder, card.get("encoder_weights", ""), device=device) if model.head else None
+    return Bundle(_sha256(folder / MANIFEST), folder, model, encoder, card, _read(folder / "crossval.json"))
+
+
+def _checked_manifest(folder: Path) -> dict[str, Any]:
+    try:
+        manifest = _read(folder / MANIFEST)
+        files = dict(manifest["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise BundleError(f"{folder.name} is not a bundle: its manifest cannot be read.") from None
+    if manifest.get("form") != FORM:
+        raise BundleError(f"The bundle {folder.name} has form {manifest.get('form')}; this version reads {FORM}.")
+    present = {path.name for path in folder.iterdir()} - {MANIFEST}
+    if present != set(files):
+        odd = sorted(present ^ set(files))[0]
+        raise BundleError(f"The bundle {folder.name} is not whole: {odd} is missing or does not belong.")
+    for name, wanted in files.items():
+        if _sha256(folder / name) != wanted:
+            raise BundleError(f"The bundle {folder.name} was changed: {name} is not the file that was written.")
+    return manifest
+
+
+def _head(folder: Path, task: RiskTask) -> ImageHead | None:
+    path = folder / "image_head.safetensors"
+    return ImageHead.from_file(path, tuple(spec.name for spec in task.images)) if path.exists() else None
+
+
+def _chair_json(chair: Chair) -> dict[str, Any]:
+    return {
+        "judges": list(chair.judges), "weight": chair.weight.tolist(), "offset": chair.offset, "ridge": chair.ridge,
+    }  # fmt: skip
+
+
+def _chair(name: str, body: dict[str, Any]) -> Chair:
+    return Chair(name, tuple(body["judges"]), np.array(body["weight"]), float(body["offset"]), float(body["ridge"]))
+
+
+def _json(path: Path, body: Any) -> None:
+    path.write_text(json.dumps(body, indent=1, sort_keys=True), encoding="utf-8")
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

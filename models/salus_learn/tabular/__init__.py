@@ -1,0 +1,1 @@
+"""The record's two judges: trees and line."""

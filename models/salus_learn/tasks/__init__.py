@@ -1,0 +1,1 @@
+"""Risk task files (TOML) and case tables: reading and checking them."""

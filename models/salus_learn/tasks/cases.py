@@ -1,0 +1,233 @@
+"""Reads a folder of cases: one CSV row per case, columns and images named by the task file.
+
+Every refusal names the file, the row (the header is row 1) and the column.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from salus_learn.contracts import (
+    Case,
+    FeatureSpec,
+    ImageSpec,
+    PatientSnapshot,
+    RecordValue,
+    Region,
+    RiskTask,
+    SnapshotImage,
+)
+from salus_learn.errors import CaseError
+from salus_learn.tasks.pictures import mask_region, picture, text_region
+
+# A case table has no clock: every case is taken at one moment, and its outcome a second later.
+CASE_INDEX_TIME = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class RowImage:
+    """One image named by a row: its slot, the file and the marked region, if any."""
+
+    spec: ImageSpec
+    path: Path
+    region: Region | None
+
+
+@dataclass(frozen=True, slots=True)
+class CaseRow:
+    """One checked row: values by feature name (float or text), image files, outcome 1, 0 or None."""
+
+    number: int
+    person: str
+    case: str
+    values: dict[str, float | str]
+    images: tuple[RowImage, ...]
+    outcome: int | None
+    outcome_word: str
+
+
+def case_system(task: RiskTask) -> str:
+    """The code system under which a case table's columns are stored."""
+    return f"urn:salus:case-table:{task.id}"
+
+
+def read_case_rows(task: RiskTask, folder: Path | str, *, require_outcome: bool = True) -> list[CaseRow]:
+    """Read and check every row without decoding images. Raises CaseError.
+
+    Rows whose outcome word is neither positive nor negative are left out when the task lists both kinds.
+    """
+    folder = Path(folder)
+    if not task.table:
+        raise CaseError(f"The task {task.id} names no case table ([cases] table = …).")
+    header, lines = _read_table(folder / task.table)
+    _check_columns(task, header, require_outcome)
+    found = [_row(task, folder, number, line) for number, line in lines]
+    rows = [row for row in found if row is not None]
+    _check_rows(task, rows, require_outcome)
+    return rows
+
+
+def read_cases(task: RiskTask, folder: Path | str) -> list[Case]:
+    """Rows with their outcome and decoded images, ready for training and judging."""
+    return [Case(snapshot_of_row(task, row), int(row.outcome or 0)) for row in read_case_rows(task, folder)]
+
+
+def read_snapshots(task: RiskTask, folder: Path | str) -> list[PatientSnapshot]:
+    """Rows with decoded images; no outcome is needed."""
+    return [snapshot_of_row(task, row) for row in read_case_rows(task, folder, require_outcome=False)]
+
+
+def snapshot_of_row(task: RiskTask, row: CaseRow) -> PatientSnapshot:
+    """One row as a snapshot at the case's index moment."""
+    system, table = case_system(task), task.table
+    values = tuple(
+        RecordValue(
+            code=str(spec.column), system=system, value=row.values[spec.name], unit=spec.unit,
+            time=CASE_INDEX_TIME, source=f"{table} row {row.number}",
+        )
+        for spec in task.features
+        if spec.name in row.values
+    )  # fmt: skip
+    images = tuple(_snapshot_image(entry, row, str(table)) for entry in row.images)
+    return PatientSnapshot(row.case, row.person, CASE_INDEX_TIME, values, images)
+
+
+def _snapshot_image(entry: RowImage, row: CaseRow, table: str) -> SnapshotImage:
+    pixels, sha256 = picture(entry.path, f"{table} row {row.number}")
+    return SnapshotImage(
+        slot=entry.spec.name, modality=entry.spec.modality, body_part=entry.spec.body_part,
+        view=entry.spec.view or entry.spec.name, time=CASE_INDEX_TIME,
+        source=f"{table} row {row.number}, {entry.path.name}", sha256=sha256, pixels=pixels,
+        region=entry.region,
+    )  # fmt: skip
+
+
+def _read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """The header and the numbered rows of a CSV file (UTF-8, with or without a mark)."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream)
+            header = list(reader.fieldnames or [])
+            lines = [(number, {k: (v or "").strip() for k, v in line.items() if k}) for number, line in enumerate(reader, 2)]
+    except FileNotFoundError:
+        raise CaseError(f"The case table {path.name} is not in the folder {path.parent.name}.") from None
+    except (UnicodeDecodeError, csv.Error, AttributeError, TypeError) as error:
+        raise CaseError(f"{path.name} cannot be read as a CSV table in UTF-8: {error}.") from None
+    if not header or not lines:
+        raise CaseError(f"{path.name} has no rows.")
+    return header, lines
+
+
+def _check_columns(task: RiskTask, header: list[str], require_outcome: bool) -> None:
+    """Every column the task names is there."""
+    wanted = [task.patient_column, task.case_column, *(spec.column for spec in task.features)]
+    wanted += [spec.column for spec in task.images] + [spec.region_column for spec in task.images]
+    if require_outcome:
+        wanted.append(task.outcome.column)
+    for column in wanted:
+        if column and column not in header:
+            raise CaseError(f"{task.table} has no column “{column}”. Its columns are: {', '.join(header)}.")
+
+
+def _row(task: RiskTask, folder: Path, number: int, line: dict[str, str]) -> CaseRow | None:
+    """One row, checked."""
+    where = f"{task.table} row {number}"
+    case = line.get(task.case_column or "", "") or str(number)
+    person = line.get(task.patient_column or "", "") or case
+    values: dict[str, float | str] = {}
+    for spec in task.features:
+        word = line.get(spec.column or "", "")
+        if spec.column and word not in task.missing_words and word != "":
+            values[spec.name] = _value(spec, word, where)
+    images = tuple(
+        image for spec in task.images if (image := _image(task, spec, folder, line, where)) is not None
+    )
+    outcome, word = _outcome(task, line, where)
+    if word and outcome is None:
+        return None
+    return CaseRow(number, person, case, values, images, outcome, word)
+
+
+def _value(spec: FeatureSpec, word: str, where: str) -> float | str:
+    """A cell as a number or a known word."""
+    if spec.kind != "number":
+        if spec.levels and spec.kind == "category" and word not in spec.levels:
+            raise CaseError(f"{where}, column {spec.column}: “{word}” is not one of {', '.join(spec.levels)}.")
+        return word
+    try:
+        number = float(word)
+    except ValueError:
+        raise CaseError(f"{where}, column {spec.column}: “{word}” is not a number.") from None
+    if not math.isfinite(number):
+        raise CaseError(f"{where}, column {spec.column}: “{word}” is not a finite number.")
+    unit = f" {spec.unit}" if spec.unit else ""
+    if spec.low is not None and number < spec.low or spec.high is not None and number > spec.high:
+        raise CaseError(f"{where}, column {spec.column}: {word}{unit} is outside {spec.low} to {spec.high}{unit}.")
+    return number
+
+
+def _image(task: RiskTask, spec: ImageSpec, folder: Path, line: dict[str, str], where: str) -> RowImage | None:
+    """The image a row names for one slot, with its marked region."""
+    name = line.get(spec.column or "", "")
+    if name in task.missing_words or not name:
+        if spec.may_be_missing:
+            return None
+        raise CaseError(f"{where}, column {spec.column}: the image {spec.name} must not be missing.")
+    path = _inside(folder, spec.folder, name, where, str(spec.column))
+    marked = line.get(spec.region_column or "", "")
+    region = None
+    if spec.region_column and marked not in task.missing_words and marked:
+        if marked.replace(",", " ").replace(".", " ").replace("-", " ").replace(" ", "").isdigit():
+            region = text_region(marked, f"{where}, column {spec.region_column}")
+        else:
+            mask = _inside(folder, spec.region_folder or spec.folder, marked, where, spec.region_column)
+            region = mask_region(mask, path, f"{where}, column {spec.region_column}")
+    return RowImage(spec, path, region)
+
+
+def _inside(folder: Path, sub: str, name: str, where: str, column: str) -> Path:
+    """The file a cell names, which must lie in the case folder."""
+    path = (folder / sub / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise CaseError(f"{where}, column {column}: {name} lies outside the case folder.")
+    if not path.is_file():
+        raise CaseError(f"{where}, column {column}: the image file {name} is not in {sub or folder.name}/.")
+    return path
+
+
+def _outcome(task: RiskTask, line: dict[str, str], where: str) -> tuple[int | None, str]:
+    """1, 0 or None (not known), and the word it was read from."""
+    spec = task.outcome
+    word = line.get(spec.column or "", "")
+    if word in task.missing_words or word == "":
+        return None, ""
+    if word in spec.positive:
+        return 1, word
+    if not spec.negative or word in spec.negative:
+        return 0, word
+    return None, word
+
+
+def _check_rows(task: RiskTask, rows: list[CaseRow], require_outcome: bool) -> None:
+    """No case twice; with outcomes, enough of both classes."""
+    for case, times in Counter(row.case for row in rows).items():
+        if times > 1:
+            raise CaseError(f"{task.table}: the case “{case}” (column {task.case_column}) stands in {times} rows.")
+    if not require_outcome:
+        return
+    unknown = [row for row in rows if row.outcome is None]
+    if unknown:
+        raise CaseError(f"{task.table} row {unknown[0].number}, column {task.outcome.column}: the outcome is missing.")
+    counts = np.bincount([int(row.outcome or 0) for row in rows], minlength=2)
+    for label, count in (("without", counts[0]), (f"with “{task.outcome.label}”", counts[1])):
+        if count < 2:
+            raise CaseError(f"{task.table}: only {count} case(s) {label} the outcome; at least 2 are needed.")
+
+

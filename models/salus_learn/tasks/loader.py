@@ -1,0 +1,167 @@
+"""Reads a risk task file and refuses what cannot be. Case tables are read in cases.py."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from salus_learn.contracts import FeatureSpec, ImageSpec, OutcomeSpec, RiskTask
+from salus_learn.errors import TaskError
+
+KINDS = ("number", "category", "flags")
+AGGREGATIONS = ("latest", "first", "mean", "min", "max", "count", "slope_per_day")
+RULES = ("sensitivity", "specificity", "youden", "alerts_per_100")
+_TABLES: dict[str, dict[str, type | tuple[type, ...]]] = {
+    "task": {
+        "id": str, "title": str, "version": str, "who": str, "index": str, "use": str, "not_for": str,
+    },
+    "outcome": {
+        "label": str, "horizon_days": (int, float), "column": str, "positive": list, "negative": list,
+        "code": str, "system": str,
+    },
+    "cases": {"table": str, "patient": str, "case": str, "missing": list},
+    "threshold": {"rule": str, "target": (int, float)},
+    "feature": {
+        "name": str, "label": str, "kind": str, "unit": str, "code": str, "system": str, "column": str,
+        "levels": list, "separator": str, "low": (int, float), "high": (int, float),
+        "window_days": (int, float), "aggregation": str, "modifiable": bool,
+    },
+    "image": {
+        "name": str, "label": str, "modality": str, "body_part": str, "view": str, "column": str,
+        "folder": str, "region_column": str, "region_folder": str, "region_margin": (int, float),
+        "may_be_missing": bool, "flips": bool,
+    },
+}  # fmt: skip
+_TOP = {"task", "outcome", "cases", "threshold", "feature", "image", "never"}
+
+
+def load_task(path: Path | str) -> RiskTask:
+    """Read and check a task file. Raises TaskError with a sentence naming the table and key."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TaskError(f"The task file {path.name} cannot be read: {error.__class__.__name__}.") from None
+    return task_from_text(text, name=path.name)
+
+
+def task_from_text(text: str, *, name: str = "task file") -> RiskTask:
+    """Check the text of a task file and build the RiskTask."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise TaskError(f"{name} is not valid TOML: {error}.") from None
+    _check_shape(raw, name)
+    features = tuple(_feature(entry, name) for entry in raw.get("feature", []))
+    images = tuple(_image(entry, name) for entry in raw.get("image", []))
+    outcome = _outcome(raw["outcome"], name)
+    task, cases, threshold = raw["task"], raw.get("cases", {}), raw.get("threshold", {})
+    never = tuple(str(column) for column in raw.get("never", []))
+    _check_names(features, images, outcome, never, name)
+    rule = threshold.get("rule", "youden")
+    if rule not in RULES:
+        raise TaskError(f"{name}: [threshold] rule “{rule}” is not one of {', '.join(RULES)}.")
+    digest = hashlib.sha256(json.dumps(raw, sort_keys=True, default=str).encode()).hexdigest()
+    return RiskTask(
+        id=task["id"], title=task["title"], version=str(task.get("version", "1")), who=task.get("who", ""),
+        index=task.get("index", "case"), use=task.get("use", ""), not_for=task.get("not_for", ""),
+        outcome=outcome, features=features, images=images, never=never, threshold_rule=rule,
+        threshold_target=float(threshold.get("target", 0.9)), table=cases.get("table"),
+        patient_column=cases.get("patient"), case_column=cases.get("case"),
+        missing_words=tuple(str(word) for word in cases.get("missing", [""])), digest=digest, source_text=text,
+    )  # fmt: skip
+
+
+def _check_shape(raw: dict[str, Any], name: str) -> None:
+    """Every table and key is known and of the right type."""
+    for table in ("task", "outcome"):
+        if not isinstance(raw.get(table), dict):
+            raise TaskError(f"{name} has no [{table}] table.")
+    for key in ("id", "title"):
+        if not raw["task"].get(key):
+            raise TaskError(f"{name}: [task] needs {key}.")
+    for table, body in raw.items():
+        if table not in _TOP:
+            raise TaskError(f"{name}: [{table}] is not a known table. Known are {', '.join(sorted(_TOP))}.")
+        if table == "never":
+            continue
+        entries = body if isinstance(body, list) else [body]
+        for entry in entries:
+            _check_keys(table, entry, name)
+
+
+def _check_keys(table: str, entry: Any, name: str) -> None:
+    """The keys of one table entry."""
+    if not isinstance(entry, dict):
+        raise TaskError(f"{name}: [{table}] must be a table of keys and values.")
+    for key, value in entry.items():
+        wanted = _TABLES[table].get(key)
+        if wanted is None:
+            raise TaskError(f"{name}: [{table}] has an unknown key “{key}”. Known are {', '.join(_TABLES[table])}.")
+        if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+            raise TaskError(f"{name}: [{table}] {key} has a value of the wrong kind ({value!r}).")
+
+
+def _feature(entry: dict[str, Any], name: str) -> FeatureSpec:
+    """One [[feature]]."""
+    if not entry.get("name"):
+        raise TaskError(f"{name}: a [[feature]] has no name.")
+    kind, label = entry.get("kind", "number"), entry.get("label", entry["name"].replace("_", " "))
+    if kind not in KINDS:
+        raise TaskError(f"{name}: feature {entry['name']}: kind “{kind}” is not one of {', '.join(KINDS)}.")
+    if entry.get("aggregation", "latest") not in AGGREGATIONS:
+        raise TaskError(f"{name}: feature {entry['name']}: aggregation must be one of {', '.join(AGGREGATIONS)}.")
+    if not entry.get("column") and not entry.get("code"):
+        raise TaskError(f"{name}: feature {entry['name']} needs a column (case table) or a code (record).")
+    known = {key: value for key, value in entry.items() if key not in {"label", "kind", "levels"}}
+    return FeatureSpec(label=label, kind=kind, levels=tuple(str(word) for word in entry.get("levels", [])), **known)
+
+
+def _image(entry: dict[str, Any], name: str) -> ImageSpec:
+    """One [[image]]."""
+    if not entry.get("name") or not entry.get("modality"):
+        raise TaskError(f"{name}: an [[image]] needs a name and a modality.")
+    label = entry.get("label", entry["name"].replace("_", " "))
+    return ImageSpec(label=label, **{key: value for key, value in entry.items() if key != "label"})
+
+
+def _outcome(entry: dict[str, Any], name: str) -> OutcomeSpec:
+    """The [outcome] table."""
+    if not entry.get("column") and not entry.get("code"):
+        raise TaskError(f"{name}: [outcome] needs a column (case table) or a code (record).")
+    if entry.get("column") and not entry.get("positive"):
+        raise TaskError(f"{name}: [outcome] with a column needs the words that count as positive.")
+    return OutcomeSpec(
+        label=entry.get("label", "outcome"),
+        horizon_days=float(entry.get("horizon_days", 0)),
+        column=entry.get("column"),
+        positive=tuple(str(word) for word in entry.get("positive", [])),
+        negative=tuple(str(word) for word in entry.get("negative", [])),
+        code=entry.get("code"),
+        system=entry.get("system"),
+    )
+
+
+def _check_names(
+    features: tuple[FeatureSpec, ...],
+    images: tuple[ImageSpec, ...],
+    outcome: OutcomeSpec,
+    never: tuple[str, ...],
+    name: str,
+) -> None:
+    """No name twice, nothing that gives the answer away, something to predict from."""
+    inputs: list[FeatureSpec | ImageSpec] = [*features, *images]
+    names = [spec.name for spec in inputs]
+    twice = {entry for entry in names if names.count(entry) > 1}
+    if twice:
+        raise TaskError(f"{name}: the name {sorted(twice)[0]} is used twice.")
+    if not names:
+        raise TaskError(f"{name} names no feature and no image, so there is nothing to predict from.")
+    for spec in inputs:
+        if spec.column and spec.column in never:
+            raise TaskError(f"{name}: column {spec.column} is an input and also under never.")
+        if spec.column and spec.column == outcome.column:
+            raise TaskError(f"{name}: column {spec.column} is the outcome and cannot be an input.")

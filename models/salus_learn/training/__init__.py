@@ -1,0 +1,1 @@
+"""Training: nested cross-validation by person, then one model on everybody."""

@@ -1,0 +1,137 @@
+"""Fits one model on some of the cases; everything that is chosen is chosen inside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold
+
+from salus_learn.calibration.doubt import fit_doubt, operating_threshold
+from salus_learn.contracts import RiskTask
+from salus_learn.errors import TrainingError
+from salus_learn.features.columns import fit_schema, matrix
+from salus_learn.features.readings import Reading
+from salus_learn.fusion.chair import PATTERNS, Chair, fit_chair
+from salus_learn.imaging.embed import Prepared
+from salus_learn.imaging.head import fit_head
+from salus_learn.store.model import Margins, Model, judge_margins
+from salus_learn.tabular.line import fit_line
+from salus_learn.tabular.trees import TreeShape, choose_shape, fit_trees
+
+INNER_FOLDS = 5
+INNER_REPEATS = 2
+FEWEST_FOR_A_CHAIR = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """All cases, ready: readings, embedded images, outcomes and persons (integer ids)."""
+
+    task: RiskTask
+    readings: Sequence[tuple[Reading, ...]]
+    prepared: Prepared | None
+    y: np.ndarray
+    persons: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What was chosen once on the training people and is used again in their inner folds."""
+
+    tree_shape: TreeShape | None = None
+    line_strength: float | None = None
+    head_strength: float | None = None
+
+
+def fit_model(material: Material, index: np.ndarray, *, seed: int) -> Model:
+    """Judges, chairs, doubt and thresholds from the cases `index` and nothing else."""
+    task, y = material.task, material.y
+    schema = fit_schema(task, [material.readings[case] for case in index])
+    x = matrix(task, schema, material.readings)
+    model, choices = _fit_judges(material, x, schema, index, seed, Choices())
+    inner = _out_of_fold(material, model, choices, x, index, seed)
+    chairs: dict[str, Chair] = {}
+    doubts, fused = {}, np.full(len(index), np.nan)
+    for pattern, judges in PATTERNS.items():
+        rows = _rows(pattern, judges, inner)
+        if rows is None or len(rows) < FEWEST_FOR_A_CHAIR or len(np.unique(y[index[rows]])) < 2:
+            continue
+        apart = inner.apart(judges, rows)
+        chair = fit_chair(pattern, apart, y[index[rows]], material.persons[index[rows]], seed=seed)
+        margins = chair.margins(apart)
+        chairs[pattern], doubts[pattern] = chair, fit_doubt(margins, y[index[rows]])
+        fused[rows] = margins  # patterns run from poorest to richest, so the richest present stays
+    if not chairs:
+        raise TrainingError("There are too few cases with both outcomes to train a model.")
+    thresholds = _thresholds(task, inner, fused, y[index])
+    return Model(task, schema, model.line, model.trees, model.head, chairs, doubts, thresholds)
+
+
+def _fit_judges(
+    material: Material, x: np.ndarray, schema: object, index: np.ndarray, seed: int, choices: Choices
+) -> tuple[Model, Choices]:
+    """The three judges on `index`; what `choices` leaves open is chosen there."""
+    y, persons = material.y, material.persons
+    line = trees = head = None
+    shape = choices.tree_shape
+    if x.shape[1]:
+        line = fit_line(x[index], y[index], persons[index], seed=seed, strength=choices.line_strength)
+        shape = shape or choose_shape(x[index], y[index], persons[index], seed=seed)
+        trees = fit_trees(x[index], y[index], shape, seed=seed)
+    prepared = material.prepared
+    if prepared is not None:
+        seen = index[prepared.present[index]]
+        if len(seen) >= FEWEST_FOR_A_CHAIR and len(np.unique(y[seen])) == 2:
+            head = fit_head(prepared, index, y, persons, seed=seed, strength=choices.head_strength)
+    model = Model(material.task, schema, line, trees, head, {}, {}, {})  # type: ignore[arg-type]
+    chosen = Choices(shape, line.strength if line else None, head.strength if head else None)
+    return model, chosen
+
+
+def _out_of_fold(
+    material: Material, full: Model, choices: Choices, x: np.ndarray, index: np.ndarray, seed: int
+) -> Margins:
+    """Margins of the cases `index` by judges that have not seen the person, apart from each fold's own reference.
+
+    Averaged over repeats. The references returned are zero: apart margins are what the chair sees.
+    """
+    y, persons = material.y[index], material.persons[index]
+    folds = int(min(INNER_FOLDS, np.bincount(y.astype(int), minlength=2).min()))
+    if folds < 2:
+        raise TrainingError("At least two people with and two without the outcome are needed.")
+    names = [name for name in ("line", "trees") if x.shape[1]] + (["image"] if full.head is not None else [])
+    total = {name: np.zeros(len(index)) for name in names}
+    times = {name: np.zeros(len(index)) for name in names}
+    for repeat in range(INNER_REPEATS):
+        split = StratifiedGroupKFold(folds, shuffle=True, random_state=seed * 31 + repeat)
+        for train, test in split.split(y, y, persons):
+            judges, _ = _fit_judges(material, x, full.schema, index[train], seed, choices)
+            margins = judge_margins(judges, x, material.prepared, index[test])
+            for name, values in margins.by_judge.items():
+                apart = values - margins.references[name]
+                known = np.isfinite(apart)
+                total[name][test[known]] += apart[known]
+                times[name][test[known]] += 1
+    with np.errstate(invalid="ignore"):
+        mean = {name: np.where(times[name] > 0, total[name] / times[name], np.nan) for name in names}
+    return Margins(mean, dict.fromkeys(names, 0.0))
+
+
+def _rows(pattern: str, judges: tuple[str, ...], inner: Margins) -> np.ndarray | None:
+    """The cases on which a pattern's chair can be fitted: those for whom all its judges speak."""
+    if any(judge not in inner.by_judge for judge in judges):
+        return None
+    return np.flatnonzero(np.all([np.isfinite(inner.by_judge[judge]) for judge in judges], axis=0))
+
+
+def _thresholds(task: RiskTask, inner: Margins, fused: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    """Operating points per arm from out-of-fold values. Single arms are kept as margins over their reference."""
+    arms = {**inner.by_judge, "fused": 1.0 / (1.0 + np.exp(-fused))}
+    found = {}
+    for arm, values in arms.items():
+        known = np.isfinite(values)
+        if len(np.unique(y[known])) == 2:
+            found[arm] = operating_threshold(values[known], y[known], task.threshold_rule, task.threshold_target)
+    return found

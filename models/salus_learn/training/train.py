@@ -1,0 +1,137 @@
+"""Trains a task: repeated nested cross-validation for the honest figures, then one bundle on everybody."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold
+
+from salus_learn.contracts import Case, RiskResult, RiskTask
+from salus_learn.errors import TrainingError
+from salus_learn.features.columns import read_all
+from salus_learn.imaging.embed import Report, embed
+from salus_learn.imaging.encoder import default_encoder
+from salus_learn.scoring.judge import ArmSheet
+from salus_learn.scoring.score import account_all
+from salus_learn.store.bundle import write_bundle
+from salus_learn.store.model import Model
+from salus_learn.training.fit import Material, fit_model
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What training gives: the bundle's digest, its figures, and per case the out-of-fold result."""
+
+    digest: str
+    crossval: dict[str, Any]
+    out_of_fold: list[RiskResult]
+
+
+def train(
+    task: RiskTask,
+    cases: Sequence[Case],
+    out: Path,
+    *,
+    seed: int = 0,
+    repeats: int = 3,
+    folds: int = 5,
+    report: Report | None = None,
+) -> Trained:
+    """Train and write a bundle into the new folder `out`.
+
+    Outer folds are split by person and stratified by outcome; nothing is chosen on them. Raises TrainingError
+    when there are too few people of either outcome.
+    """
+    tell = report or (lambda fraction, message: None)
+    material = prepare_material(task, cases, lambda part, message: tell(0.3 * part, message))
+    splits = _outer_folds(material, folds, repeats, seed)
+    sheets: list[ArmSheet] = []
+    first: list[RiskResult | None] = [None] * len(cases)
+    for repeat, parts in enumerate(splits):
+        sheet = ArmSheet(len(cases))
+        for at, (inside, outside) in enumerate(parts):
+            tell(0.3 + 0.6 * (repeat * folds + at) / (repeats * folds), f"fold {at + 1}, repeat {repeat + 1} of {repeats}")
+            model = fit_model(material, inside, seed=seed + repeat)
+            results = account_all(
+                model, [case.snapshot for case in cases], material.readings, material.prepared, outside, ""
+            )
+            for case, result in zip(outside.tolist(), results, strict=True):
+                sheet.note(model, case, result)
+                first[case] = result if repeat == 0 else first[case]
+        sheets.append(sheet)
+    tell(0.92, "the model on everybody")
+    final = fit_model(material, np.arange(len(cases)), seed=seed)
+    crossval = mean_report([sheet.report(task.id, material.y) for sheet in sheets]) | {"repeats": repeats, "folds": len(splits[0])}
+    digest = write_bundle(out, final, card=_card(task, cases, material, final, seed), crossval=crossval)
+    kept = [replace(result, bundle_digest=digest) for result in first if result is not None]
+    tell(1.0, "done")
+    return Trained(digest, crossval, kept)
+
+
+def prepare_material(task: RiskTask, cases: Sequence[Case], report: Report | None = None) -> Material:
+    """Readings and embedded images of all cases; the encoder runs once over each image."""
+    readings = read_all(task, [case.snapshot for case in cases])
+    prepared = None
+    if task.images and any(case.snapshot.images for case in cases):
+        prepared = embed([case.snapshot.images for case in cases], task.images, default_encoder(), report=report)
+    y = np.array([case.outcome for case in cases])
+    _, persons = np.unique([case.snapshot.person for case in cases], return_inverse=True)
+    return Material(task, readings, prepared, y, persons)
+
+
+def _outer_folds(
+    material: Material, folds: int, repeats: int, seed: int
+) -> list[list[tuple[np.ndarray, np.ndarray]]]:
+    """Repeated folds by person, stratified by outcome."""
+    fewest = int(np.bincount(material.y, minlength=2).min())
+    if fewest < 4:
+        raise TrainingError(f"Only {fewest} cases of one outcome: at least 4 of each are needed to train.")
+    split = min(folds, fewest)
+    return [
+        list(
+            StratifiedGroupKFold(split, shuffle=True, random_state=seed + 1000 * repeat).split(
+                material.y, material.y, material.persons
+            )
+        )
+        for repeat in range(repeats)
+    ]
+
+
+def mean_report(reports: list[dict[str, Any]]) -> dict[str, Any]:
+    """Each figure and its bounds averaged over the repeats (not a figure of averaged probabilities)."""
+    return _mean(reports)
+
+
+def _mean(values: list[Any]) -> Any:
+    """Average numbers at the same place; words come from the first."""
+    first = values[0]
+    if isinstance(first, dict):
+        return {key: _mean([value[key] for value in values]) for key in first}
+    if isinstance(first, list):
+        return [_mean(list(entry)) for entry in zip(*values, strict=True)]
+    if isinstance(first, float):
+        numbers = [value for value in values if value is not None]
+        return round(float(np.mean(numbers)), 6)
+    return first
+
+
+def _card(task: RiskTask, cases: Sequence[Case], material: Material, model: Model, seed: int) -> dict[str, Any]:
+    """What a reader must know before trusting the model."""
+    keys = "\n".join(sorted(case.snapshot.key for case in cases))
+    return {
+        "task": task.id, "title": task.title, "who": task.who, "use": task.use, "not_for": task.not_for,
+        "outcome": task.outcome.label, "horizon_days": task.outcome.horizon_days,
+        "people": int(len(np.unique(material.persons))), "cases": len(cases), "events": int(material.y.sum()),
+        "with_image": int(material.prepared.present.sum()) if material.prepared else 0,
+        "features": [spec.name for spec in task.features], "images": [spec.name for spec in task.images],
+        "training_fingerprint": hashlib.sha256(keys.encode()).hexdigest(), "seed": seed,
+        "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "chairs": {name: dict(zip(chair.judges, chair.weight.round(4).tolist(), strict=True)) for name, chair in model.chairs.items()},
+        "threshold": {"rule": task.threshold_rule, "target": task.threshold_target, "probability": model.thresholds["fused"]},
+    }  # fmt: skip

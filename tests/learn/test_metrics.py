@@ -1,0 +1,69 @@
+"""Figures against independent ways to get them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from salus_learn.calibration.doubt import fit_doubt, operating_threshold
+from salus_learn.evaluation.metrics import auroc_delong, paired_auroc_difference, proportion_wilson
+from salus_learn.explain.points import check_sum, points_per_margin, sigmoid
+from sklearn.metrics import roc_auc_score
+
+
+@pytest.fixture
+def sample() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(5)
+    y = rng.integers(0, 2, 300)
+    return y, np.round(rng.normal(y, 1.2), 1)  # rounded, so that there are ties
+
+
+def test_auroc_is_the_share_of_pairs_in_order(sample: tuple[np.ndarray, np.ndarray]) -> None:
+    y, p = sample
+    pairs = p[y == 1][:, None] - p[y == 0][None, :]
+    by_hand = (pairs > 0).mean() + 0.5 * (pairs == 0).mean()
+    assert auroc_delong(y, p)[0] == pytest.approx(by_hand)
+    assert auroc_delong(y, p)[0] == pytest.approx(roc_auc_score(y, p))
+
+
+def test_delong_interval_agrees_with_the_bootstrap(sample: tuple[np.ndarray, np.ndarray]) -> None:
+    y, p = sample
+    rng = np.random.default_rng(0)
+    draws = [roc_auc_score(y[i], p[i]) for i in rng.integers(0, len(y), (600, len(y)))]
+    _, low, high = auroc_delong(y, p)
+    assert low == pytest.approx(np.quantile(draws, 0.025), abs=0.012)
+    assert high == pytest.approx(np.quantile(draws, 0.975), abs=0.012)
+
+
+def test_the_difference_with_itself_is_nothing(sample: tuple[np.ndarray, np.ndarray]) -> None:
+    y, p = sample
+    assert paired_auroc_difference(y, p, p) == pytest.approx((0.0, 0.0, 0.0))
+
+
+def test_wilson_as_published() -> None:
+    # Newcombe 1998, table I: 81 of 263 gives 0.2553 to 0.3662
+    assert proportion_wilson(81, 263) == pytest.approx((0.3080, 0.2553, 0.3662), abs=1e-4)
+
+
+def test_points_have_their_limit_at_the_reference() -> None:
+    near = points_per_margin(0.3 + 1e-6, 0.3)
+    assert points_per_margin(0.3, 0.3) == pytest.approx(near, rel=1e-5)
+    check_sum([points_per_margin(2.0, 0.3) * 1.7], sigmoid(2.0), sigmoid(0.3))
+
+
+def test_nine_in_ten_of_new_people_are_in_their_set() -> None:
+    rng = np.random.default_rng(1)
+    y = rng.integers(0, 2, 4000)
+    margin = rng.normal(1.5 * (2 * y - 1), 1.5)
+    doubt = fit_doubt(margin[:600], y[:600])
+    for label in (0, 1):
+        new = [doubt.conformal_set(m) for m in margin[600:][y[600:] == label]]
+        assert np.mean([label in kept for kept in new]) == pytest.approx(0.9, abs=0.04)
+
+
+def test_the_threshold_reaches_its_target(sample: tuple[np.ndarray, np.ndarray]) -> None:
+    y, p = sample
+    cut = operating_threshold(p, y, "sensitivity", 0.9)
+    assert (p[y == 1] >= cut).mean() >= 0.9
+    assert (p[y == 1] >= cut + 0.2).mean() < 0.9
+    cut = operating_threshold(p, y, "alerts_per_100", 20)
+    assert (p >= cut).mean() <= 0.2
