@@ -1,0 +1,1 @@
+"""Pure readers of other systems' forms: bytes in, typed records out. No Django, no database."""

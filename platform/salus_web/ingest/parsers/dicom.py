@@ -1,0 +1,166 @@
+"""DICOM objects (PS3.10 files) to typed records with renditions, and plain pictures wrapped as DICOM."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import warnings
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.pixels import apply_color_lut, apply_modality_lut, convert_color_space
+from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
+
+from salus_web.ingest.parsers.forms import Parsed, PersonRecord, Unreadable
+from salus_web.ingest.parsers.pixels import renditions
+
+LARGEST_PIXELS = 100_000_000
+SEXES = {"M": "male", "F": "female", "O": "other"}
+
+
+def parse_dicom(raw: bytes, name: str) -> Parsed:
+    """Read one DICOM file. Raises Unreadable naming the tag. An image that no decoder here can decode is kept
+    with its reason; an object without pixels is kept without renditions."""
+    warnings.simplefilter("ignore")
+    try:
+        dataset = pydicom.dcmread(io.BytesIO(raw))
+    except Exception as error:  # noqa: BLE001 - any failure of the reader is a refusal with its reason
+        raise Unreadable(f"{name} cannot be read as DICOM: {_words(error)}.") from None
+    for keyword in ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "Modality"):
+        if not str(dataset.get(keyword, "") or "").strip():
+            raise Unreadable(f"{name}: the tag {keyword} is missing or empty.")
+    try:
+        person, image = _person(dataset, name), _image(dataset, raw, name)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise Unreadable(f"{name}: a tag has a value that cannot be read: {_words(error)}.") from None
+    person.images.append(image)
+    return Parsed([person])
+
+
+def _words(error: Exception) -> str:
+    return f"{error.__class__.__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}"[:200]
+
+
+def _person(dataset: Dataset, name: str) -> PersonRecord:
+    birth = str(dataset.get("PatientBirthDate", "") or "")
+    try:
+        birth_date = datetime.strptime(birth, "%Y%m%d").date().isoformat() if birth else None
+    except ValueError:
+        raise Unreadable(f"{name}: PatientBirthDate “{birth}” is not a date.") from None
+    family, _, given = str(dataset.get("PatientName", "")).partition("^")
+    comments = f"{dataset.get('PatientComments', '')} {dataset.get('ImageComments', '')}"
+    return PersonRecord(
+        mrn=str(dataset.PatientID).strip(), mrn_system=str(dataset.get("IssuerOfPatientID", "") or ""),
+        name=f"{given.replace('^', ' ')} {family}".strip(), birth_date=birth_date,
+        sex=SEXES.get(str(dataset.get("PatientSex", "") or ""), "unknown"), is_simulated="SIMULATED" in comments,
+    )  # fmt: skip
+
+
+def _when(dataset: Dataset) -> str:
+    """Acquisition, content, series or study time, whichever is first there; the epoch of DICOM's own year else."""
+    for kind in ("Acquisition", "Content", "Series", "Study"):
+        day = str(dataset.get(f"{kind}Date", "") or "")
+        if len(day) == 8 and day.isdigit():
+            clock = str(dataset.get(f"{kind}Time", "") or "").split(".")[0].ljust(6, "0")
+            try:
+                return datetime.strptime(day + clock, "%Y%m%d%H%M%S").replace(tzinfo=UTC).isoformat()
+            except ValueError:
+                continue
+    return datetime(1993, 1, 1, tzinfo=UTC).isoformat()
+
+
+def _image(dataset: Dataset, raw: bytes, name: str) -> dict[str, Any]:
+    pixels, problem = None, ""
+    if "PixelData" in dataset:
+        pixels, problem = _decode(dataset)
+    spacing = dataset.get("PixelSpacing") or dataset.get("ImagerPixelSpacing")
+    return {
+        "study_uid": str(dataset.StudyInstanceUID), "series_uid": str(dataset.SeriesInstanceUID),
+        "uid": str(dataset.SOPInstanceUID), "sop_class": str(dataset.get("SOPClassUID", "")),
+        "transfer_syntax": str(getattr(dataset.file_meta, "TransferSyntaxUID", "")),
+        "modality": str(dataset.Modality)[:16], "body_part": str(dataset.get("BodyPartExamined", "") or "")[:64],
+        "view": str(dataset.get("ViewPosition", "") or "")[:40],
+        "laterality": str(dataset.get("ImageLaterality") or dataset.get("Laterality") or "")[:4],
+        "description": str(dataset.get("StudyDescription", "") or "")[:200],
+        "rows": int(dataset.get("Rows") or 0) or None, "columns": int(dataset.get("Columns") or 0) or None,
+        "frames": int(dataset.get("NumberOfFrames") or 1),
+        "photometric": str(dataset.get("PhotometricInterpretation", "") or ""),
+        "pixel_spacing_mm": float(spacing[0]) if spacing else None, "acquired_at": _when(dataset),
+        "pixel_state": "readable" if pixels is not None else ("unreadable" if problem else "none"),
+        "pixel_problem": problem, "region": None, "bytes": _rewritten(dataset, raw, name), "source": f"DICOM {name}"[:200],
+        "renditions": renditions(pixels) if pixels is not None else [],
+    }  # fmt: skip
+
+
+def _decode(dataset: Dataset) -> tuple[np.ndarray | None, str]:
+    """The first frame as (H, W) uint8/uint16, bright = dense, or (H, W, 3) uint8; or the reason why not."""
+    if int(dataset.get("Rows") or 0) * int(dataset.get("Columns") or 0) > LARGEST_PIXELS:
+        return None, "The image is larger than 100 million pixels."
+    try:
+        pixels = dataset.pixel_array
+        if int(dataset.get("NumberOfFrames") or 1) > 1:
+            pixels = pixels[0]
+        photometric = str(dataset.PhotometricInterpretation)
+        if photometric == "PALETTE COLOR":
+            pixels = apply_color_lut(pixels, dataset)
+            pixels = (pixels >> 8 if pixels.dtype == np.uint16 else pixels)[..., :3]
+        if pixels.ndim == 3:
+            if photometric.startswith("YBR") and photometric not in {"YBR_RCT", "YBR_ICT"}:
+                pixels = convert_color_space(pixels, photometric, "RGB")
+            return np.ascontiguousarray(pixels.astype(np.uint8)), ""
+        values = np.asarray(apply_modality_lut(pixels, dataset), dtype=np.float64)
+        return _grey(values, photometric == "MONOCHROME1"), ""
+    except Exception as error:  # noqa: BLE001 - decoders raise anything; the reason is kept and shown
+        return None, f"No decoder here could decode the pixels ({_words(error)})."
+
+
+def _grey(values: np.ndarray, inverted: bool) -> np.ndarray:
+    """Whole-number grey from 0; values keep their steps where they fit into 16 bits."""
+    values = values - values.min()
+    if values.max() > 65_535:
+        values = values * (65_535 / values.max())
+    grey = np.round(values.max() - values if inverted else values)
+    return grey.astype(np.uint8 if grey.max() <= 255 else np.uint16)
+
+
+def _rewritten(dataset: Dataset, raw: bytes, name: str) -> bytes:
+    """The object as accepted: empty preamble, everything after it as it came."""
+    if len(raw) < 132 or raw[128:132] != b"DICM":
+        raise Unreadable(f"{name} has no DICOM preamble.")
+    return b"\0" * 128 + raw[128:]
+
+
+def wrap_picture(pixels: np.ndarray, spec: dict[str, str], mrn: str, key: str) -> dict[str, Any]:
+    """A plain picture as a DICOM Secondary Capture, so that everything behind the door knows one form.
+
+    `spec` gives modality, body_part and view; `key` makes the identifiers the same each time.
+    """
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
+    meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=["instance", key])
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset = Dataset()
+    dataset.file_meta = meta
+    dataset.SOPClassUID, dataset.SOPInstanceUID = SecondaryCaptureImageStorage, meta.MediaStorageSOPInstanceUID
+    dataset.StudyInstanceUID = generate_uid(entropy_srcs=["study", key.split("|")[0]])
+    dataset.SeriesInstanceUID = generate_uid(entropy_srcs=["series", key.split("|")[0]])
+    dataset.PatientID, dataset.Modality = mrn, spec["modality"]
+    dataset.BodyPartExamined, dataset.ViewPosition = spec["body_part"].upper()[:16], spec["view"].upper()[:16]
+    dataset.Rows, dataset.Columns = pixels.shape[:2]
+    bits = 16 if pixels.dtype == np.uint16 else 8
+    dataset.BitsAllocated = dataset.BitsStored = bits
+    dataset.HighBit, dataset.PixelRepresentation = bits - 1, 0
+    dataset.SamplesPerPixel = 3 if pixels.ndim == 3 else 1
+    dataset.PhotometricInterpretation = "RGB" if pixels.ndim == 3 else "MONOCHROME2"
+    if pixels.ndim == 3:
+        dataset.PlanarConfiguration = 0
+    body = pixels.tobytes()
+    dataset.PixelData = body + b"\0" * (len(body) % 2)
+    stream = io.BytesIO()
+    dataset.save_as(stream, enforce_file_format=True)
+    raw = stream.getvalue()
+    image = _image(pydicom.dcmread(io.BytesIO(raw)), raw, key)
+    return image | {"view": spec["view"], "body_part": spec["body_part"], "wrapped_sha256": hashlib.sha256(raw).hexdigest()}

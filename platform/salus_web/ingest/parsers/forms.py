@@ -1,0 +1,37 @@
+"""The typed records every parser gives, and the refusal they raise. Plain JSON-able dictionaries cross the pipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class Unreadable(Exception):
+    """The file is refused; the sentence names the file, resource, tag or field."""
+
+
+@dataclass(slots=True)
+class PersonRecord:
+    """One patient and what one file says about them. Times are ISO 8601 with offset."""
+
+    mrn: str
+    mrn_system: str
+    name: str
+    birth_date: str | None
+    sex: str
+    died_at: str | None = None
+    encounters: list[dict[str, Any]] = field(default_factory=list)
+    observations: list[dict[str, Any]] = field(default_factory=list)
+    conditions: list[dict[str, Any]] = field(default_factory=list)
+    medications: list[dict[str, Any]] = field(default_factory=list)
+    allergies: list[dict[str, Any]] = field(default_factory=list)
+    images: list[dict[str, Any]] = field(default_factory=list)
+    is_simulated: bool = False
+
+
+@dataclass(slots=True)
+class Parsed:
+    """What a file holds: people, and the count of things that Salus does not keep."""
+
+    people: list[PersonRecord] = field(default_factory=list)
+    left_out: dict[str, int] = field(default_factory=dict)

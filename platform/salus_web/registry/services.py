@@ -1,0 +1,77 @@
+"""Registering task files and bundles; moving a bundle between its states. Every step is kept with its person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+
+from salus_web.accounts.permissions import Resource, authorize
+from salus_web.audit.services import Act, record
+from salus_web.common import vault
+from salus_web.common.clock import now
+from salus_web.common.errors import Refused, StateConflict
+from salus_web.registry.models import BundleState, BundleStep, ModelBundle, TaskFile
+
+MOVES = {
+    BundleState.CANDIDATE: {BundleState.LIVE, BundleState.WITHDRAWN},
+    BundleState.LIVE: {BundleState.RETIRED, BundleState.WITHDRAWN},
+    BundleState.RETIRED: {BundleState.LIVE, BundleState.WITHDRAWN},
+    BundleState.WITHDRAWN: set(),
+}
+
+
+@transaction.atomic
+def register_task_file(*, text: str, task_id: str, title: str, digest: str, by: Any) -> TaskFile:
+    """Keep a task file; the same digest is kept once."""
+    task, made = TaskFile.objects.get_or_create(
+        digest=digest,
+        defaults={"task_id": task_id, "title": title, "text": text, "loaded_by": by.id, "loaded_at": now()},
+    )
+    if made:
+        record(Act("task.register", "task", str(task.pk), detail={"task": task_id}), by=by)
+    return task
+
+
+@transaction.atomic
+def store_bundle(
+    *, digest: str, task: TaskFile, archive: bytes, card: dict[str, Any], crossval: dict[str, Any], by: Any
+) -> ModelBundle:
+    """Keep a trained bundle as a candidate; `archive` is its folder as a tar."""
+    blob = vault.put(archive)
+    bundle, made = ModelBundle.objects.get_or_create(
+        digest=digest,
+        defaults={
+            "task": task, "card": card, "crossval": crossval, "blob_key": blob.key, "blob_sha256": blob.sha256,
+            "trained_by": by.id, "trained_at": now(),
+        },
+    )  # fmt: skip
+    if made:
+        record(Act("bundle.store", "bundle", str(bundle.pk), detail={"digest": digest[:16]}), by=by)
+    return bundle
+
+
+@transaction.atomic
+def move_bundle(*, bundle: ModelBundle, to_state: str, why: str, by: Any) -> ModelBundle:
+    """Move a bundle to another state. Nobody makes live what they trained themselves; the one that was live retires."""
+    authorize(by, "models.promote", Resource("bundle", str(bundle.pk)))
+    bundle = ModelBundle.objects.select_for_update().get(pk=bundle.pk)
+    if to_state not in MOVES[BundleState(bundle.state)]:
+        raise StateConflict(f"A bundle that is {bundle.get_state_display().lower()} cannot become {to_state}.")
+    if to_state == BundleState.LIVE and by.id == bundle.trained_by:
+        raise Refused("A second person has to make a model live: you trained this one.")
+    if to_state == BundleState.LIVE:
+        live = ModelBundle.objects.filter(task__task_id=bundle.task.task_id, state=BundleState.LIVE)
+        for other in live.exclude(pk=bundle.pk):
+            _step(other, BundleState.RETIRED.value, "another bundle of the task was made live", by)
+    return _step(bundle, str(to_state), why, by)
+
+
+def _step(bundle: ModelBundle, to_state: str, why: str, by: Any) -> ModelBundle:
+    BundleStep.objects.create(
+        bundle=bundle, from_state=bundle.state, to_state=to_state, by=by.id, by_name=by.name, why=why, at=now()
+    )
+    bundle.state = to_state
+    bundle.save(update_fields=["state"])
+    record(Act("bundle.move", "bundle", str(bundle.pk), detail={"to": to_state}), by=by)
+    return bundle

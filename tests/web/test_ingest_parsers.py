@@ -1,0 +1,105 @@
+"""The door's readers in their child process: what is good is read, what is wrong is refused with its place."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from salus_web.common.errors import BadInput
+from salus_web.ingest.child import parse_in_child
+
+
+def bundle(**changes: Any) -> dict[str, Any]:
+    """A small R4 bundle: one patient, one observation; `changes` go into the observation."""
+    observation = {
+        "resourceType": "Observation", "id": "o1", "status": "final", "subject": {"reference": "urn:uuid:p"},
+        "code": {"coding": [{"system": "http://loinc.org", "code": "8867-4", "display": "Heart rate"}]},
+        "effectiveDateTime": "2026-01-02T03:04:05+01:00", "valueQuantity": {"value": 88, "code": "/min"},
+    } | changes  # fmt: skip
+    patient = {
+        "resourceType": "Patient", "id": "p", "gender": "female", "birthDate": "1963-04-02",
+        "identifier": [{"system": "urn:mrn", "value": "4417"}], "name": [{"given": ["Jane"], "family": "Doe"}],
+    }  # fmt: skip
+    entries = [{"fullUrl": "urn:uuid:p", "resource": patient}, {"resource": observation}]
+    return {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+
+
+def read(document: Any, name: str = "b.json") -> dict[str, Any]:
+    return parse_in_child(json.dumps(document).encode(), name)
+
+
+def test_a_bundle_gives_patient_and_observation_in_utc() -> None:
+    person = read(bundle())["people"][0]
+    assert (person["mrn"], person["name"], person["birth_date"]) == ("4417", "Jane Doe", "1963-04-02")
+    found = person["observations"][0]
+    assert (found["code"], found["number"], found["unit"]) == ("8867-4", 88.0, "/min")
+    assert found["observed_at"] == "2026-01-02T02:04:05+00:00"
+
+
+def test_lines_of_bundles_are_read() -> None:
+    raw = (json.dumps(bundle()) + "\n" + json.dumps(bundle())).encode()
+    assert len(parse_in_child(raw, "b.ndjson")["people"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"valueQuantity": {"value": "high"}}, "b.json, entry 2 (Observation): valueQuantity.value “high” is not a number"),
+        ({"effectiveDateTime": "yesterday"}, "effectiveDateTime “yesterday” is not a date and time"),
+        ({"subject": {"reference": "Patient/9"}}, "its subject Patient/9 is not in the bundle"),
+        ({"code": {}}, "code has no code"),
+        ({"id": ""}, "the resource has no id"),
+    ],
+)
+def test_a_wrong_field_is_named(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        read(bundle(**changes))
+    assert says in str(refused.value)
+
+
+def test_deep_nesting_is_refused() -> None:
+    deep: Any = {}
+    for _ in range(60):
+        deep = {"inner": deep}
+    with pytest.raises(BadInput, match="nested deeper than 32"):
+        read(bundle(extension=deep))
+
+
+def test_a_zip_that_would_explode_is_refused() -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("big.json", b"0" * 60_000_000)
+    with pytest.raises(BadInput, match="would grow to 60,000,000 bytes"):
+        parse_in_child(stream.getvalue(), "bomb.zip")
+
+
+@pytest.mark.parametrize("raw", [b"", b"hello", b"{", b"PK\x03\x04broken", b"\0" * 128 + b"DICMbroken"])
+def test_what_is_no_record_is_a_sentence(raw: bytes) -> None:
+    with pytest.raises(BadInput, match="thing"):
+        parse_in_child(raw, "thing")
+
+
+@pytest.mark.data
+def test_every_synthetic_record_is_read(shared_data: Path) -> None:
+    files = sorted((shared_data / "fhir_r4_synthea").glob("*.json"))
+    assert files
+    for path in files:
+        person = parse_in_child(path.read_bytes(), path.name)["people"][0]
+        assert person["mrn"] and person["observations"] and person["encounters"]
+
+
+@pytest.mark.data
+def test_dicom_samples_give_what_they_should(shared_data: Path) -> None:
+    folder = shared_data / "dicom_samples" / "valid"
+    readable = parse_in_child((folder / "CT_small.dcm").read_bytes(), "CT_small.dcm")["people"][0]["images"][0]
+    assert (readable["modality"], readable["rows"], readable["pixel_state"]) == ("CT", 128, "readable")
+    assert {entry["kind"] for entry in readable["renditions"]} == {"model", "display", "thumbnail"}
+    odd = parse_in_child((folder / "JPGExtended.dcm").read_bytes(), "JPGExtended.dcm")["people"][0]["images"][0]
+    assert odd["pixel_state"] == "unreadable" and odd["pixel_problem"] and not odd["renditions"]
+    with pytest.raises(BadInput, match="PatientID is missing"):
+        parse_in_child((folder / "test-SR.dcm").read_bytes(), "test-SR.dcm")
