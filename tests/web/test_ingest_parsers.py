@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from salus_web.common.errors import BadInput
 from salus_web.ingest.child import parse_in_child
 

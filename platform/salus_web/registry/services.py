@@ -63,7 +63,7 @@ def move_bundle(*, bundle: ModelBundle, to_state: str, why: str, by: Any) -> Mod
     if to_state == BundleState.LIVE:
         live = ModelBundle.objects.filter(task__task_id=bundle.task.task_id, state=BundleState.LIVE)
         for other in live.exclude(pk=bundle.pk):
-            _step(other, BundleState.RETIRED.value, "another bundle of the task was made live", by)
+            _step(other, "retired", "another bundle of the task was made live", by)
     return _step(bundle, str(to_state), why, by)
 
 
