@@ -1,0 +1,148 @@
+"""Storing what a parsed file says of a patient. The same resource twice changes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from django.db import models, transaction
+
+from salus_web.accounts.models import Site
+from salus_web.audit.services import Act, record
+from salus_web.common.clock import now
+from salus_web.common.encryption import blind_index
+from salus_web.common.errors import BadInput
+from salus_web.records.models import (
+    Allergy,
+    CareRelation,
+    CareTeam,
+    Condition,
+    Encounter,
+    Medication,
+    Observation,
+    Patient,
+    PatientNameToken,
+)
+
+_NUMBER_COLUMNS = {"number": "value_number", "text": "value_text"}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPerson:
+    """The patient a record was stored under, and how many rows were new by kind."""
+
+    patient: Patient
+    new: dict[str, int]
+
+
+@transaction.atomic
+def store_person(*, person: dict[str, Any], site: Site, by: Any) -> StoredPerson:
+    """Keep one parsed person (the JSON form of ingest's PersonRecord) at a site.
+
+    Raises BadInput when the record number already belongs to somebody of another birth date or sex.
+    """
+    patient, made = _patient(person, site, by)
+    encounters = _encounters(patient, person["encounters"], by)
+    new = {"patients": int(made), "encounters": encounters.pop("", 0)}
+    tables: list[tuple[str, type[models.Model]]] = [
+        ("observations", Observation), ("conditions", Condition), ("medications", Medication), ("allergies", Allergy),
+    ]  # fmt: skip
+    for kind, table in tables:
+        new[kind] = _rows(patient, table, person[kind], encounters, by)
+    record(Act("record.store", "patient", str(patient.pk), patient.pseudonym, detail=new), by=by)
+    return StoredPerson(patient, new)
+
+
+def _patient(person: dict[str, Any], site: Site, by: Any) -> tuple[Patient, bool]:
+    """The patient of this record number at this site, made when new."""
+    index = blind_index(person["mrn"], purpose="mrn")
+    born = date.fromisoformat(person["birth_date"]) if person["birth_date"] else None
+    found = Patient.objects.for_actor(by).filter(site=site, mrn_index=index).first()
+    if found is not None:
+        _same_person(found, born, person["sex"])
+        return found, False
+    patient = Patient(
+        site=site, mrn_system=person["mrn_system"], mrn_index=index, birth_date=born, sex=person["sex"],
+        died_at=_moment(person["died_at"]), is_simulated=person["is_simulated"], created_at=now(),
+    )  # fmt: skip
+    patient.mrn, patient.name = person["mrn"], person["name"]
+    patient.save(force_insert=True)
+    tokens = {blind_index(word, purpose="name") for word in person["name"].split()}
+    PatientNameToken.objects.bulk_create([PatientNameToken(patient=patient, token=token) for token in sorted(tokens)])
+    return patient, True
+
+
+def _same_person(found: Patient, born: date | None, sex: str) -> None:
+    """Refuse to mix two people under one record number."""
+    if born and found.birth_date and born != found.birth_date:
+        raise BadInput(
+            "The record number is already here with another birth date. Nothing was stored; please check who this is."
+        )
+    if "unknown" not in {sex, found.sex} and sex != found.sex:
+        raise BadInput("The record number is already here with another sex. Nothing was stored; please check who this is.")
+
+
+def _encounters(patient: Patient, entries: list[dict[str, Any]], by: Any) -> dict[str, Any]:
+    """Keep encounters; returns FHIR id → row id, and under "" how many were new. A ward's team may see its patients."""
+    known = dict(Encounter.objects.for_actor(by).filter(patient=patient).values_list("source_key", "pk"))
+    ids: dict[str, Any] = {}
+    fresh = []
+    for entry in entries:
+        key = _key(entry["key"])
+        if key not in known:
+            row = Encounter(
+                patient=patient, kind=entry["kind"], ward=entry["ward"], reason=entry["reason"][:200],
+                starts_at=_moment(entry["starts_at"]), ends_at=_moment(entry["ends_at"]), source=entry["source"],
+                source_key=key,
+            )  # fmt: skip
+            fresh.append(row)
+            known[key] = row.pk
+        ids[entry["id"]] = known[key]
+    Encounter.objects.bulk_create(fresh, batch_size=500)
+    for row in fresh:
+        if row.ward:
+            _relate(patient, row, by)
+    return ids | {"": len(fresh)}
+
+
+def _relate(patient: Patient, encounter: Encounter, by: Any) -> None:
+    """The ward's team cares for the patient for as long as the encounter lasts."""
+    team, _ = CareTeam.objects.get_or_create(site_id=patient.site_id, name=encounter.ward)
+    CareRelation.objects.create(
+        patient=patient, team=team, kind="encounter", reason=f"on {encounter.ward}"[:200],
+        starts_at=encounter.starts_at, ends_at=encounter.ends_at, added_by=by.id,
+    )  # fmt: skip
+
+
+def _rows(
+    patient: Patient, table: type[models.Model], entries: list[dict[str, Any]], encounters: dict[str, Any], by: Any
+) -> int:
+    """Keep the rows of one kind that are not here yet; returns how many."""
+    here = table.objects.for_actor(by).filter(patient=patient)  # type: ignore[attr-defined]
+    known = set(here.values_list("source_key", flat=True))
+    columns = {field.name for field in table._meta.fields}
+    fresh = []
+    for entry in entries:
+        key = _key(entry["key"])
+        if key in known:
+            continue
+        known.add(key)
+        values = {_NUMBER_COLUMNS.get(name, name): value for name, value in entry.items()}
+        values = {name: _moment(value) if name.endswith("_at") else value for name, value in values.items()}
+        values = {name: value for name, value in values.items() if name in columns and name not in {"id", "encounter"}}
+        if "encounter" in columns:
+            values["encounter_id"] = encounters.get(entry["encounter"]) or None
+        fresh.append(table(patient=patient, source_key=key, **values))
+    table.objects.bulk_create(fresh, batch_size=1000)  # type: ignore[attr-defined]
+    return len(fresh)
+
+
+def _key(text: str) -> str:
+    """A resource's identity within its patient, of fixed length."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
