@@ -1,0 +1,56 @@
+"""Keeping parsed DICOM objects: study, series, instance, the object itself and its renditions in the vault."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from salus_web.audit.services import Act, record
+from salus_web.common import vault
+from salus_web.imaging.models import Instance, Rendition, Series, Study
+from salus_web.records.models import Patient
+
+_COLUMNS = (
+    "sop_class", "transfer_syntax", "view", "laterality", "rows", "columns", "frames", "photometric",
+    "pixel_spacing_mm", "region", "pixel_state", "pixel_problem", "source",
+)  # fmt: skip
+
+
+@transaction.atomic
+def store_images(*, patient: Patient, images: Sequence[dict[str, Any]], by: Any) -> int:
+    """Keep images that are not here yet; returns how many were new. The same object twice changes nothing."""
+    new = 0
+    for image in images:
+        acquired = datetime.fromisoformat(image["acquired_at"])
+        study, _ = Study.objects.for_actor(by).get_or_create(
+            patient=patient, uid=image["study_uid"],
+            defaults={"description": image["description"], "started_at": acquired},
+        )  # fmt: skip
+        series, _ = Series.objects.for_actor(by).get_or_create(
+            study=study, uid=image["series_uid"],
+            defaults={"patient": patient, "modality": image["modality"], "body_part": image["body_part"]},
+        )  # fmt: skip
+        if not Instance.objects.for_actor(by).filter(series=series, uid=image["uid"]).exists():
+            _instance(patient, series, image, acquired)
+            new += 1
+    if new:
+        record(Act("image.store", "patient", str(patient.pk), patient.pseudonym, detail={"instances": new}), by=by)
+    return new
+
+
+def _instance(patient: Patient, series: Series, image: dict[str, Any], acquired: datetime) -> None:
+    """One object and its renditions."""
+    blob = vault.put(image["bytes"])
+    instance = Instance.objects.create(
+        patient=patient, series=series, uid=image["uid"], acquired_at=acquired, blob_key=blob.key,
+        blob_sha256=blob.sha256, blob_bytes=blob.size_bytes, **{name: image[name] for name in _COLUMNS},
+    )  # fmt: skip
+    for rendition in image["renditions"]:
+        kept = vault.put(rendition["bytes"])
+        Rendition.objects.create(
+            patient=patient, instance=instance, kind=rendition["kind"], width=rendition["width"],
+            height=rendition["height"], blob_key=kept.key, blob_sha256=kept.sha256, original_sha256=blob.sha256,
+        )  # fmt: skip

@@ -1,0 +1,86 @@
+"""The door's two steps: receive bytes (now), read and store them (in a worker). Stored whole or refused whole."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from salus_web.accounts.models import Site
+from salus_web.accounts.permissions import Resource, authorize
+from salus_web.audit.services import Act, record
+from salus_web.common import vault
+from salus_web.common.clock import now
+from salus_web.common.errors import BadInput
+from salus_web.imaging.services import store_images
+from salus_web.ingest.child import parse_in_child
+from salus_web.ingest.models import Upload, UploadState
+from salus_web.jobs.services import enqueue
+from salus_web.records.services import store_person
+
+
+@transaction.atomic
+def receive(*, filename: str, content: bytes, site: Site, by: Any) -> Upload:
+    """Keep the raw bytes with their hash and queue their reading. Bytes that are already stored here, or on
+    their way, are marked unchanged and not read again."""
+    authorize(by, "upload.create", Resource("upload"))
+    if len(content) > settings.SALUS_UPLOAD_LIMIT_BYTES:
+        raise BadInput(f"{filename} is larger than {settings.SALUS_UPLOAD_LIMIT_BYTES >> 20} MB.")
+    sha256 = hashlib.sha256(content).hexdigest()
+    before = Upload.objects.filter(site=site, blob_sha256=sha256).exclude(state=UploadState.REFUSED).first()
+    blob = vault.put(content) if before is None else None
+    upload = Upload(
+        site=site, blob_sha256=sha256, blob_bytes=len(content), received_by=by.id, received_at=now(),
+        blob_key=blob.key if blob else before.blob_key if before else "",
+        state=UploadState.UNCHANGED if before else UploadState.RECEIVED,
+    )  # fmt: skip
+    upload.filename = filename
+    upload.save(force_insert=True)
+    record(Act("upload.receive", "upload", str(upload.pk), detail={"sha256": sha256, "state": upload.state}), by=by)
+    if before is None:
+        upload.job = enqueue(
+            kind="ingest_upload", unique_key=f"ingest:{upload.pk}", payload={"upload_id": str(upload.pk)}, by=by,
+            title="Reading an upload",
+        )  # fmt: skip
+        upload.save(update_fields=["job"])
+    return upload
+
+
+def read_and_store(*, upload: Upload, by: Any) -> list[str]:
+    """Parse an upload in the child and store all of it in one transaction; returns the patients' ids.
+
+    A refusal is kept on the upload with its sentence, stores nothing of the file, and returns no patient.
+    """
+    Upload.objects.filter(pk=upload.pk).update(state=UploadState.PARSING)
+    try:
+        parsed = parse_in_child(vault.get(upload.blob_key, sha256=upload.blob_sha256), upload.filename)
+        with transaction.atomic():
+            patients, counts = _store(parsed, upload.site, by)
+            _settle(upload, "stored", by, form=parsed["form"], counts=counts)
+    except BadInput as refusal:
+        with transaction.atomic():
+            _settle(upload, "refused", by, problems=[str(refusal)])
+        return []
+    return patients
+
+
+def _store(parsed: dict[str, Any], site: Site, by: Any) -> tuple[list[str], dict[str, int]]:
+    counts: dict[str, int] = {"images": 0}
+    patients: list[str] = []
+    for person in parsed["people"]:
+        stored = store_person(person=person, site=site, by=by)
+        counts["images"] += store_images(patient=stored.patient, images=person["images"], by=by)
+        for kind, number in stored.new.items():
+            counts[kind] = counts.get(kind, 0) + number
+        patients.append(str(stored.patient.pk))
+    counts |= {f"left out: {kind}": number for kind, number in parsed["left_out"].items()}
+    return list(dict.fromkeys(patients)), counts
+
+
+def _settle(upload: Upload, state: str, by: Any, **columns: Any) -> None:
+    """The upload's last state, logged."""
+    Upload.objects.filter(pk=upload.pk).update(state=state, finished_at=now(), **columns)
+    outcome = "refused" if state == "refused" else "done"
+    record(Act("upload.settle", "upload", str(upload.pk), outcome=outcome, detail={"state": state}), by=by)
