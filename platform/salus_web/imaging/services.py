@@ -20,14 +20,22 @@ _COLUMNS = (
 
 
 @transaction.atomic
-def store_images(*, patient: Patient, images: Sequence[dict[str, Any]], by: Any) -> int:
-    """Keep images that are not here yet; returns how many were new. The same object twice changes nothing."""
+def store_images(
+    *, patient: Patient, images: Sequence[dict[str, Any]], by: Any, encounters: dict[str, Any] | None = None
+) -> int:
+    """Keep images that are not here yet; returns how many were new. The same object twice changes nothing.
+
+    An image that names its encounter (a case's) has its study tied to that row through `encounters`.
+    """
     new = 0
     for image in images:
         acquired = datetime.fromisoformat(image["acquired_at"])
         study, _ = Study.objects.for_actor(by).get_or_create(
             patient=patient, uid=image["study_uid"],
-            defaults={"description": image["description"], "started_at": acquired},
+            defaults={
+                "description": image["description"], "started_at": acquired,
+                "encounter_id": (encounters or {}).get(image.get("encounter", "")),
+            },
         )  # fmt: skip
         series, _ = Series.objects.for_actor(by).get_or_create(
             study=study, uid=image["series_uid"],

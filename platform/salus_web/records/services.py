@@ -31,10 +31,11 @@ _NUMBER_COLUMNS = {"number": "value_number", "text": "value_text"}
 
 @dataclass(frozen=True, slots=True)
 class StoredPerson:
-    """The patient a record was stored under, and how many rows were new by kind."""
+    """The patient a record was stored under, how many rows were new by kind, and encounter id → row id."""
 
     patient: Patient
     new: dict[str, int]
+    encounters: dict[str, Any]
 
 
 @transaction.atomic
@@ -52,7 +53,7 @@ def store_person(*, person: dict[str, Any], site: Site, by: Any) -> StoredPerson
     for kind, table in tables:
         new[kind] = _rows(patient, table, person[kind], encounters, by)
     record(Act("record.store", "patient", str(patient.pk), patient.pseudonym, detail=new), by=by)
-    return StoredPerson(patient, new)
+    return StoredPerson(patient, new, encounters)
 
 
 def _patient(person: dict[str, Any], site: Site, by: Any) -> tuple[Patient, bool]:

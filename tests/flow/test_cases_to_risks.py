@@ -1,0 +1,69 @@
+"""The ring from a folder of cases to stored, explained risks: door, records, training, predictions, log."""
+
+from __future__ import annotations
+
+import io
+import math
+import zipfile
+from pathlib import Path
+
+import orjson
+import pytest
+from salus_web.audit.models import Event
+from salus_web.common import vault
+from salus_web.ingest.services import receive
+from salus_web.jobs.models import Job, JobState
+from salus_web.jobs.services import claim, enqueue
+from salus_web.predictions.models import CurrentRisk, Prediction, RiskMap
+from salus_web.predictions.selectors import account_of
+from salus_workers.pipelines import load_cases, train_task
+
+from tests.factories.cases import make_cases
+from tests.factories.people import SYSTEM, make_site
+
+pytestmark = pytest.mark.django_db
+
+
+def packed(folder: Path) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for path in folder.rglob("*"):
+            if path.is_file():
+                archive.write(path, path.relative_to(folder))
+    return stream.getvalue()
+
+
+def quiet(fraction: float, message: str) -> None:
+    assert 0 <= fraction <= 1 and message
+
+
+def test_every_case_gets_an_explained_risk_with_a_receipt(tmp_path: Path) -> None:
+    content = packed(make_cases(tmp_path / "data", people=40))
+    upload = receive(filename="cases.zip", content=content, site=make_site(), by=SYSTEM)
+    job = enqueue(kind="load_cases", unique_key="l", payload={"upload_id": str(upload.pk)}, by=SYSTEM)
+    held = claim(job_id=str(job.pk), worker="test")
+    assert held is not None
+    load_cases.run(held, quiet)
+    training = Job.objects.get(kind="train_task")
+    Job.objects.filter(pk=training.pk).update(payload=training.payload | {"repeats": 1})
+    held = claim(job_id=str(training.pk), worker="test")
+    assert held is not None
+    train_task.run(held, quiet)
+    assert set(Job.objects.filter(kind__in=["load_cases", "train_task"]).values_list("state", flat=True)) == {JobState.DONE}
+    predictions = list(Prediction.objects.for_actor(SYSTEM))
+    assert len(predictions) == 40 == CurrentRisk.objects.for_actor(SYSTEM).count()
+    assert RiskMap.objects.for_actor(SYSTEM).count() == 32
+    assert Event.objects.filter(action="prediction.store").count() == 40
+    for prediction in predictions:
+        assert_whole(prediction)
+
+
+def assert_whole(prediction: Prediction) -> None:
+    """Reasons add up to the stored risk, and the receipt holds the same."""
+    account = account_of(prediction)
+    total = math.fsum(reason["points"] for reason in account["reasons"]) / 100
+    assert prediction.probability is not None and prediction.reference_probability is not None
+    assert total == pytest.approx(prediction.probability - prediction.reference_probability, abs=1e-6)
+    receipt = orjson.loads(vault.get(prediction.receipt_key, sha256=prediction.receipt_sha256))
+    assert receipt["outputs"]["probability"] == prediction.probability
+    assert receipt["bundle"] == prediction.bundle.digest

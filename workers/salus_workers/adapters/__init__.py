@@ -1,0 +1,1 @@
+"""Rows to dataclasses and back. No medicine, no decisions."""

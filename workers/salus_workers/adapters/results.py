@@ -1,0 +1,59 @@
+"""The library's results as what the platform stores: columns, account, receipt and maps."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from typing import Any
+
+import numpy as np
+from django.conf import settings
+from salus_learn.contracts import PatientSnapshot, RiskResult
+from salus_web.predictions.services import MapFile, Outcome
+
+from salus_workers.adapters.snapshots import StoredCase
+
+
+def outcome_of(case: StoredCase, result: RiskResult) -> Outcome:
+    """One result with everything that is kept of it."""
+    low, high = result.interval or (None, None)
+    columns = {
+        "state": result.state.value, "why": result.why, "index_at": case.snapshot.index_time,
+        "probability": result.probability, "low": low, "high": high,
+        "reference_probability": result.reference_probability, "margin": result.margin,
+        "reference_margin": result.reference_margin, "threshold": result.threshold, "pattern": result.pattern,
+        "prediction_set": list(result.prediction_set),
+    }  # fmt: skip
+    account = {
+        "reasons": [dataclasses.asdict(reason) for reason in result.reasons],
+        "missing": [dataclasses.asdict(entry) for entry in result.missing],
+        "arms": result.arm_margins, "interval_level": result.interval_level,
+        "above_threshold": result.above_threshold,
+    }  # fmt: skip
+    receipt = {
+        "bundle": result.bundle_digest, "task": result.task_digest, "code": settings.SALUS_CODE_VERSION,
+        "snapshot": _snapshot(case.snapshot), "outputs": columns, "account": account,
+    }  # fmt: skip
+    return Outcome(case.patient_id, case.encounter_id, columns, account, receipt, _maps(case.snapshot, result))
+
+
+def _snapshot(snapshot: PatientSnapshot) -> dict[str, Any]:
+    """Every input with its source, time and unit; images by hash."""
+    images = [
+        {"slot": image.slot, "sha256": image.sha256, "time": image.time, "source": image.source, "instance": image.id,
+         "region": dataclasses.asdict(image.region) if image.region else None}
+        for image in snapshot.images
+    ]  # fmt: skip
+    values = [dataclasses.asdict(value) for value in snapshot.values]
+    return {"key": snapshot.key, "index_time": snapshot.index_time, "values": values, "images": images}
+
+
+def _maps(snapshot: PatientSnapshot, result: RiskResult) -> tuple[MapFile, ...]:
+    by_hash = {(image.slot, image.sha256): image.id for image in snapshot.images}
+    files = []
+    for found in result.maps:
+        stream = io.BytesIO()
+        np.save(stream, np.asarray(found.points, dtype=np.float32), allow_pickle=False)
+        instance = by_hash[(found.slot, found.sha256)]
+        files.append(MapFile(instance, found.slot, found.box, float(np.sum(found.points)), stream.getvalue()))
+    return tuple(files)

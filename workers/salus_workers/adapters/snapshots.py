@@ -1,0 +1,86 @@
+"""Stored cases as snapshots for the library, as of the index moment, in a fixed number of queries."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from salus_learn.contracts import Case, PatientSnapshot, RecordValue, Region, RiskTask, SnapshotImage
+from salus_learn.tasks.cases import case_system
+from salus_web.common import vault
+from salus_web.imaging.models import Rendition
+from salus_web.records.models import Encounter, Observation
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCase:
+    """A snapshot with the rows it came from, and its outcome where known."""
+
+    snapshot: PatientSnapshot
+    patient_id: str
+    encounter_id: str
+    outcome: int | None
+
+
+def stored_cases(task: RiskTask, by: Any, patient_ids: Sequence[str] | None = None) -> list[StoredCase]:
+    """Every case of a task (of these patients) as of its index moment (4 queries)."""
+    marker = {"kind": "case", "ward": f"Case review {task.id}"}
+    encounters = Encounter.objects.for_actor(by).select_related("patient", "patient__site").filter(**marker)
+    if patient_ids is not None:
+        encounters = encounters.filter(patient_id__in=list(patient_ids))
+    rows = list(encounters.order_by("starts_at", "source"))
+    ids = [row.pk for row in rows]
+    values: dict[Any, list[Observation]] = {}
+    found = Observation.objects.for_actor(by).filter(encounter_id__in=ids, system=case_system(task))
+    for value in found:
+        values.setdefault(value.encounter_id, []).append(value)
+    pictures: dict[Any, list[Rendition]] = {}
+    renditions = Rendition.objects.for_actor(by).select_related("instance__series__study").filter(
+        kind="model", instance__series__study__encounter_id__in=ids
+    )
+    for rendition in renditions:
+        pictures.setdefault(rendition.instance.series.study.encounter_id, []).append(rendition)
+    return [_case(task, row, values.get(row.pk, []), pictures.get(row.pk, [])) for row in rows]
+
+
+def as_training(cases: Sequence[StoredCase]) -> list[Case]:
+    """Those with a known outcome, for training."""
+    return [Case(case.snapshot, case.outcome) for case in cases if case.outcome is not None]
+
+
+def _case(task: RiskTask, row: Encounter, values: list[Observation], pictures: list[Rendition]) -> StoredCase:
+    index = row.starts_at
+    outcome = None
+    for value in values:
+        if value.code == task.outcome.column and value.observed_at > index:
+            word = value.value_text or f"{value.value_number:g}"
+            outcome = 1 if word in task.outcome.positive else 0
+    snapshot = PatientSnapshot(
+        key=str(row.pk), person=str(row.patient_id), index_time=index,
+        values=tuple(_value(value) for value in values if value.observed_at <= index),
+        images=tuple(_image(task, picture) for picture in sorted(pictures, key=lambda p: p.instance.view)),
+        site=row.patient.site.code,
+    )  # fmt: skip
+    return StoredCase(snapshot, str(row.patient_id), str(row.pk), outcome)
+
+
+def _value(row: Observation) -> RecordValue:
+    value = row.value_text if row.value_number is None else row.value_number
+    return RecordValue(row.code, row.system, value, row.unit or None, row.observed_at, row.source, str(row.pk))
+
+
+def _image(task: RiskTask, rendition: Rendition) -> SnapshotImage:
+    instance = rendition.instance
+    raw = vault.get(rendition.blob_key, sha256=rendition.blob_sha256)
+    region = None
+    if instance.region:
+        left, top, right, bottom = instance.region
+        region = Region(left, top, right, bottom, marked_by="door")
+    return SnapshotImage(
+        slot=instance.view, modality=instance.series.modality, body_part=instance.series.body_part,
+        view=instance.view, time=instance.acquired_at, source=instance.source, sha256=instance.blob_sha256,
+        pixels=np.load(io.BytesIO(raw), allow_pickle=False), region=region, id=str(instance.pk),
+    )  # fmt: skip

@@ -1,0 +1,56 @@
+"""Trains a task on the stored cases, keeps the bundle, and gives every patient an out-of-fold risk."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from django.db import transaction
+from salus_learn.tasks.loader import task_from_text
+from salus_learn.training.train import Trained, train
+from salus_web.accounts.actors import system
+from salus_web.jobs.services import Claim
+from salus_web.predictions.services import store_results
+from salus_web.registry.models import TaskFile
+from salus_web.registry.selectors import task_file
+from salus_web.registry.services import store_bundle
+
+from salus_workers.adapters.results import outcome_of
+from salus_workers.adapters.snapshots import StoredCase, as_training, stored_cases
+
+ACTOR = system("train_task")
+
+
+def run(claim: Claim, report: Callable[[float, str], None]) -> None:
+    """Train in a temporary folder; bundle and risks are stored in one transaction."""
+    kept = task_file(claim.payload["task_file_id"])
+    task = task_from_text(kept.text, name=kept.task_id)
+    cases = stored_cases(task, ACTOR)
+    with tempfile.TemporaryDirectory(prefix="salus-train-") as place:
+        folder = Path(place) / "bundle"
+        repeats = int(claim.payload.get("repeats", 3))
+        trained = train(task, as_training(cases), folder, repeats=repeats, report=report)
+        with transaction.atomic():
+            _store(claim, kept, folder, trained, cases)
+
+
+def _store(claim: Claim, kept: TaskFile, folder: Path, trained: Trained, cases: list[StoredCase]) -> None:
+    bundle = store_bundle(
+        digest=trained.digest, task=kept, archive=_tar(folder), card=json.loads((folder / "card.json").read_text()),
+        crossval=trained.crossval, by=ACTOR,
+    )  # fmt: skip
+    by_key = {case.snapshot.key: case for case in cases}
+    outcomes = [outcome_of(by_key[result.key], result) for result in trained.out_of_fold]
+    store_results(claim=claim, bundle=bundle, outcomes=outcomes, origin="out_of_fold", by=ACTOR)
+
+
+def _tar(folder: Path) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for path in sorted(folder.iterdir()):
+            archive.add(path, arcname=path.name)
+    return stream.getvalue()

@@ -1,0 +1,1 @@
+"""Device, threads and the models a process holds."""
