@@ -1,4 +1,4 @@
-"""The command line of the library: train, evaluate, score. Needs no web and no worker."""
+"""The command line of the library: simulate, train, evaluate, score. Needs no web and no worker."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from salus_learn.contracts import RiskResult
 from salus_learn.errors import LearnError
 from salus_learn.scoring.judge import evaluate
 from salus_learn.scoring.score import score
+from salus_learn.simulate.hospital import simulate
 from salus_learn.store.bundle import load_bundle
 from salus_learn.tasks.cases import read_cases, read_snapshots
 from salus_learn.tasks.loader import load_task
@@ -35,6 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="salus-learn", description=__doc__)
     commands = parser.add_subparsers(required=True)
+    command = commands.add_parser("simulate", help="write a simulated hospital with its planted truth")
+    command.add_argument("--out", required=True, type=Path)
+    command.add_argument("--patients", type=int, default=260)
+    command.add_argument("--present", type=int, default=40, help="of these, still in hospital today")
+    command.add_argument("--seed", type=int, default=7)
+    command.set_defaults(run=_simulate)
     command = commands.add_parser("train", help="train a task on a folder of cases and write a bundle")
     command.add_argument("--task", required=True, type=Path)
     command.add_argument("--data", required=True, type=Path)
@@ -57,7 +64,18 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _say(fraction: float, message: str) -> None:
-    print(f"\r{fraction:4.0%} {message:<60}", end="", file=sys.stderr, flush=True)
+    """Progress on one line, where a person is watching."""
+    if sys.stderr.isatty():
+        print(f"\r{fraction:4.0%} {message:<60}", end="", file=sys.stderr, flush=True)
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    truth = simulate(options.out, patients=options.patients, present=options.present, seed=options.seed, report=_say)
+    known = [entry["outcome"] for entry in truth["patients"] if entry["outcome"] is not None]
+    if sys.stderr.isatty():
+        print(file=sys.stderr)
+    print(f"{len(truth['patients'])} patients, {sum(known)} of {len(known)} with the outcome; the truth is in truth.json")
+    return 0
 
 
 def _train(options: argparse.Namespace) -> int:
@@ -66,7 +84,8 @@ def _train(options: argparse.Namespace) -> int:
     done = train(
         task, cases, options.out, seed=options.seed, repeats=options.repeats, folds=options.folds, report=_say
     )
-    print(file=sys.stderr)
+    if sys.stderr.isatty():
+        print(file=sys.stderr)
     print(f"bundle {done.digest}")
     _show(done.crossval)
     return 0
@@ -89,7 +108,8 @@ def _score(options: argparse.Namespace) -> int:
     with options.out.open("w", encoding="utf-8") as stream:
         for number, result in enumerate(results):
             stream.write(json.dumps(_line(result, maps, number)) + "\n")
-    print(file=sys.stderr)
+    if sys.stderr.isatty():
+        print(file=sys.stderr)
     return 0
 
 

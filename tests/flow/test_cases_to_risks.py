@@ -17,6 +17,7 @@ from salus_web.jobs.services import claim, enqueue
 from salus_web.predictions.models import CurrentRisk, Prediction, RiskMap
 from salus_web.predictions.selectors import account_of
 from salus_workers.pipelines import load_cases, train_task
+from salus_workers.pipelines.replay_prediction import replay_stored
 
 from tests.factories.cases import make_cases
 from tests.factories.people import SYSTEM, make_site
@@ -56,6 +57,7 @@ def test_every_case_gets_an_explained_risk_with_a_receipt(tmp_path: Path) -> Non
     assert Event.objects.filter(action="prediction.store").count() == 40
     for prediction in predictions:
         assert_whole(prediction)
+    assert_replays(predictions)
 
 
 def assert_whole(prediction: Prediction) -> None:
@@ -67,3 +69,15 @@ def assert_whole(prediction: Prediction) -> None:
     receipt = orjson.loads(vault.get(prediction.receipt_key, sha256=prediction.receipt_sha256))
     assert receipt["outputs"]["probability"] == prediction.probability
     assert receipt["bundle"] == prediction.bundle.digest
+
+
+def assert_replays(predictions: list[Prediction]) -> None:
+    """Every stored risk comes out again from its receipt; a receipt of another number says what differs."""
+    for prediction in predictions:
+        assert replay_stored(str(prediction.pk)) == []
+    changed = predictions[0]
+    receipt = orjson.loads(vault.get(changed.receipt_key, sha256=changed.receipt_sha256))
+    receipt["outputs"]["probability"] += 1e-4
+    blob = vault.put(orjson.dumps(receipt))
+    Prediction.objects.for_actor(SYSTEM).filter(pk=changed.pk).update(receipt_key=blob.key, receipt_sha256=blob.sha256)
+    assert [sentence for sentence in replay_stored(str(changed.pk)) if sentence.startswith("Probability was")]

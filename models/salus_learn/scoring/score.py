@@ -17,9 +17,14 @@ from salus_learn.store.bundle import Bundle
 from salus_learn.store.model import Model, pattern_of
 
 
-def score(bundle: Bundle, snapshots: Sequence[PatientSnapshot], *, report: Report | None = None) -> list[RiskResult]:
-    """One result per snapshot, in order. A snapshot that cannot be used is FAILED with its sentence."""
-    model = bundle.model
+def score(
+    bundle: Bundle, snapshots: Sequence[PatientSnapshot], *, fold: int | None = None, report: Report | None = None
+) -> list[RiskResult]:
+    """One result per snapshot, in order. A snapshot that cannot be used is FAILED with its sentence.
+
+    With `fold`, the kept model of that outer fold speaks instead of the final one (for replay).
+    """
+    model = bundle.model if fold is None else bundle.folds[fold]
     readings: list[tuple[Reading, ...]] = []
     problems: dict[int, str] = {}
     for position, snapshot in enumerate(snapshots):

@@ -68,7 +68,7 @@ GRAPH: tuple[Node, ...] = (
     Node("crp_mg_l", "C-reactive protein", "number", 30, {"infection": 22, "systemic_severity": 34}, 32, 1, 390, unit="mg/L"),
     Node("wbc_10e3_ul", "White cells", "number", 8.2, {"infection": 0.9, "systemic_severity": 1.5}, 2.4, 1.8, 34, unit="10*3/uL"),
     Node("haemoglobin_g_dl", "Haemoglobin", "number", 12.6, {"male": 1.2, "kidney_disease": -1.4}, 1.2, 6.5, 18, unit="g/dL"),
-    Node(OUTCOME, "Acute respiratory failure within 48 h of the index moment", "chance", -1.8,
+    Node(OUTCOME, "Acute respiratory failure within 48 h of the index moment", "chance", -1.2,
          {"spo2_percent": -0.44, "resp_rate_per_min": 0.20, "age_years": 0.036, "lactate_mmol_l": 0.58,
           "heart_failure": 0.35, "lung_severity": 1.9}),
     Node("lactate_missing", "Lactate was never measured", "chance", -0.6, {"lactate_mmol_l": -1.3}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -29,46 +30,60 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A loaded bundle: the model, its served encoder, its card and figures. `digest` names it."""
+    """A loaded bundle: the model, its served encoder, its card and figures. `digest` names it.
+
+    `folds` are the models of the first repeat's outer folds, kept so that an out-of-fold risk can be replayed.
+    """
 
     digest: str
     folder: Path
     model: Model
+    folds: tuple[Model, ...]
     encoder: ServedEncoder | None
     card: dict[str, Any]
     crossval: dict[str, Any]
 
 
-def write_bundle(folder: Path, model: Model, *, card: dict[str, Any], crossval: dict[str, Any]) -> str:
+def write_bundle(
+    folder: Path, model: Model, *, card: dict[str, Any], crossval: dict[str, Any], folds: Sequence[Model] = ()
+) -> str:
     """Write every file and then the manifest; returns the digest. The folder must be new or empty."""
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise BundleError(f"The folder {folder.name} is not empty; a bundle is never written over another.")
     (folder / "task.toml").write_text(model.task.source_text, encoding="utf-8")
     weights = write_encoder(folder) if model.head is not None else ""
-    if model.head is not None:
-        model.head.to_file(folder / "image_head.safetensors")
-    if model.line is not None:
-        model.line.to_file(folder / "line.json")
-    if model.trees is not None:
-        model.trees.to_file(folder / "record.ubj")
-    _json(folder / "chair.json", {name: _chair_json(chair) for name, chair in model.chairs.items()})
-    reference = {
-        "schema": model.schema.to_json(),
-        "thresholds": model.thresholds,
-        "doubts": {name: doubt.to_json() for name, doubt in model.doubts.items()},
-    }
-    _json(folder / "reference.json", reference)
+    _write_parts(folder, model, "")
+    for number, fold in enumerate(folds):
+        _write_parts(folder, fold, f"fold{number}_")
     _json(folder / "card.json", card | {"encoder_weights": weights})
     _json(folder / "crossval.json", crossval)
     manifest = {
         "form": FORM,
+        "folds": len(folds),
         "task": {"id": model.task.id, "digest": model.task.digest},
         "versions": {name: version(name) for name in ("numpy", "scikit-learn", "xgboost-cpu", "torch", "onnxruntime")},
         "files": {path.name: _sha256(path) for path in sorted(folder.iterdir())},
     }
     _json(folder / MANIFEST, manifest)
     return _sha256(folder / MANIFEST)
+
+
+def _write_parts(folder: Path, model: Model, prefix: str) -> None:
+    """The files of one fitted model."""
+    if model.head is not None:
+        model.head.to_file(folder / f"{prefix}image_head.safetensors")
+    if model.line is not None:
+        model.line.to_file(folder / f"{prefix}line.json")
+    if model.trees is not None:
+        model.trees.to_file(folder / f"{prefix}record.ubj")
+    _json(folder / f"{prefix}chair.json", {name: _chair_json(chair) for name, chair in model.chairs.items()})
+    reference = {
+        "schema": model.schema.to_json(),
+        "thresholds": model.thresholds,
+        "doubts": {name: doubt.to_json() for name, doubt in model.doubts.items()},
+    }
+    _json(folder / f"{prefix}reference.json", reference)
 
 
 def load_bundle(folder: Path | str, *, device: str = "auto") -> Bundle:
@@ -79,19 +94,27 @@ def load_bundle(folder: Path | str, *, device: str = "auto") -> Bundle:
     if task.digest != manifest["task"]["digest"]:
         raise BundleError(f"The bundle {folder.name} holds another task than its manifest says.")
     card = _read(folder / "card.json")
-    reference = _read(folder / "reference.json")
-    model = Model(
+    model = _read_parts(folder, task, "")
+    folds = tuple(_read_parts(folder, task, f"fold{number}_") for number in range(manifest.get("folds", 0)))
+    encoder = open_encoder(folder, card.get("encoder_weights", ""), device=device) if model.head else None
+    crossval = _read(folder / "crossval.json")
+    return Bundle(_sha256(folder / MANIFEST), folder, model, folds, encoder, card, crossval)
+
+
+def _read_parts(folder: Path, task: RiskTask, prefix: str) -> Model:
+    """One fitted model from its files."""
+    reference = _read(folder / f"{prefix}reference.json")
+    line, trees = folder / f"{prefix}line.json", folder / f"{prefix}record.ubj"
+    return Model(
         task=task,
         schema=schema_from_levels(task, reference["schema"]["levels"]),
-        line=Line.from_file(folder / "line.json") if (folder / "line.json").exists() else None,
-        trees=Trees.from_file(folder / "record.ubj") if (folder / "record.ubj").exists() else None,
-        head=_head(folder, task),
-        chairs={name: _chair(name, body) for name, body in _read(folder / "chair.json").items()},
+        line=Line.from_file(line) if line.exists() else None,
+        trees=Trees.from_file(trees) if trees.exists() else None,
+        head=_head(folder / f"{prefix}image_head.safetensors", task),
+        chairs={name: _chair(name, body) for name, body in _read(folder / f"{prefix}chair.json").items()},
         doubts={name: Doubt.from_json(body) for name, body in reference["doubts"].items()},
         thresholds=reference["thresholds"],
     )
-    encoder = open_encoder(folder, card.get("encoder_weights", ""), device=device) if model.head else None
-    return Bundle(_sha256(folder / MANIFEST), folder, model, encoder, card, _read(folder / "crossval.json"))
 
 
 def _checked_manifest(folder: Path) -> dict[str, Any]:
@@ -112,8 +135,7 @@ def _checked_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _head(folder: Path, task: RiskTask) -> ImageHead | None:
-    path = folder / "image_head.safetensors"
+def _head(path: Path, task: RiskTask) -> ImageHead | None:
     return ImageHead.from_file(path, tuple(spec.name for spec in task.images)) if path.exists() else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ _TABLES: dict[str, dict[str, type | tuple[type, ...]]] = {
         "may_be_missing": bool, "flips": bool,
     },
 }  # fmt: skip
+_INDEX = re.compile(r"^encounter-start(?: \+ (\d+(?:\.\d+)?) h)?$")
 _TOP = {"task", "outcome", "cases", "threshold", "feature", "image", "never"}
 
 
@@ -61,6 +63,8 @@ def task_from_text(text: str, *, name: str = "task file") -> RiskTask:
     task, cases, threshold = raw["task"], raw.get("cases", {}), raw.get("threshold", {})
     never = tuple(str(column) for column in raw.get("never", []))
     _check_names(features, images, outcome, never, name)
+    if task.get("index", "case") != "case" and not _INDEX.match(task["index"]):
+        raise TaskError(f"{name}: [task] index “{task['index']}” is neither “case” nor “encounter-start + N h”.")
     rule = threshold.get("rule", "youden")
     if rule not in RULES:
         raise TaskError(f"{name}: [threshold] rule “{rule}” is not one of {', '.join(RULES)}.")
@@ -73,6 +77,14 @@ def task_from_text(text: str, *, name: str = "task file") -> RiskTask:
         patient_column=cases.get("patient"), case_column=cases.get("case"),
         missing_words=tuple(str(word) for word in cases.get("missing", [""])), digest=digest, source_text=text,
     )  # fmt: skip
+
+
+def index_hours(task: RiskTask) -> float:
+    """Hours from the start of the stay to the index moment. Raises TaskError for a case table's task."""
+    found = _INDEX.match(task.index)
+    if found is None:
+        raise TaskError(f"The task {task.id} has its index at each case, not in a stay.")
+    return float(found.group(1) or 0)
 
 
 def _check_shape(raw: dict[str, Any], name: str) -> None:

@@ -26,11 +26,13 @@ from salus_learn.training.fit import Material, fit_model
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What training gives: the bundle's digest, its figures, and per case the out-of-fold result."""
+    """What training gives: the bundle's digest, its figures, per case the out-of-fold result, and by the key of
+    each case which fold's model gave it (that model is kept in the bundle, so that the result can be replayed)."""
 
     digest: str
     crossval: dict[str, Any]
     out_of_fold: list[RiskResult]
+    fold_of: dict[str, int]
 
 
 def train(
@@ -53,6 +55,8 @@ def train(
     splits = _outer_folds(material, folds, repeats, seed)
     sheets: list[ArmSheet] = []
     first: list[RiskResult | None] = [None] * len(cases)
+    kept_folds: list[Model] = []
+    fold_of: dict[str, int] = {}
     for repeat, parts in enumerate(splits):
         sheet = ArmSheet(len(cases))
         for at, (inside, outside) in enumerate(parts):
@@ -63,15 +67,18 @@ def train(
             )
             for case, result in zip(outside.tolist(), results, strict=True):
                 sheet.note(model, case, result)
-                first[case] = result if repeat == 0 else first[case]
+                if repeat == 0:
+                    first[case], fold_of[result.key] = result, at
+            if repeat == 0:
+                kept_folds.append(model)
         sheets.append(sheet)
     tell(0.92, "the model on everybody")
     final = fit_model(material, np.arange(len(cases)), seed=seed)
     crossval = mean_report([sheet.report(task.id, material.y) for sheet in sheets]) | {"repeats": repeats, "folds": len(splits[0])}
-    digest = write_bundle(out, final, card=_card(task, cases, material, final, seed), crossval=crossval)
+    digest = write_bundle(out, final, card=_card(task, cases, material, final, seed), crossval=crossval, folds=kept_folds)
     kept = [replace(result, bundle_digest=digest) for result in first if result is not None]
     tell(1.0, "done")
-    return Trained(digest, crossval, kept)
+    return Trained(digest, crossval, kept, fold_of)
 
 
 def prepare_material(task: RiskTask, cases: Sequence[Case], report: Report | None = None) -> Material:

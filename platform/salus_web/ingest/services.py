@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -48,10 +49,14 @@ def receive(*, filename: str, content: bytes, site: Site, by: Any) -> Upload:
     return upload
 
 
-def read_and_store(*, upload: Upload, by: Any) -> list[str]:
+def read_and_store(
+    *, upload: Upload, by: Any, then: Callable[[list[str]], None] = lambda patients: None
+) -> list[str]:
     """Parse an upload in the child and store all of it in one transaction; returns the patients' ids.
 
-    A refusal is kept on the upload with its sentence, stores nothing of the file, and returns no patient.
+    `then` is called with them inside that transaction (the job's end, the risks to ask anew), so that all of it
+    stands or falls together. A refusal is kept on the upload with its sentence, stores nothing of the file, and
+    calls `then` with no patient.
     """
     Upload.objects.filter(pk=upload.pk).update(state=UploadState.PARSING)
     try:
@@ -59,9 +64,11 @@ def read_and_store(*, upload: Upload, by: Any) -> list[str]:
         with transaction.atomic():
             patients, counts = _store(parsed, upload.site, by)
             _settle(upload, "stored", by, form=parsed["form"], counts=counts)
+            then(patients)
     except BadInput as refusal:
         with transaction.atomic():
             _settle(upload, "refused", by, problems=[str(refusal)])
+            then([])
         return []
     return patients
 

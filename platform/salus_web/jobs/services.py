@@ -103,6 +103,12 @@ def progress(*, claim: Claim, fraction: float, message: str) -> None:
         raise StateConflict("Another worker has taken over this job, or it was cancelled.")
 
 
+def heartbeat(*, claim: Claim) -> bool:
+    """Prolong the lease; False when the job is no longer this worker's."""
+    held = Job.objects.filter(pk=claim.job_id, fence=claim.fence, state=JobState.RUNNING)
+    return bool(held.update(lease_until=now() + timedelta(seconds=settings.SALUS_LEASE_SECONDS)))
+
+
 def check_fence(*, claim: Claim) -> None:
     """Lock the job row and refuse a late worker. Call inside the transaction that stores the result."""
     held = Job.objects.select_for_update().filter(pk=claim.job_id, fence=claim.fence, state=JobState.RUNNING)

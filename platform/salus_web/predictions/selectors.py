@@ -75,3 +75,9 @@ def current_of(*, viewer: Any, patient_id: Any) -> list[CurrentRisk]:
     """A patient's current risk per task (1 query)."""
     rows = CurrentRisk.objects.for_actor(viewer).select_related("prediction", "prediction__bundle__task")
     return list(rows.filter(patient_id=patient_id))
+
+
+def trained_on(*, bundle: Any, encounter_ids: list[str], viewer: Any) -> set[str]:
+    """Those of these encounters that the bundle was trained on: they have an out-of-fold risk by it (1 query)."""
+    rows = Prediction.objects.for_actor(viewer).filter(bundle=bundle, origin="out_of_fold", encounter_id__in=encounter_ids)
+    return {str(key) for key in rows.values_list("encounter_id", flat=True)}

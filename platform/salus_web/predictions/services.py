@@ -139,7 +139,9 @@ def _set_current(predictions: Sequence[Prediction], current: dict[Any, CurrentRi
     """The worklist's flat row. A change is only between two computed risks."""
     new: list[CurrentRisk] = []
     changed: list[CurrentRisk] = []
-    for prediction in predictions:
+    # of several cases of one patient the latest is the current one
+    latest = {str(found.patient_id): found for found in sorted(predictions, key=lambda found: found.index_at)}
+    for prediction in latest.values():
         shown = prediction.probability if prediction.state == PredictionState.COMPUTED else None
         risk = current.get(_uuid(str(prediction.patient_id)))
         was = risk.sort_probability if risk else None

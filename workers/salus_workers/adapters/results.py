@@ -14,8 +14,8 @@ from salus_web.predictions.services import MapFile, Outcome
 from salus_workers.adapters.snapshots import StoredCase
 
 
-def outcome_of(case: StoredCase, result: RiskResult) -> Outcome:
-    """One result with everything that is kept of it."""
+def outcome_of(case: StoredCase, result: RiskResult, *, fold: int | None = None) -> Outcome:
+    """One result with everything that is kept of it; `fold` names the kept model that gave an out-of-fold risk."""
     low, high = result.interval or (None, None)
     columns = {
         "state": result.state.value, "why": result.why, "index_at": case.snapshot.index_time,
@@ -31,7 +31,7 @@ def outcome_of(case: StoredCase, result: RiskResult) -> Outcome:
         "above_threshold": result.above_threshold,
     }  # fmt: skip
     receipt = {
-        "bundle": result.bundle_digest, "task": result.task_digest, "code": settings.SALUS_CODE_VERSION,
+        "bundle": result.bundle_digest, "task": result.task_digest, "fold": fold, "code": settings.SALUS_CODE_VERSION,
         "snapshot": _snapshot(case.snapshot), "outputs": columns, "account": account,
     }  # fmt: skip
     return Outcome(case.patient_id, case.encounter_id, columns, account, receipt, _maps(case.snapshot, result))
@@ -41,11 +41,15 @@ def _snapshot(snapshot: PatientSnapshot) -> dict[str, Any]:
     """Every input with its source, time and unit; images by hash."""
     images = [
         {"slot": image.slot, "sha256": image.sha256, "time": image.time, "source": image.source, "instance": image.id,
+         "modality": image.modality, "body_part": image.body_part, "view": image.view,
          "region": dataclasses.asdict(image.region) if image.region else None}
         for image in snapshot.images
     ]  # fmt: skip
     values = [dataclasses.asdict(value) for value in snapshot.values]
-    return {"key": snapshot.key, "index_time": snapshot.index_time, "values": values, "images": images}
+    return {
+        "key": snapshot.key, "person": snapshot.person, "site": snapshot.site, "index_time": snapshot.index_time,
+        "values": values, "images": images,
+    }  # fmt: skip
 
 
 def _maps(snapshot: PatientSnapshot, result: RiskResult) -> tuple[MapFile, ...]:

@@ -25,8 +25,8 @@ class StoredCase:
     outcome: int | None
 
 
-def stored_cases(task: RiskTask, by: Any, patient_ids: Sequence[str] | None = None) -> list[StoredCase]:
-    """Every case of a task (of these patients) as of its index moment (4 queries)."""
+def table_cases(task: RiskTask, by: Any, patient_ids: Sequence[str] | None = None) -> list[StoredCase]:
+    """Every case of a case table's task (of these patients) as of its index moment (3 queries)."""
     marker = {"kind": "case", "ward": f"Case review {task.id}"}
     encounters = Encounter.objects.for_actor(by).select_related("patient", "patient__site").filter(**marker)
     if patient_ids is not None:
@@ -60,19 +60,21 @@ def _case(task: RiskTask, row: Encounter, values: list[Observation], pictures: l
             outcome = 1 if word in task.outcome.positive else 0
     snapshot = PatientSnapshot(
         key=str(row.pk), person=str(row.patient_id), index_time=index,
-        values=tuple(_value(value) for value in values if value.observed_at <= index),
-        images=tuple(_image(task, picture) for picture in sorted(pictures, key=lambda p: p.instance.view)),
+        values=tuple(record_value(value) for value in values if value.observed_at <= index),
+        images=tuple(snapshot_image(picture, picture.instance.view) for picture in sorted(pictures, key=lambda p: p.instance.view)),
         site=row.patient.site.code,
     )  # fmt: skip
     return StoredCase(snapshot, str(row.patient_id), str(row.pk), outcome)
 
 
-def _value(row: Observation) -> RecordValue:
+def record_value(row: Observation) -> RecordValue:
+    """An observation as the library knows it."""
     value = row.value_text if row.value_number is None else row.value_number
     return RecordValue(row.code, row.system, value, row.unit or None, row.observed_at, row.source, str(row.pk))
 
 
-def _image(task: RiskTask, rendition: Rendition) -> SnapshotImage:
+def snapshot_image(rendition: Rendition, slot: str) -> SnapshotImage:
+    """A model rendition's pixels as the image of one slot. Raises IntegrityBroken when the file was changed."""
     instance = rendition.instance
     raw = vault.get(rendition.blob_key, sha256=rendition.blob_sha256)
     region = None
@@ -80,7 +82,7 @@ def _image(task: RiskTask, rendition: Rendition) -> SnapshotImage:
         left, top, right, bottom = instance.region
         region = Region(left, top, right, bottom, marked_by="door")
     return SnapshotImage(
-        slot=instance.view, modality=instance.series.modality, body_part=instance.series.body_part,
+        slot=slot, modality=instance.series.modality, body_part=instance.series.body_part,
         view=instance.view, time=instance.acquired_at, source=instance.source, sha256=instance.blob_sha256,
         pixels=np.load(io.BytesIO(raw), allow_pickle=False), region=region, id=str(instance.pk),
     )  # fmt: skip

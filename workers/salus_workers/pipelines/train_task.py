@@ -19,8 +19,9 @@ from salus_web.registry.models import TaskFile
 from salus_web.registry.selectors import task_file
 from salus_web.registry.services import store_bundle
 
+from salus_workers.adapters.cases import stored_cases
 from salus_workers.adapters.results import outcome_of
-from salus_workers.adapters.snapshots import StoredCase, as_training, stored_cases
+from salus_workers.adapters.snapshots import StoredCase, as_training
 
 ACTOR = system("train_task")
 
@@ -44,7 +45,7 @@ def _store(claim: Claim, kept: TaskFile, folder: Path, trained: Trained, cases: 
         crossval=trained.crossval, by=ACTOR,
     )  # fmt: skip
     by_key = {case.snapshot.key: case for case in cases}
-    outcomes = [outcome_of(by_key[result.key], result) for result in trained.out_of_fold]
+    outcomes = [outcome_of(by_key[result.key], result, fold=trained.fold_of[result.key]) for result in trained.out_of_fold]
     store_results(claim=claim, bundle=bundle, outcomes=outcomes, origin="out_of_fold", by=ACTOR)
 
 

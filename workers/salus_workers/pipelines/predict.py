@@ -1,0 +1,59 @@
+"""Risks of some patients by one bundle: rows to snapshots, one batch through the model, results stored with receipts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from django.db import transaction
+from salus_learn.contracts import RiskResult
+from salus_learn.scoring.score import score
+from salus_web.accounts.actors import system
+from salus_web.common.errors import StateConflict
+from salus_web.jobs.services import Claim, finish
+from salus_web.predictions.selectors import trained_on
+from salus_web.predictions.services import Outcome, store_results
+from salus_web.registry.models import BundleState, ModelBundle
+
+from salus_workers.adapters.cases import current_cases
+from salus_workers.adapters.results import outcome_of
+from salus_workers.adapters.snapshots import StoredCase
+from salus_workers.runtime.model_cache import loaded
+
+ACTOR = system("predict")
+BATCH = 64
+SEEN = "The model was trained on this patient, so it is likely to be surer of this risk than it should be."
+
+
+def run(claim: Claim, report: Callable[[float, str], None]) -> None:
+    """Score in batches; all results are stored in one transaction with the end of the job."""
+    row = ModelBundle.objects.select_related("task").get(pk=claim.payload["bundle_id"])
+    if row.state == BundleState.WITHDRAWN:
+        raise StateConflict("This model was withdrawn, so it gives no more risks.")
+    bundle = loaded(row)
+    patient_ids = claim.payload["patient_ids"]
+    outcomes: list[Outcome] = []
+    for part in _batches(patient_ids):
+        report(len(outcomes) / max(len(patient_ids), 1), f"{len(outcomes)} of {len(patient_ids)} patients")
+        cases = current_cases(bundle.model.task, ACTOR, part)
+        results = score(bundle, [case.snapshot for case in cases])
+        outcomes += _outcomes(row, cases, results)
+    with transaction.atomic():
+        if outcomes:
+            store_results(claim=claim, bundle=row, outcomes=outcomes, origin="live", by=ACTOR)
+        else:
+            finish(claim=claim, result={"predictions": 0, "why": "no stay of the kind that the model is for"}, by=ACTOR)
+
+
+def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), BATCH):
+        yield ids[start : start + BATCH]
+
+
+def _outcomes(row: ModelBundle, cases: Sequence[StoredCase], results: Sequence[RiskResult]) -> list[Outcome]:
+    """What is stored; a patient the model was trained on is marked as such."""
+    seen = trained_on(bundle=row, encounter_ids=[case.encounter_id for case in cases], viewer=ACTOR)
+    return [
+        outcome_of(case, replace(result, why=result.why or SEEN) if case.encounter_id in seen else result)
+        for case, result in zip(cases, results, strict=True)
+    ]

@@ -1,0 +1,19 @@
+"""Which pipeline does which kind of job. A kind that is not here fails in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from salus_web.jobs.services import Claim
+
+from salus_workers.pipelines import ingest_upload, load_cases, predict, replay_prediction, train_task
+
+Pipeline = Callable[[Claim, Callable[[float, str], None]], None]
+
+PIPELINES: dict[str, Pipeline] = {
+    "ingest_upload": ingest_upload.run,
+    "load_cases": load_cases.run,
+    "train_task": train_task.run,
+    "predict": predict.run,
+    "replay": replay_prediction.run,
+}

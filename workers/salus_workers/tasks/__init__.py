@@ -1,0 +1,1 @@
+"""Celery tasks: each reads an id and calls one pipeline. No medicine."""

@@ -1,0 +1,101 @@
+"""The one task: claim a job by its id, run its pipeline, and put any failure into words on the job."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+from celery.exceptions import SoftTimeLimitExceeded
+from django.conf import settings
+from django.db import close_old_connections, connections
+from salus_learn.errors import LearnError
+from salus_web.accounts.actors import system
+from salus_web.common.errors import SalusError, StateConflict
+from salus_web.jobs.celery import RUN_JOB, app
+from salus_web.jobs.services import Claim, claim, fail, heartbeat, progress
+
+from salus_workers.pipelines.registry import PIPELINES
+from salus_workers.runtime.device import device_name
+
+logger = logging.getLogger(__name__)
+ACTOR = system("worker")
+UNEXPECTED = "Something went wrong that nobody foresaw ({kind}). Nothing of this job was stored. It can be tried again."
+
+
+@app.task(name=RUN_JOB)
+def run_job(job_id: str) -> None:
+    """Run one job if it is free to run. Never raises for a job that failed: the job row says so."""
+    close_old_connections()
+    held = claim(job_id=job_id, worker=f"{socket.gethostname()}:{os.getpid()}", device=device_name())
+    if held is not None:
+        run_claimed(held)
+
+
+def run_claimed(held: Claim) -> None:
+    """The pipeline of a claimed job, with its lease kept alive, and its failure in words."""
+    stop = threading.Event()
+    beat = threading.Thread(target=_keep_alive, args=(held, stop), daemon=True)
+    beat.start()
+    try:
+        _run(held)
+    finally:
+        stop.set()
+        beat.join(timeout=5)
+
+
+def _run(held: Claim) -> None:
+    pipeline = PIPELINES.get(held.kind)
+    if pipeline is None:
+        fail(claim=held, sentence=f"This installation does not know how to do “{held.kind}”.", by=ACTOR)
+        return
+    try:
+        pipeline(held, _reporter(held))
+    except StateConflict:
+        logger.warning("job %s was taken over or cancelled", held.job_id)
+    except (SalusError, LearnError) as refusal:
+        _fail(held, str(refusal))
+    except SoftTimeLimitExceeded:
+        _fail(held, "This took longer than a job may take, so it was stopped. Nothing of it was stored.")
+    except MemoryError:
+        _fail(held, "This needed more memory than the worker has. Nothing of it was stored.")
+    except Exception as error:  # noqa: BLE001 - a job's failure is shown on the job, whatever it was
+        # the traceback may hold patient values, so only where it happened is logged
+        logger.error("job %s (%s) failed: %s", held.job_id, held.kind, type(error).__name__)
+        _fail(held, UNEXPECTED.format(kind=type(error).__name__))
+
+
+def _fail(held: Claim, sentence: str) -> None:
+    try:
+        fail(claim=held, sentence=sentence, by=ACTOR)
+    except StateConflict:
+        logger.warning("job %s was taken over or cancelled before its failure could be noted", held.job_id)
+
+
+def _reporter(held: Claim) -> Callable[[float, str], None]:
+    """Writes progress at most once a second: a fold more or less is not worth a commit."""
+    last = [0.0]
+
+    def report(fraction: float, message: str) -> None:
+        if time.monotonic() - last[0] >= 1.0:
+            last[0] = time.monotonic()
+            progress(claim=held, fraction=fraction, message=message)
+
+    return report
+
+
+def _keep_alive(held: Claim, stop: threading.Event) -> None:
+    """Prolongs the lease from a thread of its own, with its own connection, until the job ends."""
+    while not stop.wait(settings.SALUS_LEASE_SECONDS / 4):
+        try:
+            if not heartbeat(claim=held):
+                break
+        except Exception as error:  # noqa: BLE001 - a missed beat is no failure; the lease decides
+            logger.warning("the lease of job %s could not be prolonged: %s", held.job_id, type(error).__name__)
+        finally:
+            connections.close_all()
+
+
