@@ -13,7 +13,7 @@ from salus_web.audit.models import Event
 from salus_web.common import vault
 from salus_web.ingest.services import receive
 from salus_web.jobs.models import Job, JobState
-from salus_web.jobs.services import claim, enqueue
+from salus_web.jobs.services import claim
 from salus_web.predictions.models import CurrentRisk, Prediction, RiskMap
 from salus_web.predictions.selectors import account_of
 from salus_workers.pipelines import load_cases, train_task
@@ -41,8 +41,8 @@ def quiet(fraction: float, message: str) -> None:
 def test_every_case_gets_an_explained_risk_with_a_receipt(tmp_path: Path) -> None:
     content = packed(make_cases(tmp_path / "data", people=40))
     upload = receive(filename="cases.zip", content=content, site=make_site(), by=SYSTEM)
-    job = enqueue(kind="load_cases", unique_key="l", payload={"upload_id": str(upload.pk)}, by=SYSTEM)
-    held = claim(job_id=str(job.pk), worker="test")
+    assert upload.job is not None and upload.job.kind == "load_cases"
+    held = claim(job_id=str(upload.job.pk), worker="test")
     assert held is not None
     load_cases.run(held, quiet)
     training = Job.objects.get(kind="train_task")

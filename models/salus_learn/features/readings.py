@@ -27,6 +27,8 @@ class Reading:
             return "not recorded"
         if isinstance(self.value, str):
             return self.value
+        if spec.aggregation == "count":
+            return {0.0: "no", 1.0: "yes"}.get(self.value, f"{self.value:.0f} times")
         return f"{self.value:.4g}"
 
 

@@ -47,7 +47,7 @@ def account(model: Model, evidence: Evidence, pattern: str, bundle_digest: str) 
     probability, reference = sigmoid(margin), sigmoid(chair.offset)
     reasons = _record_reasons(model, evidence, record, per_margin)
     if "image" in weight:
-        reasons.append(_image_reason(evidence, image_term, per_margin))
+        reasons.append(_image_reason(model, evidence, image_term, per_margin))
     check_sum([reason.points for reason in reasons], probability, reference)
     kept = model.doubts[pattern].conformal_set(margin)
     state, why = _state(kept, evidence.unusual and "image" in weight)
@@ -101,10 +101,11 @@ def _record_reasons(model: Model, evidence: Evidence, terms: list[float], per_ma
     ]  # fmt: skip
 
 
-def _image_reason(evidence: Evidence, term: float, per_margin: float) -> Reason:
+def _image_reason(model: Model, evidence: Evidence, term: float, per_margin: float) -> Reason:
     used = evidence.snapshot.images
     last = max(used, key=lambda image: image.time)
-    label = "image" if len(used) == 1 else f"{len(used)} images"
+    labels = {spec.name: spec.label for spec in model.task.images}
+    label = labels.get(last.slot, "Image") if len(used) == 1 else f"{len(used)} images"
     return Reason(
         name="image", label=label, part=Part.IMAGE, value=last.modality, unit=None, source=last.source,
         time=last.time, term=term, points=term * per_margin,

@@ -12,7 +12,7 @@ from django.utils.http import urlencode
 
 from salus_web.accounts.actors import ANONYMOUS
 from salus_web.accounts.selectors import actor_for_user
-from salus_web.common.errors import BadInput, Hidden, Refused, ScopeMissing, StateConflict
+from salus_web.common.errors import BadInput, Hidden, LogNotWritten, Refused, ScopeMissing, StateConflict
 from salus_web.common.ids import new_id
 
 Respond = Callable[[HttpRequest], HttpResponse]
@@ -70,6 +70,8 @@ class PlainRefusals:
             if request.actor.is_anonymous:  # type: ignore[attr-defined]
                 return HttpResponseRedirect(f"/login/?{urlencode({'next': request.path})}")
             return render(request, "refused.html", {"reason": str(error)}, status=403)
+        if isinstance(error, LogNotWritten):
+            return HttpResponse(str(error), status=503, content_type="text/plain; charset=utf-8")
         if isinstance(error, StateConflict | BadInput):
             return render(request, "refused.html", {"reason": str(error)}, status=409)
         if isinstance(error, ScopeMissing):

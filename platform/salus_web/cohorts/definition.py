@@ -33,7 +33,9 @@ class CodeRule:
 
     def sentence(self) -> str:
         """The rule in words, such as “8867-4 between 50 and 100 /min”."""
-        return " ".join(part for part in (self.code, _between(self.low, self.high), self.unit) if part)
+        if self.low is None and self.high is None:
+            return f"{self.code} recorded in {self.unit}" if self.unit else f"{self.code} recorded"
+        return f"{self.code} {_between(self.low, self.high, self.unit)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class CohortDefinition:
         """The definition as one sentence, sites left to the caller, who knows their names."""
         parts = [f"{' or '.join(self.sexes)} patients" if self.sexes else "patients"]
         if self.age_low is not None or self.age_high is not None:
-            parts.append(f"aged {_between(self.age_low, self.age_high)} years")
+            parts.append(f"aged {_between(self.age_low, self.age_high, 'years')}")
         if self.codes:
             parts.append("with " + " and ".join(rule.sentence() for rule in self.codes))
         if self.condition_codes:
@@ -75,7 +77,7 @@ class CohortDefinition:
             return f"with a risk by {self.task_id}"
         low = None if self.risk_low is None else 100 * self.risk_low
         high = None if self.risk_high is None else 100 * self.risk_high
-        return f"with a risk by {self.task_id} {_between(low, high)} %"
+        return f"with a risk by {self.task_id} {_between(low, high, '%')}"
 
 
 def to_json(definition: CohortDefinition) -> dict[str, Any]:
@@ -108,12 +110,14 @@ def from_json(body: Any) -> CohortDefinition:
     )  # fmt: skip
 
 
-def _between(low: float | None, high: float | None) -> str:
-    if low is not None and high is not None:
-        return f"between {low:g} and {high:g}"
-    if low is not None:
-        return f"from {low:g} up"
-    return f"up to {high:g}" if high is not None else ""
+def _between(low: float | None, high: float | None, unit: str) -> str:
+    """A range in words; at least one end is given."""
+    after = f" {unit}" if unit else ""
+    if low is None:
+        return f"up to {high:g}{after}"
+    if high is None:
+        return f"from {low:g}{after} up"
+    return f"between {low:g} and {high:g}{after}"
 
 
 def _number(body: dict[str, Any], key: str, where: str) -> float | None:

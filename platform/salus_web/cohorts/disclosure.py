@@ -45,14 +45,14 @@ def safe_share(part: int, whole: int) -> float | None:
 def safe_cells(counts: Mapping[str, int]) -> dict[str, int | None]:
     """Every cell of one table's column made safe together.
 
-    When exactly one cell is suppressed, the smallest other one goes as well (complementary suppression;
-    Hundepool et al., "Statistical Disclosure Control", 2012, ch. 4): whoever knows the total by another way
-    could otherwise take the rest from it.
+    When the suppressed cells hold 1 to 10 persons between them, the smallest shown one is suppressed as well
+    (complementary suppression; Hundepool et al., "Statistical Disclosure Control", 2012, ch. 4): whoever
+    knows the total by another way could otherwise take the rest from it.
     """
     cells = {name: safe_count(n) for name, n in counts.items()}
-    hidden = [name for name, shown in cells.items() if shown is None]
+    hidden = sum(counts[name] for name, shown in cells.items() if shown is None)
     others = [name for name, shown in cells.items() if shown]
-    if len(hidden) == 1 and others:
+    if 0 < hidden < SMALLEST and others:
         cells[min(others, key=lambda name: (counts[name], name))] = None
     return cells
 
@@ -70,15 +70,6 @@ def differs_too_little(old_members: frozenset[str], new_members: frozenset[str])
     (Dwork, "Differential privacy", 2006, on the differencing attack). The same set again adds nothing.
     """
     return 0 < len(old_members ^ new_members) < SMALLEST
-
-
-def small_side(old_members: frozenset[str], new_members: frozenset[str]) -> bool:
-    """Whether 1 to 10 persons are in only one of the two sets, however many are in only the other.
-
-    Stricter than `differs_too_little`: a hundred may have left while the three who joined stand alone.
-    """
-    sides = len(old_members - new_members), len(new_members - old_members)
-    return any(0 < side < SMALLEST for side in sides)
 
 
 def k_anonymous(

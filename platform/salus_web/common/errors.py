@@ -5,6 +5,7 @@ SalusError
 │   └── Hidden       the person may not know that this exists (answers 404)
 ├── BadInput         what came in is wrong; names the file, row, tag or field
 ├── StateConflict    the thing is in a state that does not allow this
+├── LogNotWritten    the audit log could not be written, so nothing may be shown or changed
 ├── ScopeMissing     code read a patient table without saying for whom
 └── IntegrityBroken  stored bytes are not what was stored
 """
@@ -28,6 +29,10 @@ class BadInput(SalusError):
 
 class StateConflict(SalusError):
     """The thing is in a state that does not allow this."""
+
+
+class LogNotWritten(SalusError):
+    """The audit log could not be written, so nothing may be shown or changed; the web answers 503."""
 
 
 class ScopeMissing(SalusError):

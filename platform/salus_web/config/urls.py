@@ -6,4 +6,5 @@ from django.urls import include, path
 
 urlpatterns = [
     path("", include("salus_web.accounts.urls")),
+    path("", include("salus_web.dashboard.urls")),
 ]

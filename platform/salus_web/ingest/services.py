@@ -18,6 +18,7 @@ from salus_web.common.errors import BadInput
 from salus_web.imaging.services import store_images
 from salus_web.ingest.child import parse_in_child
 from salus_web.ingest.models import Upload, UploadState
+from salus_web.ingest.parsers.archive import holds_case_table
 from salus_web.jobs.services import enqueue
 from salus_web.records.services import store_person
 
@@ -41,9 +42,10 @@ def receive(*, filename: str, content: bytes, site: Site, by: Any) -> Upload:
     upload.save(force_insert=True)
     record(Act("upload.receive", "upload", str(upload.pk), detail={"sha256": sha256, "state": upload.state}), by=by)
     if before is None:
+        kind = "load_cases" if holds_case_table(content) else "ingest_upload"
         upload.job = enqueue(
-            kind="ingest_upload", unique_key=f"ingest:{upload.pk}", payload={"upload_id": str(upload.pk)}, by=by,
-            title="Reading an upload",
+            kind=kind, unique_key=f"ingest:{upload.pk}", payload={"upload_id": str(upload.pk)}, by=by,
+            title="Reading a case table" if kind == "load_cases" else "Reading an upload",
         )  # fmt: skip
         upload.save(update_fields=["job"])
     return upload

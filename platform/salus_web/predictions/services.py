@@ -78,6 +78,19 @@ def request(*, patient_ids: Sequence[str], bundle: ModelBundle, why: str, by: An
 
 
 @transaction.atomic
+def request_replay(*, prediction: Prediction, by: Any) -> Job:
+    """Ask for a risk to be recomputed from its receipt. Once a minute at most."""
+    authorize(by, "patient.read", Resource("prediction", str(prediction.pk)))
+    if not prediction.receipt_key:
+        raise StateConflict("This risk has no receipt, so it cannot be replayed.")
+    minute = now().replace(second=0, microsecond=0).isoformat()
+    return enqueue(
+        kind="replay", unique_key=f"replay:{prediction.pk}:{minute}", payload={"prediction_id": str(prediction.pk)},
+        title="Recomputing a risk from its receipt", by=by,
+    )  # fmt: skip
+
+
+@transaction.atomic
 def store_results(*, claim: Claim, bundle: ModelBundle, outcomes: Sequence[Outcome], origin: str, by: Any) -> None:
     """Keep results, maps, receipts and current risks, and finish the job, in one transaction with the fence."""
     moment = now()

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from salus_web.accounts.actors import Actor
+from django.db.models import Max, Prefetch, Q
+
+from salus_web.accounts.actors import Actor, system
 from salus_web.accounts.permissions import Resource, authorize
-from salus_web.audit.services import Act, record
-from salus_web.records.models import Patient
+from salus_web.accounts.selectors import actor_for_user
+from salus_web.audit.services import Act, record, record_many
+from salus_web.common.clock import now
+from salus_web.common.encryption import blind_index
+from salus_web.records.models import (
+    Allergy,
+    CareRelation,
+    CareTeam,
+    CareTeamMembership,
+    Condition,
+    Encounter,
+    Medication,
+    Observation,
+    Patient,
+    PatientNameToken,
+)
+from salus_web.records.scopes import live_relations
+
+_ACCESS = system("access")
 
 
 def open_patient(*, patient_id: Any, viewer: Actor, looking_at: str, purpose: str = "care") -> Patient:
@@ -21,3 +43,128 @@ def open_patient(*, patient_id: Any, viewer: Actor, looking_at: str, purpose: st
     authorize(viewer, "patient.read", Resource("patient", str(patient_id), in_scope=patient is not None))
     record(Act(f"{looking_at}.read", "patient", str(patient.pk), patient.pseudonym, purpose), by=viewer)
     return patient
+
+
+FOUND_AT_MOST = 50
+READINGS_AT_MOST = 3000
+
+
+def search_patients(*, viewer: Actor, text: str) -> list[Patient]:
+    """Patients in the viewer's care by whole record number or whole words of the name; logged (2 queries and the log).
+
+    Words are compared through their blind index, so part of a word finds nothing.
+    """
+    authorize(viewer, "patient.search", Resource("patient"))
+    words = text.split()
+    if not words:
+        return []
+    rows = Patient.objects.for_actor(viewer).select_related("site")
+    by_number = Q(mrn_index=blind_index(text, purpose="mrn"))
+    by_name = Q()
+    for word in words:
+        holders = PatientNameToken.objects.for_actor(viewer).filter(token=blind_index(word, purpose="name"))
+        by_name &= Q(pk__in=holders.values("patient_id"))
+    found = list(rows.filter(by_number | by_name).order_by("birth_date", "pk")[:FOUND_AT_MOST])
+    acts = [Act("search.read", "patient", str(row.pk), row.pseudonym, "care") for row in found]
+    record_many(acts or [Act("search.read", "patient", outcome="nothing found")], by=viewer)
+    return found
+
+
+def my_patients(*, viewer: Actor, page: int, size: int = 25) -> list[Patient]:
+    """The viewer's patients, newest first, one more than a page so that the caller knows of a next; logged."""
+    authorize(viewer, "patient.search", Resource("patient"))
+    start = (max(page, 1) - 1) * size
+    found = list(Patient.objects.for_actor(viewer).select_related("site").order_by("-created_at", "pk")[start : start + size + 1])
+    record_many([Act("patient.list", "patient", str(row.pk), row.pseudonym, "care") for row in found[:size]], by=viewer)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class BannerFacts:
+    """What the banner says beside the name."""
+
+    ward: str
+    allergies: list[str]
+    care: str
+
+
+def banner_facts(*, viewer: Actor, patient: Patient) -> BannerFacts:
+    """Ward, allergies, and why the viewer may see this patient (3 queries)."""
+    stay = Encounter.objects.for_actor(viewer).filter(patient=patient).order_by("-starts_at").first()
+    allergies = Allergy.objects.for_actor(viewer).filter(patient=patient).values_list("display", flat=True)
+    relation = live_relations(viewer).select_related("team").filter(patient=patient).order_by("-starts_at").first()
+    care = "" if relation is None else f"care team: {relation.team.name}" if relation.team else f"{relation.kind}: {relation.reason}"
+    return BannerFacts(ward=stay.ward if stay and stay.ends_at is None else "", allergies=list(allergies[:6]), care=care)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRows:
+    """A patient's record in a stretch of time."""
+
+    encounters: list[Encounter]
+    observations: list[Observation]
+    conditions: list[Condition]
+    medications: list[Medication]
+
+
+def record_rows(*, viewer: Actor, patient: Patient, since: datetime) -> RecordRows:
+    """What was recorded since a moment, oldest first; at most 3,000 readings, the newest ones (4 queries)."""
+    readings = Observation.objects.for_actor(viewer).filter(patient=patient, observed_at__gte=since)
+    still = Q(ends_at__isnull=True) | Q(ends_at__gte=since)
+    return RecordRows(
+        list(Encounter.objects.for_actor(viewer).filter(still, patient=patient).order_by("starts_at")),
+        list(readings.order_by("-observed_at")[:READINGS_AT_MOST])[::-1],
+        list(Condition.objects.for_actor(viewer).filter(patient=patient).order_by("-recorded_at")[:100]),
+        list(Medication.objects.for_actor(viewer).filter(patient=patient).order_by("-starts_at")[:100]),
+    )
+
+
+def last_moment(*, viewer: Actor, patient: Patient) -> datetime | None:
+    """When something was last recorded of a patient (1 query)."""
+    rows = Observation.objects.for_actor(viewer).filter(patient=patient).order_by("-observed_at")
+    return rows.values_list("observed_at", flat=True).first()
+
+
+def newest_readings(*, viewer: Actor, patient_ids: Sequence[Any]) -> dict[Any, datetime]:
+    """Per patient when something was last recorded (1 query)."""
+    rows = Observation.objects.for_actor(viewer).filter(patient_id__in=list(patient_ids))
+    return dict(rows.values_list("patient_id").annotate(newest=Max("observed_at")).values_list("patient_id", "newest"))
+
+
+def teams(*, viewer: Actor) -> list[CareTeam]:
+    """Care teams with their live members (2 queries)."""
+    authorize(viewer, "access.read", Resource("team"))
+    live = CareTeamMembership.objects.select_related("user").filter(Q(ends_at__isnull=True) | Q(ends_at__gt=now()))
+    members = Prefetch("memberships", queryset=live, to_attr="live_members")
+    return list(CareTeam.objects.select_related("site").prefetch_related(members).order_by("site__name", "name"))
+
+
+def person_by_number(*, viewer: Actor, site_id: Any, mrn: str) -> Patient | None:
+    """The patient of a record number, for those who manage or read access. Nothing clinical is in what they are shown,
+    and the look is logged (1 query)."""
+    authorize(viewer, "access.read", Resource("patient"))
+    row = Patient.objects.for_actor(_ACCESS).filter(site_id=site_id, mrn_index=blind_index(mrn, purpose="mrn")).first()
+    found = row.pseudonym if row else ""
+    record(Act("access.look", "patient", str(row.pk) if row else "", found, outcome="done" if row else "nothing found"), by=viewer)
+    return row
+
+
+def relations_of(*, viewer: Actor, patient: Patient) -> list[CareRelation]:
+    """Every care relation of a patient, live ones first (1 query)."""
+    authorize(viewer, "access.read", Resource("patient"))
+    rows = CareRelation.objects.select_related("team", "user").filter(patient=patient)
+    return sorted(rows, key=lambda row: (row.ends_at is not None and row.ends_at <= now(), row.starts_at), reverse=False)
+
+
+def why_may_see(*, viewer: Actor, patient: Patient, user: Any) -> str:
+    """One sentence: may this person see this patient now, and why (2 queries)."""
+    authorize(viewer, "access.read", Resource("patient"))
+    actor = actor_for_user(user)
+    if "clinician" not in actor.roles:
+        return f"{user.display_name} may not see this patient: not a clinician at present."
+    relation = live_relations(actor).select_related("team").filter(patient=patient).order_by("-starts_at").first()
+    if relation is None:
+        return f"{user.display_name} may not see this patient: there is no care relation at present."
+    until = f"until {relation.ends_at:%d %b %Y %H:%M}" if relation.ends_at else "with no end set"
+    through = f"care team {relation.team.name}" if relation.team else f"{relation.kind} ({relation.reason})"
+    return f"{user.display_name} may see this patient {until}: {through}, since {relation.starts_at:%d %b %Y}."

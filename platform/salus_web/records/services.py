@@ -8,8 +8,11 @@ from datetime import date, datetime
 from typing import Any
 
 from django.db import models, transaction
+from django.db.models import Q
 
-from salus_web.accounts.models import Site
+from salus_web.accounts.actors import system
+from salus_web.accounts.models import Site, User
+from salus_web.accounts.permissions import Resource, authorize
 from salus_web.audit.services import Act, record
 from salus_web.common.clock import now
 from salus_web.common.encryption import blind_index
@@ -18,6 +21,7 @@ from salus_web.records.models import (
     Allergy,
     CareRelation,
     CareTeam,
+    CareTeamMembership,
     Condition,
     Encounter,
     Medication,
@@ -147,3 +151,51 @@ def _key(text: str) -> str:
 
 def _moment(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
+
+
+@transaction.atomic
+def join_team(*, site: Site, team_name: str, user: User, ends_at: datetime | None = None, by: Any) -> CareTeamMembership:
+    """Put a person into a care team from now on; the team is made when it is new. Being in it already changes nothing."""
+    authorize(by, "access.manage", Resource("user", str(user.pk)))
+    team, _ = CareTeam.objects.get_or_create(site=site, name=team_name)
+    held = CareTeamMembership.objects.filter(Q(ends_at__isnull=True) | Q(ends_at__gt=now()), team=team, user=user).first()
+    if held is not None:
+        return held
+    member = CareTeamMembership.objects.create(team=team, user=user, starts_at=now(), ends_at=ends_at, added_by=by.id)
+    record(Act("team.join", "user", str(user.pk), detail={"team": team_name, "site": site.code}), by=by)
+    return member
+
+
+@transaction.atomic
+def leave_team(*, membership: CareTeamMembership, by: Any) -> None:
+    """End a membership now."""
+    authorize(by, "access.manage", Resource("user", str(membership.user_id)))
+    membership.ends_at = now()
+    membership.save(update_fields=["ends_at"])
+    record(Act("team.leave", "user", str(membership.user_id), detail={"team": membership.team.name}), by=by)
+
+
+@transaction.atomic
+def relate_person(*, patient: Patient, user: User, reason: str, ends_at: datetime | None, by: Any) -> CareRelation:
+    """Let one clinician see one patient, for a reason and until an end."""
+    authorize(by, "access.manage", Resource("user", str(user.pk)))
+    if not reason.strip():
+        raise BadInput("Say why this person needs to see this patient.")
+    if ends_at is not None and ends_at <= now():
+        raise BadInput("The end of a care relation must lie ahead.")
+    relation = CareRelation.objects.create(
+        patient=patient, user=user, kind="consult", reason=reason.strip()[:200], starts_at=now(), ends_at=ends_at,
+        added_by=by.id,
+    )  # fmt: skip
+    record(Act("relation.start", "user", str(user.pk), patient.pseudonym), by=by)
+    return relation
+
+
+@transaction.atomic
+def end_relation(*, relation: CareRelation, by: Any) -> None:
+    """End a care relation now."""
+    authorize(by, "access.manage", Resource("relation", str(relation.pk)))
+    relation.ends_at = now()
+    relation.save(update_fields=["ends_at"])
+    pseudonym = Patient.objects.for_actor(system("records")).values_list("pseudonym", flat=True).get(pk=relation.patient_id)
+    record(Act("relation.end", "relation", str(relation.pk), pseudonym), by=by)

@@ -18,7 +18,6 @@ from salus_web.records.models import Condition, Encounter, Medication, Observati
 from salus_workers.adapters.snapshots import StoredCase, record_value, snapshot_image
 
 DEMOGRAPHICS = "salus"
-DAYS_PER_YEAR = 365.2425
 PICTURE_BEFORE_STAY = timedelta(days=1)
 
 
@@ -99,11 +98,12 @@ def _case(task: RiskTask, stay: Encounter, index: datetime, rows: _Rows) -> Stor
 
 
 def _demographics(patient: Patient, index: datetime) -> list[RecordValue]:
-    """Age and sex as of the index moment."""
+    """Age in whole years and sex as of the index moment."""
     found = []
     if patient.birth_date is not None:
-        years = (index.date() - patient.birth_date).days / DAYS_PER_YEAR
-        found.append(RecordValue("age_years", DEMOGRAPHICS, round(years, 2), "a", index, "date of birth"))
+        born = patient.birth_date
+        years = index.year - born.year - ((index.month, index.day) < (born.month, born.day))
+        found.append(RecordValue("age_years", DEMOGRAPHICS, float(years), "a", index, "date of birth"))
     if patient.sex in {"male", "female"}:
         found.append(RecordValue("sex", DEMOGRAPHICS, patient.sex, None, index, "patient record"))
     return found

@@ -16,9 +16,11 @@ from salus_learn.tasks.loader import load_task
 from salus_web.accounts.actors import system
 from salus_web.audit.services import Act, record
 from salus_web.common import vault
+from salus_web.common.clock import now
 from salus_web.common.errors import BadInput
 from salus_web.imaging.services import store_images
-from salus_web.ingest.models import Upload
+from salus_web.ingest.models import Upload, UploadState
+from salus_web.ingest.parsers.archive import TASK_FILE
 from salus_web.jobs.services import Claim, enqueue, finish
 from salus_web.records.services import store_person
 from salus_web.registry.services import register_task_file
@@ -26,12 +28,23 @@ from salus_web.registry.services import register_task_file
 from salus_workers.adapters.case_tables import person_of_row
 
 ACTOR = system("load_cases")
-TASK_FILE = "task.toml"
 
 
 def run(claim: Claim, report: Callable[[float, str], None]) -> None:
     """Store every case of the upload or none. Raises BadInput with the sentence of the refusal."""
     upload = Upload.objects.select_related("site").get(pk=claim.payload["upload_id"])
+    try:
+        _read_and_store(claim, upload, report)
+    except BadInput as refusal:
+        with transaction.atomic():
+            Upload.objects.filter(pk=upload.pk).update(
+                state=UploadState.REFUSED, form="cases", problems=[str(refusal)], finished_at=now()
+            )
+            record(Act("upload.settle", "upload", str(upload.pk), outcome="refused", detail={"state": "refused"}), by=ACTOR)
+        raise
+
+
+def _read_and_store(claim: Claim, upload: Upload, report: Callable[[float, str], None]) -> None:
     with tempfile.TemporaryDirectory(prefix="salus-cases-") as place:
         folder = Path(place)
         _unpack(vault.get(upload.blob_key, sha256=upload.blob_sha256), folder)
@@ -55,7 +68,9 @@ def _store(task: RiskTask, people: list[dict[str, object]], rows: list[CaseRow],
     task_file = register_task_file(
         text=task.source_text, task_id=task.id, title=task.title, digest=task.digest, by=ACTOR
     )
-    Upload.objects.filter(pk=upload.pk).update(state="stored", form="cases", counts={"cases": len(rows)})
+    Upload.objects.filter(pk=upload.pk).update(
+        state=UploadState.STORED, form="cases", counts={"cases": len(rows)}, finished_at=now()
+    )
     record(Act("upload.settle", "upload", str(upload.pk), detail={"state": "stored"}), by=ACTOR)
     enqueue(
         kind="train_task", unique_key=f"train:{task_file.pk}:{upload.blob_sha256[:16]}", queue="gpu",

@@ -6,14 +6,24 @@ from collections.abc import Callable
 
 from salus_web.jobs.services import Claim
 
-from salus_workers.pipelines import ingest_upload, load_cases, predict, replay_prediction, train_task
+from salus_workers.pipelines import (
+    ingest_upload,
+    load_cases,
+    load_task,
+    predict,
+    prepare_release,
+    replay_prediction,
+    train_task,
+)
 
 Pipeline = Callable[[Claim, Callable[[float, str], None]], None]
 
 PIPELINES: dict[str, Pipeline] = {
     "ingest_upload": ingest_upload.run,
     "load_cases": load_cases.run,
+    "load_task": load_task.run,
     "train_task": train_task.run,
     "predict": predict.run,
+    "prepare_release": prepare_release.run,
     "replay": replay_prediction.run,
 }

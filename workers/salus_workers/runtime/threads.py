@@ -1,27 +1,13 @@
-"""Threads of numeric libraries, set before any of them computes (two spinning pools on two cores halve each other)."""
+"""The first thing that happens in a worker's child: torch's threads are set before torch is used."""
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import torch
 from celery.signals import worker_process_init
 
-THREADS_VARIABLE = "SALUS_WORKER_THREADS"
-
-
-def threads() -> int:
-    """How many threads one worker process may use; 1 unless SALUS_WORKER_THREADS says otherwise."""
-    wanted = os.environ.get(THREADS_VARIABLE, "1")
-    return max(1, int(wanted)) if wanted.isdigit() else 1
-
-
-def limit_threads() -> None:
-    """Ask for passive waiting and few threads in this process and in children made later."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("GOMP_SPINCOUNT", "0")
-    os.environ.setdefault("OMP_NUM_THREADS", str(threads()))
+from salus_workers.runtime.environment import threads
 
 
 @worker_process_init.connect

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from salus_web.config.keyfile import load_or_make_keys
 from salus_web.config.settings.base import *  # noqa: F403
-from salus_web.config.settings.base import SALUS_DATA_DIR
+from salus_web.config.settings.base import CELERY_BROKER_URL, SALUS_DATA_DIR
 
+# the embedded queue says where it listens, so that commands in another terminal reach it too
+_queue_address = SALUS_DATA_DIR / "queue" / "address"
+if not CELERY_BROKER_URL and _queue_address.exists():
+    CELERY_BROKER_URL = _queue_address.read_text().strip()
 _keys = load_or_make_keys(SALUS_DATA_DIR)
 SECRET_KEY = _keys["secret_key"]
 SALUS_DATA_KEYS = _keys["data_keys"]
 SALUS_CURRENT_DATA_KEY = _keys["current_data_key"]
 SALUS_INDEX_KEY = _keys["index_key"]
+DATA_UPLOAD_MAX_NUMBER_FILES = 200
 SALUS_SIMULATED = (SALUS_DATA_DIR / "simulated").exists()

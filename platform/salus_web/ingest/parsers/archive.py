@@ -14,6 +14,19 @@ MOST_BYTES = 2 << 30
 STEEPEST = 200
 
 
+TASK_FILE = "task.toml"
+
+
+def holds_case_table(raw: bytes) -> bool:
+    """Whether a file is a zip with a task file at its top: a case table with its images. Reads only the index."""
+    if raw[:4] != b"PK\x03\x04":
+        return False
+    try:
+        return TASK_FILE in zipfile.ZipFile(io.BytesIO(raw)).namelist()
+    except (zipfile.BadZipFile, ValueError):
+        return False
+
+
 def parse_file(raw: bytes, name: str) -> tuple[str, Parsed]:
     """The form of a file (`fhir`, `dicom`, `zip`) and what it holds. Raises Unreadable."""
     if not raw:

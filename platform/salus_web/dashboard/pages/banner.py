@@ -1,0 +1,45 @@
+"""The patient banner, on every page about one patient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from salus_web.audit.selectors import people_who_looked
+from salus_web.common.clock import now
+from salus_web.records.models import Patient
+from salus_web.records.selectors import banner_facts
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """Who this is, where, what to beware of, why you may look, and how many others did."""
+
+    patient: Patient
+    name: str
+    age_years: int | None
+    sex: str
+    number_end: str
+    ward: str
+    allergies: list[str]
+    care: str
+    seen_by: int
+
+
+def age_in_years(born: date | None, on: date) -> int | None:
+    """Whole years."""
+    if born is None:
+        return None
+    return on.year - born.year - ((on.month, on.day) < (born.month, born.day))
+
+
+def banner(patient: Patient, viewer: Any) -> Banner:
+    """The banner of one patient (4 queries)."""
+    facts = banner_facts(viewer=viewer, patient=patient)
+    return Banner(
+        patient=patient, name=patient.name or "no name recorded", age_years=age_in_years(patient.birth_date, now().date()),
+        sex={"female": "F", "male": "M", "other": "other"}.get(patient.sex, "sex not recorded"),
+        number_end=patient.mrn[-4:], ward=facts.ward, allergies=facts.allergies, care=facts.care,
+        seen_by=people_who_looked(pseudonym=patient.pseudonym, since=now() - timedelta(hours=24)),
+    )  # fmt: skip

@@ -1,0 +1,145 @@
+"""One patient on one page: risks, the record on one time axis, images, problems and drugs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from salus_web.common.clock import now
+from salus_web.dashboard.charts.timeline import Point, RiskMark, Span, Timeline, timeline
+from salus_web.dashboard.pages.wording import STATES, interval, percent
+from salus_web.imaging.models import Instance
+from salus_web.imaging.selectors import films_of
+from salus_web.predictions.models import CurrentRisk, Prediction, PredictionState
+from salus_web.predictions.selectors import current_of, history
+from salus_web.records.models import Observation, Patient
+from salus_web.records.selectors import RecordRows, last_moment, record_rows
+from salus_web.registry.models import ModelBundle
+from salus_web.registry.selectors import live_bundles
+
+SPANS = {"3d": ("3 days", 3), "30d": ("30 days", 30), "1y": ("1 year", 365), "all": ("all", 365 * 130)}
+LANES, DRUGS, RISKS = 9, 8, 60
+
+
+@dataclass(frozen=True, slots=True)
+class RiskNow:
+    """A current risk as shown in the rail: with a number only when computed."""
+
+    prediction_id: Any
+    title: str
+    sign: str
+    word: str
+    state: str
+    number: str
+    interval: str
+    why: str
+    when: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest value of one measurement."""
+
+    label: str
+    value: str
+    unit: str
+    time: datetime
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The patient page."""
+
+    span: str
+    spans: list[tuple[str, str]]
+    chart: str
+    risks: list[RiskNow]
+    earlier: list[Prediction]
+    newest: list[Newest]
+    rows: RecordRows
+    films: list[Instance]
+    bundles: list[ModelBundle]
+    cut: bool
+
+
+def page_of(patient: Patient, viewer: Any, *, span: str) -> Page:
+    """Gather the page (10 queries, whatever the length of the record)."""
+    span = span if span in SPANS else "3d"
+    last = last_moment(viewer=viewer, patient=patient) or now()
+    since = last - timedelta(days=SPANS[span][1])
+    rows = record_rows(viewer=viewer, patient=patient, since=since)
+    past = list(history(viewer=viewer, patient_id=patient.pk)[:RISKS])
+    films = films_of(viewer=viewer, patient_id=patient.pk)
+    return Page(
+        span=span, spans=[(key, words) for key, (words, _) in SPANS.items()],
+        chart=_chart(rows, past, films, since), risks=[_now(risk) for risk in current_of(viewer=viewer, patient_id=patient.pk)],
+        earlier=past, newest=_newest(rows.observations), rows=rows, films=films, bundles=live_bundles(),
+        cut=len(rows.observations) == 3000,
+    )  # fmt: skip
+
+
+def _now(risk: CurrentRisk) -> RiskNow:
+    prediction = risk.prediction
+    sign, word = STATES[risk.state]
+    shown = risk.state == PredictionState.COMPUTED
+    return RiskNow(
+        prediction.pk, prediction.bundle.task.title, sign, word, risk.state, percent(prediction.probability) if shown else "",
+        interval(prediction.low, prediction.high) if shown else "", prediction.why, prediction.created_at,
+    )  # fmt: skip
+
+
+def _by_code(observations: Sequence[Observation]) -> dict[tuple[str, str], list[Observation]]:
+    found: dict[tuple[str, str], list[Observation]] = {}
+    for row in observations:
+        found.setdefault((row.code, row.unit), []).append(row)
+    return found
+
+
+def _newest(observations: Sequence[Observation]) -> list[Newest]:
+    """The last value of everything measured, the newest first."""
+    last = [rows[-1] for rows in _by_code(observations).values()]
+    last.sort(key=lambda row: row.observed_at, reverse=True)
+    return [
+        Newest(row.display, row.value_text or f"{row.value_number:g}", row.unit, row.observed_at, row.source) for row in last[:60]
+    ]
+
+
+def _chart(rows: RecordRows, past: Sequence[Prediction], films: Sequence[Instance], since: datetime) -> str:
+    """The timeline of what fell into the span; it begins where the first thing in it was recorded."""
+    readings = sorted(
+        (found for found in _by_code([row for row in rows.observations if row.value_number is not None]).values() if len(found) > 1),
+        key=len, reverse=True,
+    )[:LANES]  # fmt: skip
+    risks = [_mark(row) for row in past if row.created_at >= since][::-1]
+    pictures = [Point(film.acquired_at, 0, f"{film.series.modality} {film.view}, {film.acquired_at:%d %b %H:%M}") for film in films if film.acquired_at >= since]
+    starts = [row.observed_at for row in rows.observations] + [mark.at for mark in risks] + [point.at for point in pictures]
+    if not starts:
+        return ""
+    end = max(starts)
+    start = max(since, min(starts))
+    return timeline(Timeline(
+        start=start, end=end if end > start else start + timedelta(hours=1), risks=risks,
+        stays=[Span(stay.starts_at, stay.ends_at, f"{stay.ward or stay.kind}, from {stay.starts_at:%d %b %Y}") for stay in rows.encounters[-12:]],
+        films=pictures, readings=[(_lane_label(found[0]), [_point(row) for row in found]) for found in readings],
+        drugs=[Span(drug.starts_at, drug.ends_at, drug.display) for drug in rows.medications[:DRUGS] if drug.starts_at >= since],
+    ))  # fmt: skip
+
+
+def _lane_label(row: Observation) -> str:
+    return f"{row.display[:20]} {row.unit}".rstrip()
+
+
+def _point(row: Observation) -> Point:
+    words = f"{row.display} {row.value_number:g} {row.unit}, {row.observed_at:%d %b %H:%M}, {row.source}"
+    return Point(row.observed_at, float(row.value_number or 0), words)
+
+
+def _mark(row: Prediction) -> RiskMark:
+    when = f"{row.created_at:%d %b %H:%M}"
+    if row.state != PredictionState.COMPUTED:
+        return RiskMark(row.created_at, None, None, None, f"{row.bundle.task.title}: {STATES[row.state][1]}, {when}")
+    words = f"{row.bundle.task.title}: {percent(row.probability)} ({interval(row.low, row.high)}), {when}"
+    return RiskMark(row.created_at, row.probability, row.low, row.high, words)

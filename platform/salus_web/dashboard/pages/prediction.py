@@ -1,0 +1,152 @@
+"""One risk with everything needed to believe or doubt it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from salus_web.dashboard.charts.risk import Bar, Overlay, icon_array, map_over, plain_film, signed, waterfall
+from salus_web.dashboard.pages.wording import STATES, interval, percent
+from salus_web.jobs.models import Job
+from salus_web.predictions.models import Prediction, PredictionState, Review, RiskMap
+from salus_web.predictions.selectors import account_of, map_cells, maps_of, reviews_of
+from salus_web.predictions.services import REVIEW_REASONS
+
+BARS = 9
+TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One row of the table of inputs used."""
+
+    label: str
+    value: str
+    unit: str
+    time: datetime | None
+    source: str
+    points: str
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """One image twice: plain and with its map."""
+
+    label: str
+    plain: str
+    mapped: str
+    total: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The prediction page. `number` is empty unless the state is computed; `adds_up` guards the waterfall."""
+
+    prediction: Prediction
+    sign: str
+    word: str
+    is_number: bool
+    number: str
+    interval: str
+    of_hundred: int
+    icons: str
+    waterfall: str
+    adds_up: bool
+    inputs: list[Input]
+    missing: list[str]
+    films: list[Film]
+    reviews: list[Review]
+    reasons: dict[str, str]
+    before: str
+    is_stale: bool
+
+
+def page_of(prediction: Prediction, viewer: Any, *, is_stale: bool) -> Page:
+    """Gather the page (2 queries beside the prediction; maps are read from the vault)."""
+    account = account_of(prediction)
+    reasons = account.get("reasons", [])
+    shown = prediction.state == PredictionState.COMPUTED and not is_stale
+    state = "stale" if is_stale and prediction.state != PredictionState.FAILED else prediction.state
+    sign, word = STATES[state]
+    adds_up = _adds_up(prediction, reasons)
+    maps = maps_of(viewer=viewer, prediction=prediction) if prediction.state != PredictionState.FAILED else []
+    return Page(
+        prediction=prediction, sign=sign, word=word, is_number=shown,
+        number=percent(prediction.probability) if shown else "",
+        interval=interval(prediction.low, prediction.high), of_hundred=round(100 * (prediction.probability or 0)),
+        icons=icon_array(100 * prediction.probability) if shown and prediction.probability is not None else "",
+        waterfall=_waterfall(prediction, reasons) if adds_up and shown else "", adds_up=adds_up,
+        inputs=[_input(reason, shown) for reason in reasons if not reason["missing"]],
+        missing=[entry["label"] for entry in account.get("missing", [])],
+        films=[_film(found) for found in maps], reviews=reviews_of(viewer=viewer, prediction=prediction),
+        reasons=REVIEW_REASONS, before=_before(prediction), is_stale=is_stale,
+    )  # fmt: skip
+
+
+def _adds_up(prediction: Prediction, reasons: list[dict[str, Any]]) -> bool:
+    """Checked each time the page is shown, not only when the risk was made."""
+    if prediction.probability is None or prediction.reference_probability is None:
+        return False
+    total = sum(reason["points"] for reason in reasons) / 100
+    return abs(total - (prediction.probability - prediction.reference_probability)) <= TOLERANCE
+
+
+def _waterfall(prediction: Prediction, reasons: list[dict[str, Any]]) -> str:
+    """The strongest reasons one by one, the rest as one bar, so that the sum still holds."""
+    ranked = sorted(reasons, key=lambda reason: -abs(reason["points"]))
+    bars = [Bar(_label(reason), reason["points"], reason["part"]) for reason in ranked[:BARS]]
+    rest = ranked[BARS:]
+    if rest:
+        bars.append(Bar(f"{len(rest)} smaller reasons", sum(reason["points"] for reason in rest), "record"))
+    return waterfall(bars, 100 * (prediction.reference_probability or 0), 100 * (prediction.probability or 0))
+
+
+def _label(reason: dict[str, Any]) -> str:
+    if reason["part"] == "image":
+        return f"{reason['label']} (see the map)"
+    if reason["missing"]:
+        return f"{reason['label']} not recorded"
+    return f"{reason['label']} {reason['value']} {_unit(reason)}".rstrip()
+
+
+def _unit(reason: dict[str, Any]) -> str:
+    """UCUM codes that nobody says aloud, in the ward's words."""
+    return {"a": "y", "Cel": "°C", "mm[Hg]": "mmHg", "10*3/uL": "×10³/µL", "umol/L": "µmol/L"}.get(reason["unit"] or "", reason["unit"] or "")
+
+
+def _input(reason: dict[str, Any], shown: bool) -> Input:
+    time = datetime.fromisoformat(reason["time"]) if reason["time"] else None
+    return Input(reason["label"], reason["value"], _unit(reason), time, reason["source"], signed(reason["points"]) if shown else "")
+
+
+def _film(found: RiskMap) -> Film:
+    instance = found.instance
+    left, top, right, bottom = found.box
+    overlay = Overlay(
+        cells=map_cells(found), box=(left, top, right, bottom), width=instance.columns or right, height=instance.rows or bottom,
+        image_url=f"/images/{instance.pk}/display.png", label=f"{found.slot.replace('_', ' ')} of {instance.acquired_at:%d %b %Y %H:%M}",
+    )  # fmt: skip
+    return Film(overlay.label, plain_film(overlay), map_over(overlay, "salus-map"), signed(found.total_points))
+
+
+def _before(prediction: Prediction) -> str:
+    """What the last risk was, where there is one."""
+    last = prediction.previous
+    if last is None:
+        return ""
+    when = f"{last.created_at:%d %b %Y %H:%M}"
+    if last.state != PredictionState.COMPUTED:
+        return f"{STATES[last.state][1]} on {when}"
+    return f"{percent(last.probability)} ({interval(last.low, last.high)}) on {when}"
+
+
+def replay_answer(job: Job | None) -> str:
+    """What a replay found, in a sentence; empty while it runs."""
+    if job is None or job.state in {"queued", "running"}:
+        return ""
+    if job.state != "done":
+        return f"The replay could not be done. {job.failure}"
+    if job.result.get("agrees"):
+        return "Recomputed from the receipt: the same risk and the same reasons, to 1e-6."
+    return "Recomputed from the receipt: it differs. " + " ".join(job.result.get("differences", []))

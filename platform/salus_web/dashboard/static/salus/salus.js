@@ -1,0 +1,47 @@
+// What a page does by itself: keys, the map's opacity slider, theme, and moving through rows. No framework.
+(function () {
+  "use strict";
+  document.addEventListener("input", function (event) {
+    var slider = event.target;
+    if (!slider.matches("[data-opacity-of]")) return;
+    document.querySelectorAll(slider.dataset.opacityOf).forEach(function (map) { map.setAttribute("opacity", slider.value / 100); });
+    var said = document.getElementById(slider.id + "-said");
+    if (said) said.textContent = slider.value + " %";
+  });
+  function setTheme(name) {
+    if (name) document.documentElement.dataset.theme = name; else delete document.documentElement.dataset.theme;
+    try { localStorage.setItem("salus-theme", name); } catch (refused) { /* private mode keeps no choice */ }
+  }
+  try { setTheme(localStorage.getItem("salus-theme") || ""); } catch (refused) { /* nothing was kept */ }
+  document.addEventListener("click", function (event) {
+    var button = event.target.closest("[data-theme-switch]");
+    if (!button) return;
+    var dark = document.documentElement.dataset.theme === "dark" || (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
+    setTheme(dark ? "light" : "dark");
+  });
+  var chosen = -1, waiting = "";
+  function rows() { return Array.from(document.querySelectorAll("table.rows tbody tr")); }
+  function choose(step) {
+    var all = rows();
+    if (!all.length) return;
+    chosen = Math.min(Math.max(chosen + step, 0), all.length - 1);
+    all.forEach(function (row, at) { row.classList.toggle("chosen", at === chosen); });
+    all[chosen].scrollIntoView({ block: "nearest" });
+    var link = all[chosen].querySelector("a");
+    if (link) link.focus();
+  }
+  document.addEventListener("keydown", function (event) {
+    if (event.target.matches("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (waiting === "g") {
+      waiting = "";
+      var goal = document.querySelector('[data-key="' + event.key + '"]');
+      if (goal) { event.preventDefault(); goal.click(); }
+      return;
+    }
+    if (event.key === "g") waiting = "g";
+    else if (event.key === "/") { var search = document.querySelector('input[type="search"]'); if (search) { event.preventDefault(); search.focus(); } }
+    else if (event.key === "j") choose(1);
+    else if (event.key === "k") choose(-1);
+    else if (event.key === "?") { var keys = document.getElementById("keys"); if (keys) keys.showModal(); }
+  });
+})();

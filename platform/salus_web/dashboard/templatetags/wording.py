@@ -1,0 +1,53 @@
+"""Filters: how numbers and times are said."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django import template
+
+from salus_web.dashboard.pages import wording
+
+register = template.Library()
+register.filter("percent", wording.percent)
+
+
+@register.filter
+def ago(moment: datetime | None) -> str:
+    """How long since."""
+    return wording.ago(moment)
+
+
+@register.filter
+def moment(value: datetime | None) -> str:
+    """An absolute time in UTC, to the minute."""
+    return f"{value:%d %b %Y %H:%M}" if value else "not known"
+
+
+@register.filter
+def figure(value: Any) -> str:
+    """[value, low, high] as 0.857 (0.806–0.908)."""
+    if not isinstance(value, list) or not value or value[0] is None:
+        return "not computable"
+    if len(value) < 3 or value[1] is None or value[2] is None:
+        return f"{value[0]:.3f}"
+    return f"{value[0]:.3f} ({value[1]:.3f}–{value[2]:.3f})"
+
+
+@register.filter
+def state_sign(state: str) -> str:
+    """The sign of a risk's state."""
+    return wording.STATES.get(state, ("", state))[0]
+
+
+@register.filter
+def state_word(state: str) -> str:
+    """The word of a risk's state."""
+    return wording.STATES.get(state, ("", state))[1]
+
+
+@register.filter
+def lookup(mapping: Any, key: str) -> Any:
+    """mapping[key], or nothing."""
+    return mapping.get(key, "") if isinstance(mapping, dict) else ""

@@ -1,0 +1,111 @@
+"""The clinician's pages: work list, search, one patient, films."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.utils.dateparse import parse_datetime
+from django.views.decorators.http import require_GET, require_POST
+
+from salus_web.accounts.access import declare
+from salus_web.audit.selectors import who_looked
+from salus_web.common import vault
+from salus_web.common.clock import now
+from salus_web.common.errors import BadInput, Hidden
+from salus_web.dashboard.pages import patient as patient_page
+from salus_web.dashboard.pages import worklist as worklist_page
+from salus_web.dashboard.pages.banner import banner
+from salus_web.imaging.selectors import rendition_for
+from salus_web.predictions.selectors import ids_in_scope, last_update
+from salus_web.predictions.services import request as request_risks
+from salus_web.records.selectors import my_patients, open_patient, search_patients
+from salus_web.registry.selectors import live_bundle
+
+ORDERS = (("risk", "by risk"), ("change", "by change"))
+BULK_AT_MOST = 500
+
+
+def page_number(request: HttpRequest) -> int:
+    """The page asked for; 1 for anything that is no number."""
+    asked = request.GET.get("page", "1")
+    return int(asked) if asked.isdigit() and len(asked) < 7 else 1
+
+
+@declare("patient.read", shows_patient=True)
+@require_GET
+def worklist(request: HttpRequest) -> HttpResponse:
+    """My patients. The page asks again every ten seconds and gets rows only when something changed."""
+    viewer = request.actor  # type: ignore[attr-defined]
+    task, order = request.GET.get("task", ""), request.GET.get("order", "risk")
+    since = request.GET.get("since")
+    if since is not None:
+        seen, newest = parse_datetime(since), last_update(viewer=viewer, task_id=task)
+        if newest is None or (seen is not None and newest <= seen):
+            return HttpResponse(status=204)
+    page = worklist_page.page_of(viewer, task_id=task, order=order, page=page_number(request))
+    template = "dashboard/worklist_rows.html" if since is not None else "dashboard/worklist.html"
+    return render(request, template, {"page": page, "orders": ORDERS, "is_live": live_bundle(page.task_id) is not None})
+
+
+@declare("prediction.request")
+@require_POST
+def ask_for_all(request: HttpRequest) -> HttpResponse:
+    """Ask for new risks of every patient on my list."""
+    viewer, task_id = request.actor, request.POST.get("task", "")  # type: ignore[attr-defined]
+    bundle = live_bundle(task_id)
+    if bundle is None:
+        raise BadInput("No model is live for this question, so no risk can be asked for.")
+    ids = ids_in_scope(viewer=viewer, task_id=task_id, at_most=BULK_AT_MOST)
+    request_risks(patient_ids=ids, bundle=bundle, why="asked for the work list", by=viewer)
+    messages.info(request, f"New risks of {len(ids)} patients were asked for. They appear here by themselves.")
+    return HttpResponseRedirect(f"/worklist/?task={task_id}")
+
+
+@declare("patient.search", shows_patient=True)
+@require_GET
+def patients(request: HttpRequest) -> HttpResponse:
+    """My patients, or those that a search finds among them."""
+    viewer, text, page = request.actor, request.GET.get("q", "").strip(), page_number(request)  # type: ignore[attr-defined]
+    found = search_patients(viewer=viewer, text=text) if text else my_patients(viewer=viewer, page=page)
+    if text and len(found) == 1:
+        return HttpResponseRedirect(f"/patients/{found[0].pk}/")
+    has_next = not text and len(found) > 25
+    shown = found if text else found[:25]
+    return render(request, "dashboard/patients.html", {"found": shown, "text": text, "number": page, "has_next": has_next})
+
+
+@declare("patient.read", shows_patient=True)
+@require_GET
+def patient(request: HttpRequest, patient_id: UUID) -> HttpResponse:
+    """One patient."""
+    viewer = request.actor  # type: ignore[attr-defined]
+    row = open_patient(patient_id=patient_id, viewer=viewer, looking_at="patient")
+    page = patient_page.page_of(row, viewer, span=request.GET.get("span", "3d"))
+    return render(request, "dashboard/patient.html", {"page": page, "banner": banner(row, viewer)})
+
+
+@declare("patient.read", shows_patient=True)
+@require_GET
+def looked(request: HttpRequest, patient_id: UUID) -> HttpResponse:
+    """Who looked at this patient in the last 30 days."""
+    viewer = request.actor  # type: ignore[attr-defined]
+    row = open_patient(patient_id=patient_id, viewer=viewer, looking_at="who_looked")
+    looks = who_looked(pseudonym=row.pseudonym, since=now() - timedelta(days=30))
+    return render(request, "dashboard/looked.html", {"looks": looks, "banner": banner(row, viewer)})
+
+
+@declare("patient.read", shows_patient=True)
+@require_GET
+def film(request: HttpRequest, instance_id: UUID, kind: str) -> HttpResponse:
+    """One rendition of one image as PNG."""
+    viewer = request.actor  # type: ignore[attr-defined]
+    found = rendition_for(viewer=viewer, instance_id=instance_id, kind=kind)
+    if found is None:
+        raise Hidden("There is no such page.")
+    open_patient(patient_id=found.patient_id, viewer=viewer, looking_at="image")
+    body = vault.get(found.blob_key, sha256=found.blob_sha256)
+    return HttpResponse(body, content_type="image/png", headers={"X-Content-Type-Options": "nosniff"})

@@ -1,0 +1,24 @@
+"""Reading studies and renditions, always for somebody."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from salus_web.imaging.models import Instance, Rendition
+
+
+def films_of(*, viewer: Any, patient_id: Any, at_most: int = 60) -> list[Instance]:
+    """A patient's images, newest first (1 query)."""
+    rows = Instance.objects.for_actor(viewer).select_related("series", "series__study").filter(patient_id=patient_id)
+    return list(rows.order_by("-acquired_at", "pk")[:at_most])
+
+
+def rendition_for(*, viewer: Any, instance_id: Any, kind: str) -> Rendition | None:
+    """One rendition within the viewer's scope (1 query)."""
+    return Rendition.objects.for_actor(viewer).filter(instance_id=instance_id, kind=kind).first()
+
+
+def newest_films(*, viewer: Any, patient_ids: list[Any]) -> dict[Any, Any]:
+    """Per patient when the newest image was made (1 query)."""
+    rows = Instance.objects.for_actor(viewer).filter(patient_id__in=patient_ids).order_by("acquired_at")
+    return dict(rows.values_list("patient_id", "acquired_at"))

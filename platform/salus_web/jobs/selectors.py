@@ -1,0 +1,37 @@
+"""Reading jobs: the list for the jobs page, one job, and whether some are over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db.models import Count, QuerySet
+
+from salus_web.accounts.permissions import Resource, authorize
+from salus_web.jobs.models import Job, JobState
+
+OVER = (JobState.DONE, JobState.FAILED, JobState.QUARANTINED, JobState.CANCELLED)
+
+
+def jobs(*, viewer: Any, state: str = "") -> QuerySet[Job]:
+    """All jobs, newest first, of one state when asked."""
+    authorize(viewer, "jobs.read", Resource("job"))
+    rows = Job.objects.order_by("-created_at")
+    return rows.filter(state=state) if state in JobState.values else rows
+
+
+def counts(*, viewer: Any) -> dict[str, int]:
+    """How many jobs are in each state (1 query)."""
+    authorize(viewer, "jobs.read", Resource("job"))
+    return dict(Job.objects.values_list("state").annotate(Count("pk")).order_by())
+
+
+def job(*, viewer: Any, job_id: Any) -> Job | None:
+    """One job (1 query)."""
+    authorize(viewer, "jobs.read", Resource("job"))
+    return Job.objects.filter(pk=job_id).first()
+
+
+def unfinished(job_ids: Sequence[Any]) -> list[Job]:
+    """Those of these jobs that are not over (1 query)."""
+    return list(Job.objects.filter(pk__in=list(job_ids)).exclude(state__in=OVER).order_by("created_at"))

@@ -1,0 +1,71 @@
+"""Reading releases: a project's own, those that wait for a second person, and what was prepared for one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from salus_web.accounts.actors import Actor
+from salus_web.accounts.models import Role
+from salus_web.accounts.permissions import Resource, authorize
+from salus_web.cohorts.models import Project
+from salus_web.cohorts.selectors import project_for
+from salus_web.common.errors import Hidden
+from salus_web.releases.models import Release, ReleaseFile, ReleaseState
+
+HELD_BACK = "people_file"  # key of the report's entry that points at the list of persons; no page shows it
+
+
+def releases_of(*, viewer: Actor, project: Project) -> list[Release]:
+    """The releases of one of the viewer's projects, newest first (2 queries)."""
+    rows = Release.objects.filter(project=project_for(viewer, project.pk))
+    return list(rows.select_related("cohort", "requested_by", "decided_by").order_by("-requested_at"))
+
+
+def release_for(*, viewer: Actor, release_id: Any) -> Release:
+    """One release that the viewer's project asked for or that the viewer may decide (1 query)."""
+    authorize(viewer, "release.decide", Resource("release"))
+    found = _in_scope(viewer).select_related("project", "cohort", "requested_by", "decided_by", "job")
+    release = found.filter(pk=release_id).first()
+    authorize(viewer, "release.decide", Resource("release", str(release_id), in_scope=release is not None))
+    if release is None:  # the machine is refused nothing above
+        raise Hidden("There is no such page.")
+    return release
+
+
+def waiting_for(*, viewer: Actor) -> list[Release]:
+    """Releases that wait for this viewer as the second person, oldest first (1 query). Never their own."""
+    authorize(viewer, "release.decide", Resource("release"))
+    rows = _in_scope(viewer).filter(state=ReleaseState.REQUESTED)
+    if not viewer.is_system:
+        rows = rows.exclude(requested_by_id=viewer.id)
+    return list(rows.select_related("project", "cohort", "requested_by").order_by("requested_at"))
+
+
+def files_of(*, viewer: Actor, release: Release) -> list[ReleaseFile]:
+    """The files of a release, by name, without their bytes (2 queries)."""
+    return list(release_for(viewer=viewer, release_id=release.pk).files.order_by("name"))
+
+
+def report_of(*, viewer: Actor, release: Release) -> dict[str, Any]:
+    """What was prepared and what it cost in use, as the second person reads it (1 query)."""
+    report = release_for(viewer=viewer, release_id=release.pk).report
+    return {key: value for key, value in report.items() if key != HELD_BACK}
+
+
+def may_decide(*, viewer: Actor, release: Release) -> bool:
+    """Whether the release is within the viewer's reach as a second person (1 query). Says nothing of who asked."""
+    return _in_scope(viewer).filter(pk=release.pk).exists()
+
+
+def _in_scope(viewer: Actor) -> QuerySet[Release]:
+    """A researcher: those of their projects. An administrator: those of projects at their sites."""
+    if viewer.is_system:
+        return Release.objects.all()
+    reach = Q(pk__in=[])
+    if Role.RESEARCHER in viewer.roles:
+        reach |= Q(project__in=Project.objects.filter(members=viewer.id))
+    if Role.ADMINISTRATOR in viewer.roles:
+        reach |= Q(project__in=Project.objects.filter(sites__in=list(viewer.site_ids)))
+    return Release.objects.filter(reach)

@@ -1,0 +1,330 @@
+"""Cohorts: who may ask, who is left out, and that no small group is ever told."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from salus_web.accounts.models import RoleGrant, Site
+from salus_web.audit.models import Event
+from salus_web.cohorts.definition import CodeRule, CohortDefinition, from_json
+from salus_web.cohorts.models import Cohort, Project
+from salus_web.cohorts.selectors import (
+    known_outcomes,
+    members,
+    outcomes,
+    persons,
+    project_for,
+    projects_of,
+    safe_counts,
+    table_one,
+)
+from salus_web.cohorts.services import create_project, save_cohort
+from salus_web.common.clock import now
+from salus_web.common.errors import BadInput, Hidden, Refused
+from salus_web.records.models import Condition, Encounter, Patient
+
+from tests.factories.cohorts import make_bundle, make_crowd, make_project, observe, picture, predict, say
+from tests.factories.people import SYSTEM, actor_of, make_site, make_user
+
+ALL = CohortDefinition()
+
+
+@pytest.fixture
+def site(db: None) -> Site:
+    return make_site()
+
+
+@pytest.fixture
+def setting(site: Site) -> dict[str, Any]:
+    """A project at a site with one member; spread as `viewer` and `project`."""
+    user = make_user("researcher", site)
+    return {"viewer": actor_of(user), "project": make_project(site, members=[user])}
+
+
+def ids(patients: list[Patient]) -> frozenset[str]:
+    return frozenset(str(patient.pk) for patient in patients)
+
+
+# --- what is refused
+
+
+@pytest.mark.parametrize("read", [members, safe_counts, table_one])
+def test_a_researcher_who_is_not_a_member_learns_nothing(read: Any, site: Site, setting: dict[str, Any]) -> None:
+    make_crowd(site, 20)
+    stranger = actor_of(make_user("researcher", site))
+    with pytest.raises(Hidden):
+        read(viewer=stranger, project=setting["project"], definition=ALL)
+    with pytest.raises(Hidden):
+        outcomes(viewer=stranger, project=setting["project"], definition=ALL, task_id="t")
+    assert projects_of(viewer=stranger) == []
+
+
+@pytest.mark.parametrize("role", ["clinician", "administrator", "auditor"])
+def test_a_member_without_the_role_is_refused(role: str, site: Site) -> None:
+    user = make_user(role, site)
+    with pytest.raises(Refused, match="role"):
+        members(viewer=actor_of(user), project=make_project(site, members=[user]), definition=ALL)
+
+
+def test_a_project_that_ended_or_is_absent_is_refused(setting: dict[str, Any]) -> None:
+    with pytest.raises(Hidden):
+        project_for(setting["viewer"], uuid4())
+    Project.objects.update(ends_at=now() - timedelta(hours=1))
+    with pytest.raises(Refused, match="ended"):
+        members(**setting, definition=ALL)
+
+
+def test_no_person_gets_rows_of_patients(setting: dict[str, Any]) -> None:
+    with pytest.raises(Refused, match="not shown"):
+        persons(**setting, definition=ALL)
+
+
+def test_a_researcher_sets_up_projects_only_where_and_with_whom_they_may(site: Site) -> None:
+    me, clinician = make_user("researcher", site), make_user("clinician", site)
+    elsewhere = make_site()
+    asked: dict[str, Any] = {"purpose": "p", "by": actor_of(me)}
+    with pytest.raises(Refused, match="at sites where you are"):
+        create_project(name="A", site_ids=[site.pk, elsewhere.pk], member_ids=[], **asked)
+    RoleGrant.objects.create(
+        user=me, site=elsewhere, role="clinician", starts_at=now() - timedelta(days=1), granted_by="system:test"
+    )
+    with pytest.raises(Refused, match="at sites where you are"):
+        create_project(name="A", site_ids=[elsewhere.pk], member_ids=[], **asked | {"by": actor_of(me)})
+    with pytest.raises(BadInput, match="every member"):
+        create_project(name="A", site_ids=[site.pk], member_ids=[clinician.pk], **asked)
+    with pytest.raises(BadInput, match="at least one site"):
+        create_project(name="A", site_ids=[], member_ids=[], **asked)
+    assert not Project.objects.exists() and not Event.objects.filter(action="project.create").exists()
+    project = create_project(name="A", site_ids=[site.pk], member_ids=[], **asked)
+    assert [user.pk for user in project.members.all()] == [me.pk]
+    assert Event.objects.get(action="project.create").object_id == str(project.pk)
+    with pytest.raises(BadInput, match="already"):
+        create_project(name="A", site_ids=[site.pk], member_ids=[], **asked)
+
+
+def test_a_cohort_is_saved_once_by_a_member_and_names_only_the_project_s_sites(
+    site: Site, setting: dict[str, Any]
+) -> None:
+    project, me = setting["project"], setting["viewer"]
+    with pytest.raises(Hidden):
+        save_cohort(project=project, name="C", definition=ALL, by=actor_of(make_user("researcher", site)))
+    with pytest.raises(BadInput, match="site_ids"):
+        save_cohort(project=project, name="C", definition=CohortDefinition(site_ids=(str(make_site().pk),)), by=me)
+    definition = CohortDefinition(age_low=60, codes=(CodeRule("8867-4", 50, None, "/min"),), site_ids=(str(site.pk),))
+    cohort = save_cohort(project=project, name="C", definition=definition, by=me)
+    assert from_json(Cohort.objects.get().definition) == definition
+    assert Event.objects.get(action="cohort.save").object_id == str(cohort.pk)
+    with pytest.raises(BadInput, match="already"):
+        save_cohort(project=project, name=" C ", definition=ALL, by=me)
+
+
+# --- who is in
+
+
+def test_only_patients_of_the_project_s_sites_who_have_not_refused_are_in(site: Site, setting: dict[str, Any]) -> None:
+    silent, agreed, refused, changed, back = make_crowd(site, 5)
+    make_crowd(make_site(), 3)
+    say(agreed, True)
+    say(refused, False)
+    say(changed, True)
+    say(changed, False, version=2)
+    say(back, False)
+    say(back, True, version=2)
+    say(silent, False, purpose="teaching")
+    assert members(**setting, definition=ALL) == ids([silent, agreed, back])
+
+
+def test_each_field_of_the_definition_narrows_the_cohort(site: Site, setting: dict[str, Any]) -> None:
+    plain, man, old, measured, imaged, ill, risky = people = make_crowd(site, 7)
+    man.sex, old.birth_date = "male", (now() - timedelta(days=70 * 365.2425 + 9)).date()
+    man.save()
+    old.save()
+    observe(measured, "8867-4", 80, unit="/min")
+    observe(plain, "8867-4", 120, unit="/min")
+    observe(plain, "8867-4", 80, unit="Hz")
+    picture(imaged, "CT")
+    Condition.objects.create(
+        patient=ill, system="s", code="38341003", display="d", recorded_at=now(), source="t", source_key="c"
+    )
+    bundle = make_bundle("sepsis", 'code = "x"')
+    predict(risky, bundle, 0.7)
+    predict(plain, bundle, 0.1)
+    for definition, found in [
+        (CohortDefinition(sexes=("male",)), [man]),
+        (CohortDefinition(age_low=70, age_high=70), [old]),
+        (CohortDefinition(age_low=51, age_high=69), []),
+        (CohortDefinition(age_low=50, age_high=50), [person for person in people if person is not old]),
+        (CohortDefinition(codes=(CodeRule("8867-4", 50, 100, "/min"),)), [measured]),
+        (CohortDefinition(codes=(CodeRule("8867-4", 50, 100),)), [measured, plain]),
+        (CohortDefinition(codes=(CodeRule("8867-4"),), sexes=("male",)), []),
+        (CohortDefinition(modalities=("CT", "MR")), [imaged]),
+        (CohortDefinition(condition_codes=("38341003",)), [ill]),
+        (CohortDefinition(task_id="sepsis"), [risky, plain]),
+        (CohortDefinition(task_id="sepsis", risk_low=0.5), [risky]),
+        (CohortDefinition(site_ids=(str(uuid4()),)), []),
+    ]:
+        assert members(**setting, definition=definition) == ids(found), definition.sentence()
+
+
+def test_the_dead_keep_the_age_at_which_they_died(site: Site, setting: dict[str, Any]) -> None:
+    (dead,) = make_crowd(site, 1, age=80)
+    dead.died_at = now() - timedelta(days=10 * 365.2425)
+    dead.save()
+    assert members(**setting, definition=CohortDefinition(age_low=70, age_high=70)) == ids([dead])
+    (unborn,) = make_crowd(site, 1, age=None)
+    assert str(unborn.pk) not in members(**setting, definition=CohortDefinition(age_low=0))
+
+
+def test_reading_a_cohort_takes_as_many_queries_for_many_as_for_few(site: Site, setting: dict[str, Any]) -> None:
+    definition = CohortDefinition(age_low=1, codes=(CodeRule("a"), CodeRule("b")), sexes=("female",))
+
+    def queries() -> list[int]:
+        found = []
+        for read in (members, safe_counts, table_one):
+            with CaptureQueriesContext(connection) as seen:
+                read(**setting, definition=definition)
+            found.append(len(seen))
+        return found
+
+    queries()  # the first time Django also asks SQLite what it can do
+    before = queries()
+    for person in make_crowd(site, 30):
+        observe(person, "a", 1.0)
+        observe(person, "b", 2.0)
+        picture(person)
+    assert queries() == before == [2, 2, 3]
+
+
+# --- what may be said
+
+
+def test_counts_are_rounded_at_every_step_and_small_ones_are_not_told(site: Site, setting: dict[str, Any]) -> None:
+    make_crowd(site, 33)
+    men = make_crowd(site, 14, sex="male")
+    for man in men[:9]:
+        observe(man, "a", 1.0)
+    say(men[13], False)
+    found = safe_counts(**setting, definition=CohortDefinition(sexes=("male",), codes=(CodeRule("a"),)))
+    assert found["total"] is None
+    assert [step["left"] for step in found["attrition"]] == [45, 45, 15, None]
+    assert safe_counts(**setting, definition=ALL)["total"] == 45
+
+
+def test_table_one_tells_no_small_cell(site: Site, setting: dict[str, Any]) -> None:
+    crowd = make_crowd(site, 40) + make_crowd(site, 12, sex="male", age=95) + make_crowd(site, 4, sex="other", age=20)
+    for number, person in enumerate(crowd):
+        observe(person, "a", 100.0 + number % 3, unit="g")
+        observe(person, "b", 5.0, unit="g") if number < 6 else None
+        picture(person, "MR") if number < 30 else picture(person, "CT") if number < 33 else None
+    rows = {(row.variable, row.level): row for row in table_one(**setting, definition=ALL)}
+    assert rows["Sex", "female"].count == 40 and rows["Sex", "female"].share is not None
+    assert rows["Sex", "male"].count is None and rows["Sex", "other"].count is None
+    assert rows["Sex", "all"].count is None and rows["Sex", "other"].share is None
+    assert rows["Age", "90 and over"].count is None and rows["Age", "50 to 59"].count == 40
+    assert rows["Image", "MR"].count == 30 and rows["Image", "CT"].count is None
+    assert rows["Age", ""].n == 55
+    only = CohortDefinition(codes=(CodeRule("a", unit="g"),))
+    value = {row.variable: row for row in table_one(**setting, definition=only)}["a"]
+    assert (value.n, value.mean, value.unit) == (55, 101.0, "g")
+    # nine people and fewer: no table at all
+    assert table_one(**setting, definition=CohortDefinition(codes=(CodeRule("b"),))) == []
+
+
+def test_numbers_in_another_unit_are_never_mixed_in(site: Site, setting: dict[str, Any]) -> None:
+    for number, person in enumerate(make_crowd(site, 30)):
+        observe(person, "w", 70.0 if number < 20 else 70000.0, unit="kg" if number < 20 else "g")
+    row = {row.variable: row for row in table_one(**setting, definition=CohortDefinition(codes=(CodeRule("w"),)))}["w"]
+    assert (row.n, row.mean, row.sd, row.unit) == (20, 70.0, 0.0, "kg")
+
+
+# --- risks and outcomes
+
+
+def test_risks_fall_into_five_bands_without_a_small_cell(site: Site, setting: dict[str, Any]) -> None:
+    bundle = make_bundle("sepsis", 'code = "x"')
+    for number, person in enumerate(make_crowd(site, 50)):
+        predict(person, bundle, 0.1 if number < 30 else 0.5 if number < 46 else 1.0)
+    found = outcomes(**setting, definition=ALL, task_id="sepsis")
+    assert [band["count"] for band in found["bands"]] == [30, 0, None, 0, None]
+    assert found["with_risk"] is None and "refused" in found["performance"]
+    for person in make_crowd(site, 5, sex="male"):
+        predict(person, bundle, 0.9)
+    few = outcomes(**setting, definition=CohortDefinition(sexes=("male",)), task_id="sepsis")
+    assert {band["count"] for band in few["bands"]} == {None}
+
+
+def test_a_record_s_outcome_counts_within_the_horizon_and_only_when_it_is_over(site: Site) -> None:
+    bundle = make_bundle("sepsis", 'code = "sep"\nhorizon_days = 2')
+    ill, late, before, well, waiting, unasked = people = make_crowd(site, 6)
+    start = now() - timedelta(days=30)
+    for person in (ill, late, before, well):
+        predict(person, bundle, 0.5, at=start)
+    predict(waiting, bundle, 0.5, at=now() - timedelta(days=1))
+    for number, (person, moment) in enumerate([(ill, 1), (late, 3), (before, -1), (waiting, 29.5), (unasked, 1)]):
+        Condition.objects.create(
+            patient=person, system="s", code="sep", display="d", recorded_at=start + timedelta(days=moment), source="t",
+            source_key=f"c{number}",
+        )  # fmt: skip
+    found = known_outcomes("sepsis", [str(person.pk) for person in people])
+    assert found == {str(ill.pk): 1, str(late.pk): 0, str(before.pk): 0, str(well.pk): 0}
+    assert known_outcomes("nobody-knows", [str(ill.pk)]) == {}
+
+
+def make_case(person: Patient, bundle: Any, word: str, risk: float) -> Encounter:
+    """A case of a case table with its outcome a second after its start."""
+    start = datetime(2024, 1, 1, tzinfo=UTC)
+    case = Encounter.objects.create(
+        patient=person, kind="case", starts_at=start, source="t", source_key=f"e{person.pk}"
+    )
+    observe(person, "ill", word, at=start + timedelta(seconds=1), encounter=case)
+    observe(person, "ill", "no" if word == "yes" else "yes", at=start, encounter=case)
+    predict(person, bundle, risk, at=start, encounter=case, origin="out_of_fold")
+    return case
+
+
+def test_a_case_s_outcome_is_what_was_recorded_after_its_start(site: Site) -> None:
+    bundle = make_bundle("tiny", 'column = "ill"\npositive = ["yes"]\nnegative = ["no"]')
+    people = make_crowd(site, 3)
+    for person, word in zip(people, ["yes", "no", "unclear"], strict=True):
+        make_case(person, bundle, word, 0.5)
+    found = known_outcomes("tiny", [str(person.pk) for person in people])
+    assert found == {str(people[0].pk): 1, str(people[1].pk): 0}
+
+
+def test_performance_is_by_risks_of_models_that_had_not_seen_the_person(site: Site, setting: dict[str, Any]) -> None:
+    bundle = make_bundle("tiny", 'column = "ill"\npositive = ["yes"]')
+    old = make_bundle("tiny", 'column = "ill"\npositive = ["yes"]', state="retired")
+    for number, person in enumerate(make_crowd(site, 40)):
+        ill = number % 2
+        case = make_case(person, bundle, "yes" if ill else "no", 0.6 if ill or number % 4 == 0 else 0.3)
+        # a later risk by the same bundle, which was trained on this case, and one by a bundle that no longer speaks
+        predict(person, bundle, 0.99 if ill else 0.01, encounter=case)
+        predict(person, old, 0.01 if ill else 0.99, encounter=case, origin="out_of_fold")
+    found = outcomes(**setting, definition=ALL, task_id="tiny")["performance"]
+    assert (found["n"], found["events"], found["auroc"], found["observed"]) == (40, 20, 0.75, 0.5)
+    assert found["low"] < 0.75 < found["high"]
+
+
+def test_performance_is_refused_where_ten_had_the_outcome(site: Site, setting: dict[str, Any]) -> None:
+    bundle = make_bundle("tiny", 'column = "ill"\npositive = ["yes"]')
+    for number, person in enumerate(make_crowd(site, 40)):
+        make_case(person, bundle, "yes" if number < 10 else "no", 0.5)
+    found = outcomes(**setting, definition=ALL, task_id="tiny")["performance"]
+    assert list(found) == ["refused"] and "Fewer than 11" in found["refused"]
+
+
+def test_the_machine_may_read_rows_and_they_hold_the_newest_value_that_meets_the_rule(site: Site) -> None:
+    project = make_project(site, members=[])
+    (person,) = make_crowd(site, 1)
+    observe(person, "a", 7.0, unit="g", at=now() - timedelta(days=2))
+    observe(person, "a", 8.0, unit="g", at=now() - timedelta(days=1))
+    observe(person, "a", 99.0, unit="g")
+    picture(person, "CT")
+    (found,) = persons(viewer=SYSTEM, project=project, definition=CohortDefinition(codes=(CodeRule("a", 1, 10),)))
+    assert found.values["a"].number == 8.0 and found.modalities == {"CT"} and found.age == 50
+    assert found.site == site.code and found.risk is None

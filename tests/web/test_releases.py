@@ -1,0 +1,288 @@
+"""The gate: who may ask, who may decide, and what may not leave after what already left."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import orjson
+import pytest
+from salus_web.accounts.actors import Actor
+from salus_web.accounts.models import Site
+from salus_web.audit.models import Event
+from salus_web.cohorts.definition import CohortDefinition
+from salus_web.cohorts.models import Cohort, Project
+from salus_web.cohorts.selectors import member_pseudonyms
+from salus_web.cohorts.services import save_cohort
+from salus_web.common import vault
+from salus_web.common.clock import now
+from salus_web.common.errors import BadInput, Hidden, Refused, StateConflict
+from salus_web.jobs.models import Job, JobState
+from salus_web.jobs.services import Claim, claim
+from salus_web.records.models import Patient
+from salus_web.releases.models import Release, ReleasedCount, ReleaseFile, ReleaseState
+from salus_web.releases.selectors import files_of, release_for, releases_of, report_of, waiting_for
+from salus_web.releases.services import (
+    People,
+    PreparedFile,
+    decide,
+    file_bytes,
+    mark_failed,
+    request_release,
+    store_prepared,
+)
+
+from tests.factories.cohorts import make_crowd, make_project, say
+from tests.factories.people import SYSTEM, actor_of, make_site, make_user
+
+FILES = [PreparedFile("cohort.csv", "text/csv", b"person\n1\n")]
+
+
+@pytest.fixture
+def site(db: None) -> Site:
+    return make_site()
+
+
+@pytest.fixture
+def project(site: Site) -> Project:
+    """A project of two researchers at a site with 60 women, one of whom refused."""
+    crowd = make_crowd(site, 60)
+    say(crowd[-1], False)
+    return make_project(site, members=[make_user("researcher", site, "asks"), make_user("researcher", site, "decides")])
+
+
+@pytest.fixture
+def asks(project: Project) -> Actor:
+    return actor_of(project.members.get(username="asks"))
+
+
+@pytest.fixture
+def decides(project: Project) -> Actor:
+    return actor_of(project.members.get(username="decides"))
+
+
+@pytest.fixture
+def cohort(project: Project, asks: Actor) -> Cohort:
+    return save_cohort(project=project, name="Women", definition=CohortDefinition(sexes=("female",)), by=asks)
+
+
+def asked(cohort: Cohort, by: Actor) -> Release:
+    return request_release(cohort=cohort, purpose="A study", by=by)
+
+
+def held(release: Release) -> Claim:
+    found = claim(job_id=str(release.job_id), worker="test")
+    assert found is not None
+    return found
+
+
+def prepared(release: Release, *, in_file: frozenset[str] | None = None) -> Release:
+    """What the worker does, without its files."""
+    definition = CohortDefinition(sexes=("female",))
+    everybody = member_pseudonyms(viewer=SYSTEM, project=release.project, definition=definition)
+    return store_prepared(
+        claim=held(release), release=release, files=FILES, report={"rows": 59}, receipt={"r": 1},
+        people=People(everybody, in_file or everybody), by=SYSTEM,
+    )  # fmt: skip
+
+
+def released(cohort: Cohort, by: Actor, second: Actor) -> Release:
+    return decide(release=prepared(asked(cohort, by)), accept=True, why="", by=second)
+
+
+# --- what is refused
+
+
+def test_a_non_member_can_neither_ask_nor_decide_nor_read(site: Site, cohort: Cohort, asks: Actor, decides: Actor) -> None:
+    stranger = actor_of(make_user("researcher", site))
+    with pytest.raises(Hidden):
+        asked(cohort, stranger)
+    release = prepared(asked(cohort, asks))
+    for read in (
+        lambda: decide(release=release, accept=True, why="", by=stranger),
+        lambda: release_for(viewer=stranger, release_id=release.pk),
+        lambda: files_of(viewer=stranger, release=release),
+        lambda: report_of(viewer=stranger, release=release),
+        lambda: releases_of(viewer=stranger, project=cohort.project),
+        lambda: release_for(viewer=asks, release_id=uuid4()),
+    ):
+        with pytest.raises(Hidden):
+            read()
+    assert waiting_for(viewer=stranger) == []
+    decide(release=release, accept=True, why="", by=decides)
+    with pytest.raises(Hidden):
+        file_bytes(viewer=stranger, file=ReleaseFile.objects.get())
+    with pytest.raises(Refused, match="role"):
+        file_bytes(viewer=actor_of(make_user("administrator", site)), file=ReleaseFile.objects.get())
+    assert not Event.objects.filter(action="release.download").exists()
+
+
+def test_whoever_asked_never_decides(cohort: Cohort, asks: Actor) -> None:
+    release = prepared(asked(cohort, asks))
+    for accept in (True, False):
+        with pytest.raises(Refused, match="somebody else"):
+            decide(release=release, accept=accept, why="fine", by=asks)
+    with pytest.raises(Refused, match="A person"):
+        decide(release=release, accept=True, why="", by=SYSTEM)
+    assert waiting_for(viewer=asks) == []
+    assert Release.objects.get().state == ReleaseState.REQUESTED and not ReleasedCount.objects.exists()
+
+
+def test_the_machine_asks_for_no_release_and_no_purpose_is_no_request(cohort: Cohort, asks: Actor) -> None:
+    with pytest.raises(Refused, match="A person"):
+        asked(cohort, SYSTEM)
+    for purpose in (" ", "x" * 401):
+        with pytest.raises(BadInput, match="purpose"):
+            request_release(cohort=cohort, purpose=purpose, by=asks)
+    assert not Release.objects.exists() and not Job.objects.exists()
+
+
+def test_ten_people_are_too_few_to_leave(site: Site, project: Project, asks: Actor) -> None:
+    make_crowd(site, 10, sex="male")
+    men = save_cohort(project=project, name="Men", definition=CohortDefinition(sexes=("male",)), by=asks)
+    with pytest.raises(Refused, match="Fewer than 11"):
+        asked(men, asks)
+    make_crowd(site, 1, sex="male")
+    release = asked(men, asks)
+    ten = People(frozenset("abcdefghijk"), frozenset("abcdefghij"))
+    with pytest.raises(Refused, match="Fewer than 11"):
+        store_prepared(claim=held(release), release=release, files=FILES, report={}, receipt={}, people=ten, by=SYSTEM)
+    assert Release.objects.get().state == ReleaseState.PREPARING and not ReleaseFile.objects.exists()
+
+
+@pytest.mark.parametrize("joined", [1, 10])
+def test_nearly_the_same_people_do_not_leave_twice(
+    joined: int, site: Site, cohort: Cohort, asks: Actor, decides: Actor
+) -> None:
+    released(cohort, asks, decides)
+    make_crowd(site, joined)
+    with pytest.raises(Refused, match="nearly the same people"):
+        asked(cohort, asks)
+    make_crowd(site, 11 - joined)
+    assert asked(cohort, asks).state == ReleaseState.PREPARING
+
+
+def test_people_who_left_count_as_those_who_joined(site: Site, cohort: Cohort, asks: Actor, decides: Actor) -> None:
+    released(cohort, asks, decides)
+    say(Patient.objects.for_actor(SYSTEM).filter(consent=None).first(), False)
+    with pytest.raises(Refused, match="nearly the same people"):
+        asked(cohort, asks)
+
+
+def test_files_are_held_against_files_even_where_the_cohorts_are_the_same(
+    cohort: Cohort, asks: Actor, decides: Actor
+) -> None:
+    first = released(cohort, asks, decides)
+    again = asked(cohort, asks)
+    kept = ReleasedCount.objects.get(release=first)
+    in_file = orjson.loads(vault.get(kept.members_key, sha256=kept.members_sha256))["in_file"]
+    with pytest.raises(Refused, match="nearly the same people"):
+        prepared(again, in_file=frozenset(in_file[3:]))
+
+
+def test_two_that_wait_cannot_pass_each_other(site: Site, cohort: Cohort, asks: Actor, decides: Actor) -> None:
+    first = prepared(asked(cohort, asks))
+    make_crowd(site, 4)
+    second = prepared(asked(cohort, asks))
+    decide(release=first, accept=True, why="", by=decides)
+    with pytest.raises(Refused, match="nearly the same people"):
+        decide(release=second, accept=True, why="", by=decides)
+    assert decide(release=second, accept=False, why="too close", by=decides).state == ReleaseState.REFUSED
+    assert ReleasedCount.objects.count() == 1
+
+
+def test_another_project_s_releases_do_not_close_the_gate(site: Site, cohort: Cohort, asks: Actor, decides: Actor) -> None:
+    released(cohort, asks, decides)
+    make_crowd(site, 3)
+    other = make_project(site, members=[make_user("researcher", site, "third")])
+    third = actor_of(other.members.get())
+    women = save_cohort(project=other, name="Women", definition=CohortDefinition(sexes=("female",)), by=third)
+    assert asked(women, third).state == ReleaseState.PREPARING
+
+
+def test_a_consent_taken_back_since_the_files_were_made_stops_them(
+    site: Site, cohort: Cohort, asks: Actor, decides: Actor
+) -> None:
+    release = prepared(asked(cohort, asks))
+    say(Patient.objects.for_actor(SYSTEM).filter(consent=None).first(), False)
+    with pytest.raises(StateConflict, match="Consents have changed"):
+        decide(release=release, accept=True, why="", by=decides)
+
+
+def test_only_a_waiting_release_is_decided_and_only_once(cohort: Cohort, asks: Actor, decides: Actor) -> None:
+    release = asked(cohort, asks)
+    with pytest.raises(StateConflict, match="Being prepared"):
+        decide(release=release, accept=True, why="", by=decides)
+    release = prepared(release)
+    with pytest.raises(BadInput, match="why"):
+        decide(release=release, accept=False, why=" ", by=decides)
+    with pytest.raises(StateConflict, match="not been released"):
+        file_bytes(viewer=asks, file=ReleaseFile.objects.get())
+    decide(release=release, accept=False, why="Too wide", by=decides)
+    with pytest.raises(StateConflict, match="Refused"):
+        decide(release=release, accept=True, why="", by=decides)
+    with pytest.raises(StateConflict, match="not been released"):
+        file_bytes(viewer=asks, file=ReleaseFile.objects.get())
+
+
+def test_a_late_worker_stores_nothing(cohort: Cohort, asks: Actor) -> None:
+    release = asked(cohort, asks)
+    late = Claim(str(release.job_id), "prepare_release", {}, 0)
+    held(release)
+    with pytest.raises(StateConflict, match="taken over"):
+        store_prepared(
+            claim=late, release=release, files=FILES, report={}, receipt={}, people=People(frozenset(), frozenset()),
+            by=SYSTEM,
+        )  # fmt: skip
+    with pytest.raises(StateConflict, match="taken over"):
+        mark_failed(claim=late, release=release, why="x", by=SYSTEM)
+    assert not ReleaseFile.objects.exists()
+
+
+# --- what is done
+
+
+def test_asking_queues_one_job_with_only_the_release_s_id(cohort: Cohort, asks: Actor) -> None:
+    release = asked(cohort, asks)
+    job = Job.objects.get()
+    assert (job.kind, job.payload) == ("prepare_release", {"release_id": str(release.pk)})
+    assert Release.objects.get().job == job
+    assert Event.objects.get(action="release.request").actor_id == asks.id
+
+
+def test_a_release_goes_from_asking_to_a_file_in_the_hand_of_a_member(
+    site: Site, cohort: Cohort, asks: Actor, decides: Actor
+) -> None:
+    release = prepared(asked(cohort, asks))
+    assert Job.objects.get().state == JobState.DONE
+    assert waiting_for(viewer=decides) == [release] == waiting_for(viewer=actor_of(make_user("administrator", site)))
+    assert report_of(viewer=decides, release=release) == {"rows": 59}
+    release = decide(release=release, accept=True, why="Good", by=decides)
+    assert (release.state, str(release.decided_by_id), release.why) == (ReleaseState.RELEASED, decides.id, "Good")
+    (file,) = files_of(viewer=asks, release=release)
+    assert file_bytes(viewer=asks, file=file) == FILES[0].content
+    logged = Event.objects.get(action="release.download")
+    assert (logged.actor_id, logged.detail["sha256"]) == (asks.id, file.blob_sha256)
+    assert releases_of(viewer=asks, project=cohort.project) == [release] and waiting_for(viewer=decides) == []
+    kept = ReleasedCount.objects.get()
+    people = orjson.loads(vault.get(kept.members_key, sha256=kept.members_sha256))
+    assert len(people["cohort"]) == 59 and kept.definition == cohort.definition
+    assert {event.action for event in Event.objects.all()} >= {"release.request", "release.prepare", "release.decide"}
+
+
+def test_an_administrator_decides_at_their_own_sites_only(site: Site, cohort: Cohort, asks: Actor) -> None:
+    release = prepared(asked(cohort, asks))
+    elsewhere = actor_of(make_user("administrator", make_site()))
+    with pytest.raises(Hidden):
+        decide(release=release, accept=True, why="", by=elsewhere)
+    assert waiting_for(viewer=elsewhere) == []
+    here = actor_of(make_user("administrator", site))
+    assert decide(release=release, accept=True, why="", by=here).state == ReleaseState.RELEASED
+
+
+def test_what_failed_can_be_prepared_again(cohort: Cohort, asks: Actor) -> None:
+    release = asked(cohort, asks)
+    mark_failed(claim=held(release), release=release, why="The disk is full.", by=SYSTEM)
+    found = Release.objects.get()
+    assert (found.state, found.why) == (ReleaseState.FAILED, "The disk is full.")
+    Job.objects.update(lease_until=now())
+    assert prepared(found).state == ReleaseState.REQUESTED
