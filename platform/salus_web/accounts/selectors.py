@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Prefetch, Q
 
 from salus_web.accounts.actors import Actor
-from salus_web.accounts.models import RoleGrant
+from salus_web.accounts.models import RoleGrant, Site, User
+from salus_web.accounts.permissions import Resource, authorize
 from salus_web.common.clock import now
 
 
@@ -22,3 +23,22 @@ def actor_for_user(user: Any) -> Actor:
         roles=frozenset(role for role, _ in pairs),
         site_ids=frozenset(str(site) for _, site in pairs),
     )
+
+
+def people(*, viewer: Actor) -> list[User]:
+    """Everybody with the roles that hold now, as `live_grants` (2 queries)."""
+    authorize(viewer, "access.read", Resource("user"))
+    live = RoleGrant.objects.select_related("site").filter(Q(ends_at__isnull=True) | Q(ends_at__gt=now()))
+    grants = Prefetch("grants", queryset=live.order_by("role", "site__name"), to_attr="live_grants")
+    return list(User.objects.prefetch_related(grants).order_by("display_name"))
+
+
+def person(*, viewer: Actor, user_id: Any) -> User | None:
+    """One person (1 query)."""
+    authorize(viewer, "access.read", Resource("user"))
+    return User.objects.filter(pk=user_id).first()
+
+
+def sites_of(*, viewer: Actor) -> list[Site]:
+    """The hospitals at which this person holds a role (1 query)."""
+    return list(Site.objects.filter(pk__in=list(viewer.site_ids)).order_by("name"))

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from salus_web.dashboard.views import clinician, home, risks
+from salus_web.dashboard.views import access, audit, clinician, home, operations, research, risks
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -21,4 +21,29 @@ urlpatterns = [
     path("predictions/<uuid:prediction_id>/replay/", risks.replay, name="replay"),
     path("predictions/<uuid:prediction_id>/replay/<uuid:job_id>/", risks.replayed, name="replayed"),
     path("predictions/<uuid:prediction_id>/receipt.json", risks.receipt, name="receipt"),
+    path("uploads/", operations.uploads, name="uploads"),
+    path("uploads/rows/", operations.upload_rows, name="upload-rows"),
+    path("jobs/", operations.jobs, name="jobs"),
+    path("jobs/<uuid:job_id>/retry/", operations.retry_job, name="retry"),
+    path("models/", operations.models, name="models"),
+    path("models/<uuid:bundle_id>/", operations.model, name="model"),
+    path("access/", access.access, name="access"),
+    path("access/people/", access.add_person, name="add-person"),
+    path("access/people/<uuid:user_id>/roles/", access.add_role, name="add-role"),
+    path("access/roles/<uuid:grant_id>/end/", access.remove_role, name="end-role"),
+    path("access/members/", access.add_member, name="add-member"),
+    path("access/members/<uuid:membership_id>/end/", access.remove_member, name="end-member"),
+    path("access/relations/", access.add_relation, name="add-relation"),
+    path("access/relations/<uuid:relation_id>/end/", access.remove_relation, name="end-relation"),
+    path("audit/", audit.audit, name="audit"),
+    path("audit/verify/", audit.verify, name="verify"),
+    path("audit/verify/<uuid:job_id>/", audit.verified, name="verified"),
+    path("cohorts/", research.cohorts, name="cohorts"),
+    path("cohorts/projects/<uuid:project_id>/", research.cohort, name="cohort"),
+    path("cohorts/projects/<uuid:project_id>/save/", research.save, name="save-cohort"),
+    path("cohorts/<uuid:cohort_id>/release/", research.ask_release, name="ask-release"),
+    path("releases/", research.releases, name="releases"),
+    path("releases/<uuid:release_id>/", research.release, name="release"),
+    path("releases/<uuid:release_id>/decide/", research.decide_release, name="decide-release"),
+    path("releases/<uuid:release_id>/files/<uuid:file_id>/", research.release_file, name="release-file"),
 ]

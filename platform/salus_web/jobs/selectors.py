@@ -35,3 +35,9 @@ def job(*, viewer: Any, job_id: Any) -> Job | None:
 def unfinished(job_ids: Sequence[Any]) -> list[Job]:
     """Those of these jobs that are not over (1 query)."""
     return list(Job.objects.filter(pk__in=list(job_ids)).exclude(state__in=OVER).order_by("created_at"))
+
+
+def newest_of_kind(*, kind: str, job_id: Any = None) -> Job | None:
+    """The newest job of a kind, or the one of this id if it is of that kind (1 query). The caller asked for leave."""
+    rows = Job.objects.filter(kind=kind)
+    return (rows.filter(pk=job_id) if job_id else rows.order_by("-created_at")).first()

@@ -26,6 +26,17 @@ def bundles(*, viewer: Any) -> QuerySet[ModelBundle]:
     return ModelBundle.objects.select_related("task").prefetch_related("bundlestep_set").order_by("-trained_at")
 
 
+def bundle_for(*, viewer: Any, bundle_id: Any) -> ModelBundle | None:
+    """One bundle with its history (2 queries)."""
+    return bundles(viewer=viewer).filter(pk=bundle_id).first()
+
+
 def task_file(task_file_id: str) -> TaskFile:
     """One task file."""
     return TaskFile.objects.get(pk=task_file_id)
+
+
+def tasks() -> list[tuple[str, str]]:
+    """(task id, title) of every task that has a bundle, by title (1 query)."""
+    rows = TaskFile.objects.filter(modelbundle__isnull=False).order_by("loaded_at").values_list("task_id", "title")
+    return sorted(dict(rows).items(), key=lambda pair: pair[1])

@@ -14,6 +14,7 @@ from salus_workers.pipelines import (
     prepare_release,
     replay_prediction,
     train_task,
+    verify_log,
 )
 
 Pipeline = Callable[[Claim, Callable[[float, str], None]], None]
@@ -25,5 +26,6 @@ PIPELINES: dict[str, Pipeline] = {
     "train_task": train_task.run,
     "predict": predict.run,
     "prepare_release": prepare_release.run,
+    "verify_log": verify_log.run,
     "replay": replay_prediction.run,
 }

@@ -51,3 +51,16 @@ def state_word(state: str) -> str:
 def lookup(mapping: Any, key: str) -> Any:
     """mapping[key], or nothing."""
     return mapping.get(key, "") if isinstance(mapping, dict) else ""
+
+
+@register.filter
+def took(start: datetime, end: datetime) -> str:
+    """How long something took."""
+    seconds = (end - start).total_seconds()
+    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.1f} min"
+
+
+@register.filter
+def words(name: str) -> str:
+    """A key as words."""
+    return name.replace("_", " ")

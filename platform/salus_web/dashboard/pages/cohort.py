@@ -1,0 +1,110 @@
+"""The cohort page: what was asked, safe counts, table 1, outcomes. Nothing here is a count that was not made safe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import QueryDict
+
+from salus_web.cohorts.definition import CohortDefinition, from_json
+from salus_web.cohorts.models import Project
+from salus_web.cohorts.selectors import TableRow, code_choices, outcomes, safe_counts, table_one
+from salus_web.common.errors import BadInput
+from salus_web.dashboard.charts.figures import bars
+from salus_web.imaging.selectors import modalities
+
+CODE_ROWS = 3
+SEXES = ("female", "male", "other", "unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What the cohort page shows; `problem` stands in place of figures when the definition cannot be used."""
+
+    project: Project
+    definition: CohortDefinition | None
+    problem: str
+    counts: dict[str, Any]
+    attrition: str
+    table: list[TableRow]
+    outcome: dict[str, Any]
+    bands: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What can be chosen in the form."""
+
+    codes: list[tuple[str, str]]
+    modalities: list[str]
+    tasks: list[tuple[str, str]]
+    sites: list[Any]
+    sexes: tuple[str, ...]
+    rows: range
+
+
+def definition_of(form: QueryDict) -> CohortDefinition:
+    """The definition in a submitted form. Raises BadInput naming the field."""
+    codes = []
+    for at in range(CODE_ROWS):
+        code = form.get(f"code_{at}", "").strip()
+        if code:
+            codes.append({
+                "code": code, "low": _number(form, f"code_low_{at}"), "high": _number(form, f"code_high_{at}"),
+                "unit": form.get(f"code_unit_{at}", "").strip(),
+            })  # fmt: skip
+    conditions = [word for word in form.get("conditions", "").replace(",", " ").split() if word]
+    task = form.get("task", "") or None
+    low, high = _number(form, "risk_low"), _number(form, "risk_high")
+    return from_json({
+        "age_low": _whole(form, "age_low"), "age_high": _whole(form, "age_high"), "sexes": form.getlist("sex"), "codes": codes,
+        "modalities": form.getlist("modality"), "condition_codes": conditions, "task_id": task,
+        "risk_low": None if low is None or task is None else low / 100,
+        "risk_high": None if high is None or task is None else high / 100, "site_ids": form.getlist("site"),
+    })  # fmt: skip
+
+
+def _number(form: QueryDict, name: str) -> float | None:
+    text = form.get(name, "").strip()
+    try:
+        return float(text) if text else None
+    except ValueError:
+        raise BadInput(f"{name.replace('_', ' ')}: “{text}” is not a number.") from None
+
+
+def _whole(form: QueryDict, name: str) -> int | None:
+    found = _number(form, name)
+    if found is not None and found != int(found):
+        raise BadInput(f"{name.replace('_', ' ')}: whole years, please.")
+    return None if found is None else int(found)
+
+
+def page_of(project: Project, viewer: Any, form: QueryDict) -> Page:
+    """Counts, table and outcomes of the definition in a form (a fixed number of queries)."""
+    try:
+        definition = definition_of(form)
+        counts = safe_counts(viewer=viewer, project=project, definition=definition)
+    except BadInput as problem:
+        return Page(project, None, str(problem), {}, "", [], {}, "")
+    rows = [(step["step"], step["left"], _said(step["left"])) for step in counts["attrition"]]
+    outcome: dict[str, Any] = {}
+    shown = ""
+    if definition.task_id:
+        outcome = outcomes(viewer=viewer, project=project, definition=definition, task_id=definition.task_id)
+        found = [(band["band"], band["count"], _said(band["count"])) for band in outcome["bands"]]
+        shown = bars(found, "How many people are in each band of risk") if found else ""
+    table = table_one(viewer=viewer, project=project, definition=definition)
+    return Page(project, definition, "", counts, bars(rows, "People left after each step"), table, outcome, shown)
+
+
+def _said(count: int | None) -> str:
+    return "fewer than 11, not shown" if count is None else f"{count:,}"
+
+
+def choices_of(project: Project, viewer: Any, tasks: list[tuple[str, str]]) -> Choices:
+    """What the form offers (3 queries)."""
+    return Choices(
+        codes=code_choices(viewer=viewer, project=project), modalities=modalities(), tasks=tasks,
+        sites=list(project.sites.order_by("name")), sexes=SEXES, rows=range(CODE_ROWS),
+    )  # fmt: skip

@@ -1,0 +1,152 @@
+"""The administrator's pages: people and roles, care teams, why somebody may see a patient."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.utils.dateparse import parse_date
+from django.views.decorators.http import require_GET, require_POST
+
+from salus_web.accounts.access import declare
+from salus_web.accounts.models import Role, RoleGrant, Site, User
+from salus_web.accounts.permissions import can
+from salus_web.accounts.selectors import people, person, sites_of
+from salus_web.accounts.services import create_user, end_role, grant_role
+from salus_web.common.errors import BadInput
+from salus_web.records.models import CareRelation, CareTeamMembership
+from salus_web.records.selectors import person_by_number, relations_of, teams, why_may_see
+from salus_web.records.services import end_relation, join_team, leave_team, relate_person
+
+
+@declare("access.read", audit="access.read")
+@require_GET
+def access(request: HttpRequest) -> HttpResponse:
+    """People with their roles, care teams, and the question who may see whom."""
+    viewer = request.actor  # type: ignore[attr-defined]
+    context: dict[str, Any] = {
+        "people": people(viewer=viewer), "teams": teams(viewer=viewer), "sites": sites_of(viewer=viewer),
+        "roles": Role.choices, "may_manage": can(viewer, "access.manage"),
+        "asked": {name: request.GET.get(name, "") for name in ("site", "mrn", "person")},
+    }  # fmt: skip
+    if context["asked"]["mrn"]:
+        context |= _answer(request, context["asked"])
+    return render(request, "dashboard/access.html", context)
+
+
+def _answer(request: HttpRequest, asked: dict[str, str]) -> dict[str, Any]:
+    """The sentence, and every care relation of the patient; nothing clinical."""
+    viewer = request.actor  # type: ignore[attr-defined]
+    site = _known(sites_of(viewer=viewer), asked["site"])
+    patient = person_by_number(viewer=viewer, site_id=site.pk, mrn=asked["mrn"])
+    if patient is None:
+        return {"sentence": "Nobody at this hospital has this record number."}
+    user = person(viewer=viewer, user_id=asked["person"]) if asked["person"] else None
+    sentence = why_may_see(viewer=viewer, patient=patient, user=user) if user else "Everybody who may or might see this patient:"
+    return {"sentence": sentence, "relations": relations_of(viewer=viewer, patient=patient), "patient": patient}
+
+
+def _known(sites: list[Site], site_id: str) -> Site:
+    """One of the viewer's own hospitals."""
+    found = next((site for site in sites if str(site.pk) == site_id), None)
+    if found is None:
+        raise BadInput("Choose one of your hospitals.")
+    return found
+
+
+def _day(text: str) -> Any:
+    """The end of a day as a moment, or None for no end."""
+    if not text:
+        return None
+    day = parse_date(text)
+    if day is None:
+        raise BadInput(f"“{text}” is not a date.")
+    return datetime.combine(day, time.max, tzinfo=UTC)
+
+
+@declare("access.manage")
+@require_POST
+def add_person(request: HttpRequest) -> HttpResponse:
+    """A new person with a first role."""
+    viewer, post = request.actor, request.POST  # type: ignore[attr-defined]
+    if not post.get("username", "").strip() or not post.get("display_name", "").strip() or len(post.get("password", "")) < 12:
+        raise BadInput("A person needs a sign-in name, a name, and a password of at least 12 characters.")
+    site = _known(sites_of(viewer=viewer), post.get("site", ""))
+    user = create_user(
+        username=post["username"].strip(), display_name=post["display_name"].strip(), password=post["password"], by=viewer
+    )
+    grant_role(user=user, site=site, role=post.get("role", ""), ends_at=_day(post.get("ends", "")), by=viewer)
+    messages.info(request, f"{user.display_name} was added.")
+    return HttpResponseRedirect("/access/")
+
+
+@declare("access.manage")
+@require_POST
+def add_role(request: HttpRequest, user_id: UUID) -> HttpResponse:
+    """One more role."""
+    viewer, post = request.actor, request.POST  # type: ignore[attr-defined]
+    user, site = get_object_or_404(User, pk=user_id), _known(sites_of(viewer=viewer), post.get("site", ""))
+    grant_role(user=user, site=site, role=post.get("role", ""), ends_at=_day(post.get("ends", "")), by=viewer)
+    messages.info(request, "The role was given.")
+    return HttpResponseRedirect("/access/")
+
+
+@declare("access.manage")
+@require_POST
+def remove_role(request: HttpRequest, grant_id: UUID) -> HttpResponse:
+    """End a role now."""
+    end_role(grant=get_object_or_404(RoleGrant, pk=grant_id), by=request.actor)  # type: ignore[attr-defined]
+    messages.info(request, "The role has ended.")
+    return HttpResponseRedirect("/access/")
+
+
+@declare("access.manage")
+@require_POST
+def add_member(request: HttpRequest) -> HttpResponse:
+    """Put a person into a care team."""
+    viewer, post = request.actor, request.POST  # type: ignore[attr-defined]
+    name = post.get("team", "").strip()
+    if not name:
+        raise BadInput("Name the care team, such as the ward.")
+    user, site = get_object_or_404(User, pk=post.get("person")), _known(sites_of(viewer=viewer), post.get("site", ""))
+    join_team(site=site, team_name=name[:120], user=user, ends_at=_day(post.get("ends", "")), by=viewer)
+    messages.info(request, f"{user.display_name} is in the care team {name}.")
+    return HttpResponseRedirect("/access/")
+
+
+@declare("access.manage")
+@require_POST
+def remove_member(request: HttpRequest, membership_id: UUID) -> HttpResponse:
+    """End a membership now."""
+    row = get_object_or_404(CareTeamMembership.objects.select_related("team"), pk=membership_id)
+    leave_team(membership=row, by=request.actor)  # type: ignore[attr-defined]
+    messages.info(request, "The membership has ended.")
+    return HttpResponseRedirect("/access/")
+
+
+@declare("access.manage")
+@require_POST
+def add_relation(request: HttpRequest) -> HttpResponse:
+    """Let one clinician see one patient."""
+    viewer, post = request.actor, request.POST  # type: ignore[attr-defined]
+    site = _known(sites_of(viewer=viewer), post.get("site", ""))
+    patient = person_by_number(viewer=viewer, site_id=site.pk, mrn=post.get("mrn", ""))
+    if patient is None:
+        raise BadInput("Nobody at this hospital has this record number.")
+    user = get_object_or_404(User, pk=post.get("person"))
+    relate_person(patient=patient, user=user, reason=post.get("reason", ""), ends_at=_day(post.get("ends", "")), by=viewer)
+    messages.info(request, f"{user.display_name} may see this patient from now on.")
+    return HttpResponseRedirect("/access/")
+
+
+@declare("access.manage")
+@require_POST
+def remove_relation(request: HttpRequest, relation_id: UUID) -> HttpResponse:
+    """End a care relation now."""
+    end_relation(relation=get_object_or_404(CareRelation, pk=relation_id), by=request.actor)  # type: ignore[attr-defined]
+    messages.info(request, "The care relation has ended.")
+    return HttpResponseRedirect("/access/")

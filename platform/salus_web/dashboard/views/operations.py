@@ -1,0 +1,123 @@
+"""Uploads, jobs and models."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from salus_web.accounts.access import declare
+from salus_web.accounts.permissions import can
+from salus_web.accounts.selectors import sites_of
+from salus_web.common.errors import BadInput, Hidden
+from salus_web.dashboard.charts.figures import intervals
+from salus_web.dashboard.views.clinician import page_number
+from salus_web.ingest.selectors import open_uploads
+from salus_web.ingest.selectors import uploads as uploads_for
+from salus_web.ingest.services import receive
+from salus_web.jobs.models import JobState
+from salus_web.jobs.selectors import counts
+from salus_web.jobs.selectors import jobs as jobs_for
+from salus_web.jobs.services import retry
+from salus_web.registry.selectors import bundle_for, bundles
+from salus_web.registry.services import MOVES, move_bundle
+
+PAGE = 25
+ARMS = (("line", "record, line"), ("trees", "record, trees"), ("image", "image"), ("fused", "fused"))
+
+
+@declare("upload.read", audit="uploads.list")
+@require_http_methods(["GET", "POST"])
+def uploads(request: HttpRequest) -> HttpResponse:
+    """The list of uploads, and the door for files."""
+    viewer = request.actor  # type: ignore[attr-defined]
+    sites = sites_of(viewer=viewer)
+    if request.method == "POST":
+        _receive(request, {str(site.pk): site for site in sites})
+        return HttpResponseRedirect("/uploads/")
+    rows = Paginator(uploads_for(viewer=viewer), PAGE).get_page(page_number(request))
+    return render(request, "dashboard/uploads.html", {"rows": rows, "sites": sites, "is_open": open_uploads(viewer=viewer)})
+
+
+@declare("upload.read")
+@require_GET
+def upload_rows(request: HttpRequest) -> HttpResponse:
+    """The list alone, while files are being read."""
+    viewer = request.actor  # type: ignore[attr-defined]
+    rows = Paginator(uploads_for(viewer=viewer), PAGE).get_page(page_number(request))
+    return render(request, "dashboard/upload_rows.html", {"rows": rows, "is_open": open_uploads(viewer=viewer)})
+
+
+def _receive(request: HttpRequest, sites: dict[str, object]) -> None:
+    """Each file on its own: one that is refused does not stop the others."""
+    site = sites.get(request.POST.get("site", ""))
+    files = request.FILES.getlist("files")
+    if site is None or not files:
+        messages.warning(request, "Choose the hospital and at least one file.")
+        return
+    for file in files:
+        try:
+            receive(filename=file.name or "file", content=file.read(), site=site, by=request.actor)  # type: ignore[attr-defined,arg-type]
+        except BadInput as problem:
+            messages.warning(request, str(problem))
+    messages.info(request, f"{len(files)} file(s) came in. They are read now; the list says what became of each.")
+
+
+@declare("jobs.read")
+@require_GET
+def jobs(request: HttpRequest) -> HttpResponse:
+    """What the workers do."""
+    viewer, state = request.actor, request.GET.get("state", "")  # type: ignore[attr-defined]
+    rows = Paginator(jobs_for(viewer=viewer, state=state), PAGE).get_page(page_number(request))
+    context = {
+        "rows": rows, "state": state, "states": JobState.choices, "counts": counts(viewer=viewer),
+        "may_retry": can(viewer, "jobs.retry"),
+    }  # fmt: skip
+    return render(request, "dashboard/job_rows.html" if "fragment" in request.GET else "dashboard/jobs.html", context)
+
+
+@declare("jobs.retry")
+@require_POST
+def retry_job(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """Put a failed job back into the queue."""
+    job = retry(job_id=str(job_id), by=request.actor)  # type: ignore[attr-defined]
+    messages.info(request, f"“{job.title or job.kind}” is queued again.")
+    return HttpResponseRedirect("/jobs/")
+
+
+@declare("models.read")
+@require_GET
+def models(request: HttpRequest) -> HttpResponse:
+    """Every trained model with its figures."""
+    rows = Paginator(bundles(viewer=request.actor), PAGE).get_page(page_number(request))  # type: ignore[attr-defined]
+    return render(request, "dashboard/models.html", {"rows": rows})
+
+
+@declare("models.read")
+@require_http_methods(["GET", "POST"])
+def model(request: HttpRequest, bundle_id: UUID) -> HttpResponse:
+    """One model: its card, its figures, its history; moving it to another state."""
+    viewer = request.actor  # type: ignore[attr-defined]
+    bundle = bundle_for(viewer=viewer, bundle_id=bundle_id)
+    if bundle is None:
+        raise Hidden("There is no such page.")
+    if request.method == "POST":
+        why = request.POST.get("why", "").strip()
+        if not why:
+            raise BadInput("Say why the model is moved.")
+        move_bundle(bundle=bundle, to_state=request.POST.get("to", ""), why=why[:400], by=viewer)
+        messages.info(request, "The model was moved; the step is kept with your name.")
+        return HttpResponseRedirect(f"/models/{bundle_id}/")
+    arms = bundle.crossval.get("arms", {})
+    shown = [(words, arms[key]) for key, words in ARMS if key in arms]
+    areas = [(words, *figures["auroc"]) for words, figures in shown if None not in figures["auroc"]]
+    chart = intervals(areas, "Area under the ROC curve with its 95 % interval, by arm") if areas else ""
+    context = {
+        "bundle": bundle, "arms": shown, "chart": chart, "moves": sorted(MOVES[bundle.state]),
+        "may_move": can(viewer, "models.promote"), "steps": bundle.bundlestep_set.order_by("at"),
+    }  # fmt: skip
+    return render(request, "dashboard/model.html", context)

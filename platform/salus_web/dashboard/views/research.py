@@ -1,0 +1,126 @@
+"""The researcher's pages: projects, a cohort with safe counts, releases."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.views.decorators.http import require_GET, require_POST
+
+from salus_web.accounts.access import declare
+from salus_web.accounts.permissions import can
+from salus_web.cohorts.selectors import cohort_for, cohorts_of, project_for, projects_of
+from salus_web.cohorts.services import save_cohort
+from salus_web.common.errors import BadInput, Hidden, Refused, StateConflict
+from salus_web.dashboard.pages.cohort import choices_of, definition_of, page_of
+from salus_web.registry.selectors import tasks
+from salus_web.releases.selectors import (
+    files_of,
+    may_decide,
+    release_for,
+    releases_of,
+    report_of,
+    waiting_for,
+)
+from salus_web.releases.services import decide, file_bytes, request_release
+
+
+@declare("cohort.use", audit="projects.list")
+@require_GET
+def cohorts(request: HttpRequest) -> HttpResponse:
+    """My projects and their cohorts."""
+    viewer = request.actor  # type: ignore[attr-defined]
+    rows = [(project, cohorts_of(viewer=viewer, project=project)) for project in projects_of(viewer=viewer)]
+    return render(request, "dashboard/cohorts.html", {"projects": rows})
+
+
+@declare("cohort.use", audit="cohort.read")
+@require_GET
+def cohort(request: HttpRequest, project_id: UUID) -> HttpResponse:
+    """The cohort being built: the form, and what it finds. The figures alone when the form changes."""
+    viewer = request.actor  # type: ignore[attr-defined]
+    project = project_for(viewer, project_id)
+    page = page_of(project, viewer, request.GET)
+    if "fragment" in request.GET:
+        return render(request, "dashboard/cohort_figures.html", {"page": page})
+    context = {"page": page, "choices": choices_of(project, viewer, tasks()), "form": request.GET}
+    return render(request, "dashboard/cohort.html", context)
+
+
+@declare("cohort.use")
+@require_POST
+def save(request: HttpRequest, project_id: UUID) -> HttpResponse:
+    """Keep a definition under a name."""
+    viewer = request.actor  # type: ignore[attr-defined]
+    project = project_for(viewer, project_id)
+    kept = save_cohort(project=project, name=request.POST.get("name", ""), definition=definition_of(request.POST), by=viewer)
+    messages.info(request, f"The cohort “{kept.name}” is kept. A kept cohort never changes.")
+    return HttpResponseRedirect("/cohorts/")
+
+
+@declare("release.request")
+@require_POST
+def ask_release(request: HttpRequest, cohort_id: UUID) -> HttpResponse:
+    """Ask for a cohort's table to be let out."""
+    viewer = request.actor  # type: ignore[attr-defined]
+    try:
+        request_release(cohort=cohort_for(viewer=viewer, cohort_id=cohort_id), purpose=request.POST.get("purpose", ""), by=viewer)
+        messages.info(request, "The files are being prepared; then a second person decides.")
+    except (BadInput, StateConflict, Refused) as problem:
+        if isinstance(problem, Hidden):
+            raise
+        messages.warning(request, str(problem))
+    return HttpResponseRedirect("/releases/")
+
+
+@declare("release.decide", audit="releases.list")
+@require_GET
+def releases(request: HttpRequest) -> HttpResponse:
+    """Releases of my projects, and those that wait for me."""
+    viewer = request.actor  # type: ignore[attr-defined]
+    mine = []
+    if can(viewer, "cohort.use"):
+        mine = [row for project in projects_of(viewer=viewer) for row in releases_of(viewer=viewer, project=project)]
+    context = {"mine": mine, "waiting": waiting_for(viewer=viewer), "may_ask": can(viewer, "release.request")}
+    return render(request, "dashboard/releases.html", context)
+
+
+@declare("release.decide", audit="release.read")
+@require_GET
+def release(request: HttpRequest, release_id: UUID) -> HttpResponse:
+    """One release: what it holds, what was left out, and the decision."""
+    viewer = request.actor  # type: ignore[attr-defined]
+    found = release_for(viewer=viewer, release_id=release_id)
+    context = {
+        "release": found, "files": files_of(viewer=viewer, release=found), "report": report_of(viewer=viewer, release=found),
+        "may_decide": may_decide(viewer=viewer, release=found), "may_download": can(viewer, "cohort.use"),
+    }  # fmt: skip
+    return render(request, "dashboard/release.html", context)
+
+
+@declare("release.decide")
+@require_POST
+def decide_release(request: HttpRequest, release_id: UUID) -> HttpResponse:
+    """Let out, or refuse."""
+    viewer = request.actor  # type: ignore[attr-defined]
+    found = release_for(viewer=viewer, release_id=release_id)
+    accept = request.POST.get("decision") == "release"
+    decide(release=found, accept=accept, why=request.POST.get("why", ""), by=viewer)
+    messages.info(request, "The release was let out." if accept else "The release was refused.")
+    return HttpResponseRedirect(f"/releases/{release_id}/")
+
+
+@declare("release.request")
+@require_GET
+def release_file(request: HttpRequest, release_id: UUID, file_id: UUID) -> HttpResponse:
+    """One released file."""
+    viewer = request.actor  # type: ignore[attr-defined]
+    found = release_for(viewer=viewer, release_id=release_id)
+    file = next((file for file in files_of(viewer=viewer, release=found) if file.pk == file_id), None)
+    if file is None:
+        raise Hidden("There is no such page.")
+    body = file_bytes(viewer=viewer, file=file)
+    headers = {"Content-Disposition": f'attachment; filename="{file.name}"', "X-Content-Type-Options": "nosniff"}
+    return HttpResponse(body, content_type=file.media_type, headers=headers)
