@@ -16,12 +16,12 @@ ITEMS = (
     ("Worklist", "/worklist/", "patient.read", "w"),
     ("Patients", "/patients/", "patient.search", "p"),
     ("Cohorts", "/cohorts/", "cohort.use", "c"),
+    ("Access", "/access/", "access.read", "a"),
+    ("Audit", "/audit/", "audit.read", "l"),
     ("Releases", "/releases/", "release.decide", "r"),
     ("Uploads", "/uploads/", "upload.read", "u"),
     ("Models", "/models/", "models.read", "m"),
     ("Jobs", "/jobs/", "jobs.read", "j"),
-    ("Access", "/access/", "access.read", "a"),
-    ("Audit", "/audit/", "audit.read", "l"),
 )
 
 

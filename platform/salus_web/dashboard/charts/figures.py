@@ -15,11 +15,11 @@ def bars(rows: Sequence[tuple[str, float | None, str]], label: str) -> SafeStrin
     marks = []
     for at, (words, value, said) in enumerate(rows):
         y = at * 24.0
-        marks.append(text(150, y + 16, words[:24], "end"))
+        marks.append(text(290, y + 16, words[:46], "end"))
         if value is not None:
-            marks.append(rect(160, y + 4, value / most * 200, 16, "f-accent", f"{words}: {said}"))
-        marks.append(text(166 + (value or 0) / most * 200, y + 16, said, "b" if value is not None else "q"))
-    return picture(440, 24 * len(rows) + 4, marks, label)
+            marks.append(rect(300, y + 4, value / most * 200, 16, "f-accent", f"{words}: {said}"))
+        marks.append(text(306 + (value or 0) / most * 200, y + 16, said, "b" if value is not None else "q"))
+    return picture(680, 24 * len(rows) + 4, marks, label)
 
 
 def intervals(rows: Sequence[tuple[str, float, float, float]], label: str, *, low: float = 0.5, high: float = 1.0) -> SafeString:

@@ -9,7 +9,7 @@ from typing import Any
 
 from salus_web.common.clock import now
 from salus_web.dashboard.charts.timeline import Point, RiskMark, Span, Timeline, timeline
-from salus_web.dashboard.pages.wording import STATES, interval, percent
+from salus_web.dashboard.pages.wording import STATES, interval, percent, unit
 from salus_web.imaging.models import Instance
 from salus_web.imaging.selectors import films_of
 from salus_web.predictions.models import CurrentRisk, Prediction, PredictionState
@@ -103,7 +103,7 @@ def _newest(observations: Sequence[Observation]) -> list[Newest]:
     last = [rows[-1] for rows in _by_code(observations).values()]
     last.sort(key=lambda row: row.observed_at, reverse=True)
     return [
-        Newest(row.display, row.value_text or f"{row.value_number:g}", row.unit, row.observed_at, row.source) for row in last[:60]
+        Newest(row.display, row.value_text or f"{row.value_number:g}", unit(row.unit), row.observed_at, row.source) for row in last[:60]
     ]
 
 
@@ -129,11 +129,11 @@ def _chart(rows: RecordRows, past: Sequence[Prediction], films: Sequence[Instanc
 
 
 def _lane_label(row: Observation) -> str:
-    return f"{row.display[:20]} {row.unit}".rstrip()
+    return f"{row.display[:20]} {unit(row.unit)}".rstrip()
 
 
 def _point(row: Observation) -> Point:
-    words = f"{row.display} {row.value_number:g} {row.unit}, {row.observed_at:%d %b %H:%M}, {row.source}"
+    words = f"{row.display} {row.value_number:g} {unit(row.unit)}, {row.observed_at:%d %b %H:%M}, {row.source}"
     return Point(row.observed_at, float(row.value_number or 0), words)
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from salus_web.dashboard.charts.risk import Bar, Overlay, icon_array, map_over, plain_film, signed, waterfall
-from salus_web.dashboard.pages.wording import STATES, interval, percent
+from salus_web.dashboard.pages.wording import STATES, interval, percent, unit
 from salus_web.jobs.models import Job
 from salus_web.predictions.models import Prediction, PredictionState, Review, RiskMap
 from salus_web.predictions.selectors import account_of, map_cells, maps_of, reviews_of
@@ -107,17 +107,12 @@ def _label(reason: dict[str, Any]) -> str:
         return f"{reason['label']} (see the map)"
     if reason["missing"]:
         return f"{reason['label']} not recorded"
-    return f"{reason['label']} {reason['value']} {_unit(reason)}".rstrip()
-
-
-def _unit(reason: dict[str, Any]) -> str:
-    """UCUM codes that nobody says aloud, in the ward's words."""
-    return {"a": "y", "Cel": "°C", "mm[Hg]": "mmHg", "10*3/uL": "×10³/µL", "umol/L": "µmol/L"}.get(reason["unit"] or "", reason["unit"] or "")
+    return f"{reason['label']} {reason['value']} {unit(reason['unit'])}".rstrip()
 
 
 def _input(reason: dict[str, Any], shown: bool) -> Input:
     time = datetime.fromisoformat(reason["time"]) if reason["time"] else None
-    return Input(reason["label"], reason["value"], _unit(reason), time, reason["source"], signed(reason["points"]) if shown else "")
+    return Input(reason["label"], reason["value"], unit(reason["unit"]), time, reason["source"], signed(reason["points"]) if shown else "")
 
 
 def _film(found: RiskMap) -> Film:

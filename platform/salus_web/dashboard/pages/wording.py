@@ -44,6 +44,14 @@ def ago(moment: datetime | None) -> str:
     return f"{minutes // 1440} d"
 
 
+UNITS = {"a": "y", "Cel": "°C", "mm[Hg]": "mmHg", "10*3/uL": "×10³/µL", "umol/L": "µmol/L", "1": ""}
+
+
+def unit(code: str | None) -> str:
+    """A UCUM code as the ward says it."""
+    return UNITS.get(code or "", code or "")
+
+
 def points(value: float) -> str:
     """+6 or −3, whole points; a tenth below one."""
     digits = 1 if abs(value) < 0.95 else 0

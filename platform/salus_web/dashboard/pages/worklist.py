@@ -10,7 +10,7 @@ from salus_web.audit.services import Act, record_many
 from salus_web.common.clock import now
 from salus_web.dashboard.charts.risk import sparkline
 from salus_web.dashboard.pages.banner import age_in_years
-from salus_web.dashboard.pages.wording import STATES, ago, interval, percent, points
+from salus_web.dashboard.pages.wording import STATES, ago, interval, percent, points, unit
 from salus_web.imaging.selectors import newest_films
 from salus_web.predictions.models import CurrentRisk, PredictionState
 from salus_web.predictions.selectors import (
@@ -101,5 +101,4 @@ def _named(reason: dict[str, Any]) -> str:
     """“SpO₂ 88 %” for a reading, the label alone for an image or what is missing."""
     if reason["part"] == "image" or reason["missing"]:
         return reason["label"]
-    unit = {"a": "y", "Cel": "°C"}.get(reason["unit"] or "", reason["unit"] or "")
-    return f"{reason['label']} {reason['value']} {unit}".rstrip()
+    return f"{reason['label']} {reason['value']} {unit(reason['unit'])}".rstrip()

@@ -1,0 +1,86 @@
+"""What a worker does with a job: does it once, says in words why it failed, and gives way to another after its death."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from salus_learn.errors import CaseError
+from salus_web.common.clock import now
+from salus_web.ingest.models import Upload, UploadState
+from salus_web.ingest.services import receive
+from salus_web.jobs.models import Job, JobState
+from salus_web.jobs.services import Claim, claim, enqueue
+from salus_web.records.models import Patient
+from salus_workers.pipelines.registry import PIPELINES
+from salus_workers.tasks.run_job import run_claimed
+
+from tests.factories.cases import TASK
+from tests.factories.people import SYSTEM, make_site
+from tests.factories.simulated import run
+from tests.web.test_ingest_door import archive
+from tests.web.test_ingest_parsers import bundle
+
+pytestmark = pytest.mark.django_db
+
+
+def job_that(monkeypatch: pytest.MonkeyPatch, pipeline: Callable[[Claim, Callable[[float, str], None]], None]) -> Job:
+    monkeypatch.setitem(PIPELINES, "trial", pipeline)
+    return enqueue(kind="trial", unique_key="trial", payload={}, by=SYSTEM)
+
+
+def test_an_unknown_kind_fails_in_words() -> None:
+    job = run(enqueue(kind="nonsense", unique_key="n", payload={}, by=SYSTEM))
+    assert job.state == JobState.FAILED and "does not know" in job.failure
+
+
+def test_a_refusal_is_shown_as_it_was_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(held: Claim, report: Callable[[float, str], None]) -> None:
+        raise CaseError("clinical.csv row 7: Age “old” is not a number.")
+
+    job = run(job_that(monkeypatch, refuse))
+    assert job.state == JobState.FAILED and job.failure == "clinical.csv row 7: Age “old” is not a number."
+
+
+def test_an_unforeseen_error_shows_neither_values_nor_a_traceback(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    def break_down(held: Claim, report: Callable[[float, str], None]) -> None:
+        raise RuntimeError("SECRET-NAME of the patient")
+
+    job = run(job_that(monkeypatch, break_down))
+    assert job.state == JobState.FAILED and "RuntimeError" in job.failure
+    assert "SECRET" not in job.failure and "SECRET" not in caplog.text
+
+
+def test_a_worker_that_lost_its_lease_stores_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(held: Claim, report: Callable[[float, str], None]) -> None:
+        Job.objects.filter(pk=held.job_id).update(lease_until=now() - timedelta(seconds=1))
+        assert claim(job_id=held.job_id, worker="other") is not None  # another took over in the meantime
+        report(0.5, "half")
+
+    job = run(job_that(monkeypatch, slow))
+    assert job.state == JobState.RUNNING and job.worker == "other" and job.failure == ""
+
+
+def test_reading_an_upload_twice_changes_nothing() -> None:
+    upload = receive(filename="one.json", content=json.dumps(bundle()).encode(), site=make_site(), by=SYSTEM)
+    assert upload.job is not None
+    held = claim(job_id=str(upload.job.pk), worker="first")
+    assert held is not None
+    run_claimed(held)
+    Job.objects.filter(pk=upload.job.pk).update(state=JobState.RUNNING, lease_until=now() - timedelta(seconds=1))
+    again = run(upload.job)  # the first worker died after storing, before it could say so
+    assert again.state == JobState.DONE
+    assert Patient.objects.for_actor(SYSTEM).count() == 1
+
+
+def test_a_case_table_with_a_fault_is_refused_by_name_and_stores_nobody() -> None:
+    table = "person,case,age,sex,signs,film,box,ill,answer_sheet\np1,1,old,f,none,,,yes,1\n"
+    content = archive(("task.toml", TASK.encode()), ("cases.csv", table.encode()))
+    upload = receive(filename="cases.zip", content=content, site=make_site(), by=SYSTEM)
+    assert upload.job is not None and run(upload.job).state == JobState.FAILED
+    kept = Upload.objects.get(pk=upload.pk)
+    assert kept.state == UploadState.REFUSED
+    assert "row" in kept.problems[0] and "age" in kept.problems[0].lower()
+    assert Patient.objects.for_actor(SYSTEM).count() == 0
