@@ -26,7 +26,7 @@ class Reading:
         if self.value is None:
             return "not recorded"
         if isinstance(self.value, str):
-            return self.value
+            return self.value.replace(spec.separator, ", ") if spec.separator else self.value
         if spec.aggregation == "count":
             return {0.0: "no", 1.0: "yes"}.get(self.value, f"{self.value:.0f} times")
         return f"{self.value:.4g}"

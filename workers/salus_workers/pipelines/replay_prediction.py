@@ -23,11 +23,16 @@ ACTOR = system("replay")
 
 
 def run(claim: Claim, report: Callable[[float, str], None]) -> None:
-    """Replay one prediction; the job's result says whether it came out again."""
-    report(0.1, "recomputing from the receipt")
-    differences = replay_stored(claim.payload["prediction_id"])
+    """Replay one prediction or several; the job's result says whether they came out again."""
+    ids = claim.payload.get("prediction_ids") or [claim.payload["prediction_id"]]
+    differences: list[str] = []
+    for number, prediction_id in enumerate(ids):
+        report(number / len(ids), f"recomputing from the receipt, {number + 1} of {len(ids)}")
+        found = replay_stored(prediction_id)
+        differences += [f"{prediction_id}: {sentence}" for sentence in found] if len(ids) > 1 else found
     with transaction.atomic():
-        finish(claim=claim, result={"agrees": not differences, "differences": differences[:20]}, by=ACTOR)
+        result = {"agrees": not differences, "replayed": len(ids), "differences": differences[:20]}
+        finish(claim=claim, result=result, by=ACTOR)
 
 
 def replay_stored(prediction_id: str) -> list[str]:

@@ -33,31 +33,31 @@ def waterfall(bars: Sequence[Bar], start: float, end: float) -> SafeString:
         levels.append(level)
     low, high = min([*levels, end, 0.0]), max([*levels, end])
     room = max(high - low, 1.0)
-    left, right, row = 236.0, 640.0, 26.0
+    left, right, row = 290.0, 650.0, 26.0
 
     def x(value: float) -> float:
         return left + (value - low) / room * (right - left)
 
     height = row * (len(bars) + 2) + 8
     marks = [line(x(start), 4, x(start), height - 4, "k-line dash")]
-    marks += [text(226, 18, "typical patient", "end q"), rect(x(0), 6, x(start) - x(0), 16, "f-soft"), text(x(start) + 6, 18, f"{start:.0f} %", "b")]
+    marks += [text(280, 18, "typical patient", "end q"), rect(x(0), 6, x(start) - x(0), 16, "f-soft"), text(x(start) + 6, 18, f"{start:.0f} %", "b")]
     at, level = row, start
     for bar in bars:
         after = level + bar.points
         css = f"f-{bar.part}" if bar.points >= 0 else f"f-{bar.part} lower"
-        marks.append(text(226, at + 18, _short(bar.label), "end"))
+        marks.append(text(280, at + 18, _short(bar.label), "end"))
         marks.append(rect(min(x(level), x(after)), at + 6, abs(x(after) - x(level)), 16, css, f"{bar.label}: {signed(bar.points)} points"))
         edge = max(x(level), x(after))
         marks.append(text(edge + 6, at + 18, signed(bar.points), "b"))
         marks.append(line(x(after), at + 22, x(after), at + row + 6, "k-strong"))
         at, level = at + row, after
-    marks += [text(226, at + 18, "this patient", "end b"), rect(x(0), at + 6, x(end) - x(0), 16, "f-risk"), text(x(end) + 6, at + 18, f"{end:.0f} %", "b")]
+    marks += [text(280, at + 18, "this patient", "end b"), rect(x(0), at + 6, x(end) - x(0), 16, "f-risk"), text(x(end) + 6, at + 18, f"{end:.0f} %", "b")]
     said = "; ".join(f"{bar.label} {signed(bar.points)}" for bar in bars)
-    return picture(700, height, marks, f"From {start:.0f} percent for the typical patient to {end:.0f} percent: {said}")
+    return picture(710, height, marks, f"From {start:.0f} percent for the typical patient to {end:.0f} percent: {said}")
 
 
 def _short(label: str) -> str:
-    return label if len(label) <= 36 else f"{label[:35]}…"
+    return label if len(label) <= 42 else f"{label[:41]}…"
 
 
 def icon_array(percent: float) -> SafeString:

@@ -104,7 +104,7 @@ def _waterfall(prediction: Prediction, reasons: list[dict[str, Any]]) -> str:
 
 def _label(reason: dict[str, Any]) -> str:
     if reason["part"] == "image":
-        return f"{reason['label']} (see the map)"
+        return str(reason["label"])
     if reason["missing"]:
         return f"{reason['label']} not recorded"
     return f"{reason['label']} {reason['value']} {unit(reason['unit'])}".rstrip()

@@ -1,0 +1,48 @@
+"""`manage.py replay [ID …]`: recompute stored risks from their receipts. Exit status 1 when one differs."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from salus_web.accounts.actors import system
+from salus_web.common.clock import now
+from salus_web.jobs.models import JobState
+from salus_web.jobs.selectors import OVER
+from salus_web.jobs.services import enqueue
+from salus_web.predictions.models import Prediction
+
+BY = system("command line")
+
+
+class Command(BaseCommand):
+    """Replays stored risks; a worker does the computing."""
+
+    help = "Recompute stored risks from their receipts and compare to 1e-6 (all of them, or those named)."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Which risks."""
+        parser.add_argument("ids", nargs="*", help="ids of risks (all that have a receipt unless given)")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Queue, wait, say what differs."""
+        rows = Prediction.objects.for_actor(BY).exclude(receipt_key="")
+        ids = options["ids"] or [str(key) for key in rows.values_list("pk", flat=True)]
+        if not ids:
+            raise CommandError("There is no stored risk yet.")
+        job = enqueue(
+            kind="replay", unique_key=f"replay:{now().isoformat()}", payload={"prediction_ids": ids},
+            title=f"Recomputing {len(ids)} risks from their receipts", by=BY,
+        )  # fmt: skip
+        while job.state not in OVER:
+            time.sleep(0.5)
+            job.refresh_from_db()
+        if job.state != JobState.DONE:
+            raise CommandError(job.failure)
+        for sentence in job.result["differences"]:
+            self.stdout.write(sentence)
+        if not job.result["agrees"]:
+            raise CommandError("Not every risk came out again; the differences stand above.")
+        self.stdout.write(f"{job.result['replayed']} risks came out again, to 1e-6.")
