@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 from collections.abc import Iterator
 
 import pytest
+from django.apps import apps
+from django.db import connection
 from playwright.sync_api import Browser, sync_playwright
 
 # Playwright's own loop runs in this thread; Django would take it for an asynchronous caller
@@ -27,3 +30,16 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def emptied_log(transactional_db: None) -> Iterator[None]:
+    """After a test that really commits, the log must be emptied, which its triggers rightly refuse: they are taken
+    off for that moment and put back."""
+    yield
+    triggers = importlib.import_module("salus_web.audit.migrations.0002_refuse_changes")
+    with connection.schema_editor() as editor:
+        triggers.backwards(apps, editor)
+        editor.execute("DELETE FROM audit_event")
+        editor.execute("DELETE FROM audit_head")
+        triggers.forwards(apps, editor)

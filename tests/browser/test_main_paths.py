@@ -22,12 +22,16 @@ from salus_web.releases.models import Release
 from tests.factories.people import PASSWORD, SYSTEM
 from tests.factories.simulated import make_live, open_hospital, run
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+# the test server closes a thread's view of the shared in-memory database from that thread; SQLite says so, harmlessly
+QUIET = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+pytestmark = [pytest.mark.browser, pytest.mark.slow, QUIET]
 ROLES = {"mira": "clinician", "alma": "administrator", "noor": "auditor", "tomas": "researcher", "ines": "researcher"}
 
 
 @pytest.mark.django_db(transaction=True)
-def test_every_user_walks_their_main_path(chromium: Browser, live_server: Any, tmp_path: Path) -> None:
+def test_every_user_walks_their_main_path(
+    chromium: Browser, live_server: Any, emptied_log: None, tmp_path: Path
+) -> None:
     furnish(tmp_path)
     url = live_server.url
     clinician_judges_a_risk(signed_in(chromium, url, "mira"), url)

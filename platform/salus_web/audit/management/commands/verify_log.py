@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from salus_web.audit.chain import FIELDS
 from salus_web.audit.models import Event
+from salus_web.audit.selectors import head
 from salus_web.audit.verifier import WHOLE, verify
 
 
@@ -26,7 +27,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Walk the whole log once."""
-        saved = None
+        # without a head from elsewhere, the chain must at least reach the head that the database itself keeps
+        saved = head() if head()[0] else None
         if options["head"]:
             try:
                 body = json.loads(options["head"].read_text())
