@@ -54,7 +54,8 @@ class Command(BaseCommand):
             self._check(options["port"])
         except CannotStart as reason:
             raise CommandError(str(reason)) from None
-        signal.signal(signal.SIGTERM, _as_interrupt)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # also where the shell had Ctrl-C ignored
+            signal.signal(number, _as_interrupt)
         household = Household(settings.SALUS_DATA_DIR / "logs")
         try:
             self._start(household, options["port"], with_demo=not options["no_demo"])
