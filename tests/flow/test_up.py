@@ -1,0 +1,88 @@
+"""`manage.py up`: starts, answers, stops every child; says in one sentence why it cannot start."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def command(root: Path, *arguments: str) -> list[str]:
+    return [sys.executable, str(root / "manage.py"), "up", "--no-demo", *arguments]
+
+
+def environment() -> dict[str, str]:
+    left_out = {"DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE"}
+    return {name: value for name, value in os.environ.items() if name not in left_out}
+
+
+def children_with(folder: Path) -> list[str]:
+    """Processes whose environment or command names the data folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            told = (process / "environ").read_bytes() + (process / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if str(folder).encode() in told and process.name != str(os.getpid()):
+            found.append((process / "cmdline").read_text().replace("\0", " ") if (process / "cmdline").exists() else "")
+    return [line for line in found if line.strip()]
+
+
+def test_up_answers_and_leaves_nothing_behind(repository_root: Path, tmp_path: Path) -> None:
+    folder, port = tmp_path / "data", free_port()
+    started = subprocess.Popen(
+        command(repository_root, "--port", str(port), "--data-dir", str(folder)), env=environment(),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    try:
+        assert started.stdout is not None
+        for line in started.stdout:
+            if "Salus is at" in line:
+                break
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/login/", timeout=10) as answer:
+            assert answer.status == 200 and b"Sign in" in answer.read()
+        assert any("celery" in line for line in children_with(folder))
+        started.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+        started.send_signal(signal.SIGINT)  # an impatient second Ctrl-C
+        assert "Everything is stopped" in started.stdout.read()
+        assert started.wait(30) == 0
+        assert children_with(folder) == []
+    finally:
+        started.kill()
+
+
+def test_a_taken_port_is_one_sentence(repository_root: Path, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        refused(repository_root, f"Port {port} is taken", "--port", str(port), "--data-dir", str(tmp_path))
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(repository_root: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    refused(repository_root, "cannot be written", "--port", str(free_port()), "--data-dir", str(tmp_path / "file" / "data"))
+
+
+def refused(root: Path, words: str, *arguments: str) -> None:
+    done = subprocess.run(command(root, *arguments), env=environment(), capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0
+    assert words in done.stderr and "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
