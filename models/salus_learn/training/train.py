@@ -53,32 +53,49 @@ def train(
     tell = report or (lambda fraction, message: None)
     material = prepare_material(task, cases, lambda part, message: tell(0.3 * part, message))
     splits = _outer_folds(material, folds, repeats, seed)
-    sheets: list[ArmSheet] = []
-    first: list[RiskResult | None] = [None] * len(cases)
-    kept_folds: list[Model] = []
-    fold_of: dict[str, int] = {}
+    found = _cross_validate(material, cases, splits, seed, tell)
+    tell(0.92, "the model on everybody")
+    final = fit_model(material, np.arange(len(cases)), seed=seed)
+    figures = mean_report([sheet.report(task.id, material.y) for sheet in found.sheets])
+    crossval = figures | {"repeats": repeats, "folds": len(splits[0])}
+    card = _card(task, cases, material, final, seed)
+    digest = write_bundle(out, final, card=card, crossval=crossval, folds=found.models)
+    kept = [replace(result, bundle_digest=digest) for result in found.first if result is not None]
+    tell(1.0, "done")
+    return Trained(digest, crossval, kept, found.fold_of)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outside:
+    """What cross-validation gives: a sheet per repeat; of the first repeat the models, results and their folds."""
+
+    sheets: list[ArmSheet]
+    models: list[Model]
+    first: list[RiskResult | None]
+    fold_of: dict[str, int]
+
+
+def _cross_validate(
+    material: Material, cases: Sequence[Case], splits: list[list[tuple[np.ndarray, np.ndarray]]], seed: int, tell: Report
+) -> _Outside:
+    """Fit inside each fold, give risks outside it."""
+    found = _Outside([], [], [None] * len(cases), {})
+    steps, snapshots = sum(len(parts) for parts in splits), [case.snapshot for case in cases]
     for repeat, parts in enumerate(splits):
         sheet = ArmSheet(len(cases))
         for at, (inside, outside) in enumerate(parts):
-            tell(0.3 + 0.6 * (repeat * folds + at) / (repeats * folds), f"fold {at + 1}, repeat {repeat + 1} of {repeats}")
+            done = 0.3 + 0.6 * (repeat * len(parts) + at) / steps
+            tell(done, f"fold {at + 1}, repeat {repeat + 1} of {len(splits)}")
             model = fit_model(material, inside, seed=seed + repeat)
-            results = account_all(
-                model, [case.snapshot for case in cases], material.readings, material.prepared, outside, ""
-            )
+            results = account_all(model, snapshots, material.readings, material.prepared, outside, "")
             for case, result in zip(outside.tolist(), results, strict=True):
                 sheet.note(model, case, result)
                 if repeat == 0:
-                    first[case], fold_of[result.key] = result, at
+                    found.first[case], found.fold_of[result.key] = result, at
             if repeat == 0:
-                kept_folds.append(model)
-        sheets.append(sheet)
-    tell(0.92, "the model on everybody")
-    final = fit_model(material, np.arange(len(cases)), seed=seed)
-    crossval = mean_report([sheet.report(task.id, material.y) for sheet in sheets]) | {"repeats": repeats, "folds": len(splits[0])}
-    digest = write_bundle(out, final, card=_card(task, cases, material, final, seed), crossval=crossval, folds=kept_folds)
-    kept = [replace(result, bundle_digest=digest) for result in first if result is not None]
-    tell(1.0, "done")
-    return Trained(digest, crossval, kept, fold_of)
+                found.models.append(model)
+        found.sheets.append(sheet)
+    return found
 
 
 def prepare_material(task: RiskTask, cases: Sequence[Case], report: Report | None = None) -> Material:
