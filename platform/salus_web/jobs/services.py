@@ -14,7 +14,7 @@ from kombu.exceptions import OperationalError
 
 from salus_web.audit.services import Act, record
 from salus_web.common.clock import now
-from salus_web.common.errors import StateConflict
+from salus_web.common.errors import Hidden, StateConflict
 from salus_web.jobs.celery import RUN_JOB, configure
 from salus_web.jobs.models import Job, JobState, Outbox
 
@@ -141,7 +141,9 @@ def fail(*, claim: Claim, sentence: str, by: Any) -> None:
 @transaction.atomic
 def retry(*, job_id: str, by: Any) -> Job:
     """Put a failed or quarantined job back into the queue."""
-    job = Job.objects.select_for_update().get(pk=job_id)
+    job = Job.objects.select_for_update().filter(pk=job_id).first()
+    if job is None:
+        raise Hidden("There is no such job.")
     if job.state not in {JobState.FAILED, JobState.QUARANTINED, JobState.CANCELLED}:
         raise StateConflict("Only a job that failed or was set aside can be tried again.")
     job.state, job.crashes, job.failure, job.progress, job.message = JobState.QUEUED, 0, "", 0.0, ""

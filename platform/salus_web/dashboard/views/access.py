@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.utils.dateparse import parse_date
@@ -56,6 +57,14 @@ def _known(sites: list[Site], site_id: str) -> Site:
     if found is None:
         raise BadInput("Choose one of your hospitals.")
     return found
+
+
+def _person(user_id: str) -> User:
+    """The person chosen in a form."""
+    try:
+        return User.objects.get(pk=user_id)
+    except (User.DoesNotExist, ValidationError):
+        raise BadInput("Choose a person from the list.") from None
 
 
 def _day(text: str) -> Any:
@@ -112,7 +121,7 @@ def add_member(request: HttpRequest) -> HttpResponse:
     name = post.get("team", "").strip()
     if not name:
         raise BadInput("Name the care team, such as the ward.")
-    user, site = get_object_or_404(User, pk=post.get("person")), _known(sites_of(viewer=viewer), post.get("site", ""))
+    user, site = _person(post.get("person", "")), _known(sites_of(viewer=viewer), post.get("site", ""))
     join_team(site=site, team_name=name[:120], user=user, ends_at=_day(post.get("ends", "")), by=viewer)
     messages.info(request, f"{user.display_name} is in the care team {name}.")
     return HttpResponseRedirect("/access/")
@@ -137,7 +146,7 @@ def add_relation(request: HttpRequest) -> HttpResponse:
     patient = person_by_number(viewer=viewer, site_id=site.pk, mrn=post.get("mrn", ""))
     if patient is None:
         raise BadInput("Nobody at this hospital has this record number.")
-    user = get_object_or_404(User, pk=post.get("person"))
+    user = _person(post.get("person", ""))
     relate_person(patient=patient, user=user, reason=post.get("reason", ""), ends_at=_day(post.get("ends", "")), by=viewer)
     messages.info(request, f"{user.display_name} may see this patient from now on.")
     return HttpResponseRedirect("/access/")

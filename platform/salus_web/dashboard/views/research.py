@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -16,6 +17,7 @@ from salus_web.cohorts.services import save_cohort
 from salus_web.common.errors import BadInput, Hidden, Refused, StateConflict
 from salus_web.dashboard.pages.cohort import choices_of, definition_of, page_of
 from salus_web.registry.selectors import tasks
+from salus_web.releases.models import Release, ReleaseState
 from salus_web.releases.selectors import (
     files_of,
     may_decide,
@@ -87,6 +89,12 @@ def releases(request: HttpRequest) -> HttpResponse:
     return render(request, "dashboard/releases.html", context)
 
 
+def _may_decide_now(viewer: Any, found: Release) -> bool:
+    """The form is shown only to a second person, and only while a decision is waited for."""
+    waits = found.state == ReleaseState.REQUESTED and str(found.requested_by_id) != viewer.id
+    return waits and may_decide(viewer=viewer, release=found)
+
+
 @declare("release.decide", audit="release.read")
 @require_GET
 def release(request: HttpRequest, release_id: UUID) -> HttpResponse:
@@ -95,7 +103,7 @@ def release(request: HttpRequest, release_id: UUID) -> HttpResponse:
     found = release_for(viewer=viewer, release_id=release_id)
     context = {
         "release": found, "files": files_of(viewer=viewer, release=found), "report": report_of(viewer=viewer, release=found),
-        "may_decide": may_decide(viewer=viewer, release=found), "may_download": can(viewer, "cohort.use"),
+        "may_decide": _may_decide_now(viewer, found), "may_download": can(viewer, "cohort.use"),
     }  # fmt: skip
     return render(request, "dashboard/release.html", context)
 
