@@ -13,11 +13,20 @@ from PIL import Image
 from salus_web.accounts.models import Site
 from salus_web.common import vault
 from salus_web.common.clock import now
+from salus_web.common.encryption import blind_index
 from salus_web.common.ids import new_id
 from salus_web.imaging.models import Instance, Rendition, Series, Study
 from salus_web.jobs.models import Job
 from salus_web.predictions.models import CurrentRisk, Prediction, RiskMap
-from salus_web.records.models import Allergy, Condition, Encounter, Medication, Observation, Patient
+from salus_web.records.models import (
+    Allergy,
+    Condition,
+    Encounter,
+    Medication,
+    Observation,
+    Patient,
+    PatientNameToken,
+)
 from salus_web.registry.models import BundleState, ModelBundle, TaskFile
 
 from tests.factories.people import make_patient
@@ -59,6 +68,8 @@ def make_bundle(state: str = BundleState.LIVE) -> ModelBundle:
 def make_person(site: Site, token: str, bundle: ModelBundle, *, state: str = "computed", probability: float = 0.31) -> Person:
     """A patient with a stay, values, an image, and a risk whose reasons add up."""
     patient = make_patient(site, name=f"{token} Name{token}", mrn=f"MRN{token}")
+    for word in patient.name.split():
+        PatientNameToken.objects.create(patient=patient, token=blind_index(word, purpose="name"))
     start = now() - timedelta(hours=30)
     stay = Encounter.objects.create(
         patient=patient, kind="IMP", ward=f"Ward{token}", reason=token, starts_at=start, source=token, source_key=f"e{token}"

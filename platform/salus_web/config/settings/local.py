@@ -17,3 +17,4 @@ SALUS_CURRENT_DATA_KEY = _keys["current_data_key"]
 SALUS_INDEX_KEY = _keys["index_key"]
 DATA_UPLOAD_MAX_NUMBER_FILES = 200
 SALUS_SIMULATED = (SALUS_DATA_DIR / "simulated").exists()
+(SALUS_DATA_DIR / "static").mkdir(exist_ok=True)  # where collected files would lie; the finders serve them here

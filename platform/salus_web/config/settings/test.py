@@ -20,4 +20,6 @@ STORAGES = STORAGES | {
         "OPTIONS": {"location": SALUS_DATA_DIR / "vault", "base_url": None},
     }
 }
+STATIC_ROOT = SALUS_DATA_DIR / "static"
+STATIC_ROOT.mkdir()
 CELERY_BROKER_URL = "memory://"

@@ -1,0 +1,141 @@
+"""What administrators and auditors can do and see, and what they cannot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from salus_web.accounts.models import RoleGrant, Site, User
+from salus_web.audit.models import Event
+from salus_web.jobs.models import Job
+from salus_web.records.models import CareTeamMembership
+
+from tests.factories.hospital import make_bundle, make_person
+from tests.factories.people import actor_of, make_site, make_user, relate
+from tests.web.test_pages_clinician import text_of
+
+pytestmark = pytest.mark.django_db
+
+
+def client_of(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def office() -> tuple[Site, Client]:
+    """An administrator's desk."""
+    site = make_site()
+    return site, client_of(make_user("administrator", site))
+
+
+def add_person(client: Client, at: Site, **changes: Any) -> Any:
+    form = {
+        "display_name": "Dr New", "username": "new", "password": "a long enough one", "role": "clinician", "site": str(at.pk),
+    } | changes  # fmt: skip
+    return client.post("/access/people/", form, follow=True)
+
+
+def test_a_new_person_signs_in_and_sees_nobody_until_put_into_a_team(office: tuple[Site, Client]) -> None:
+    site, desk = office
+    assert "Dr New was added" in text_of(add_person(desk, site))
+    person = make_person(site, "Qward", make_bundle())
+    relation = relate(make_user("clinician", site), person.patient)
+    theirs = Client()
+    assert theirs.post("/login/", {"username": "new", "password": "a long enough one"}).status_code == 302
+    assert theirs.get(f"/patients/{person.patient.pk}/").status_code == 404
+    assert relation.team is not None
+    user = User.objects.get(username="new")
+    form = {"person": str(user.pk), "site": str(site.pk), "team": relation.team.name}
+    desk.post("/access/members/", form)
+    assert theirs.get(f"/patients/{person.patient.pk}/").status_code == 200
+    asked = {"site": str(site.pk), "mrn": "MRNQward", "person": str(user.pk)}
+    said = text_of(desk.get("/access/", asked))
+    assert f"Dr New may see this patient with no end set: care team {relation.team.name}" in said
+    assert "NameQward" not in said and "Qward display" not in said
+    membership = CareTeamMembership.objects.get(user=user)
+    desk.post(f"/access/members/{membership.pk}/end/")
+    assert theirs.get(f"/patients/{person.patient.pk}/").status_code == 404
+    assert "Dr New may not see this patient" in text_of(desk.get("/access/", asked))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"password": "short"}, "at least 12 characters"),
+        ({"role": "king"}, "is not a role"),
+        ({"site": "00000000-0000-0000-0000-000000000000"}, "Choose one of your hospitals"),
+        ({"ends": "soon"}, "is not a date"),
+    ],
+)
+def test_a_wrong_form_is_a_sentence_and_adds_nobody(office: tuple[Site, Client], changes: dict[str, str], words: str) -> None:
+    site, desk = office
+    answer = add_person(desk, site, **changes)
+    assert answer.status_code == 409 and words in text_of(answer)
+    assert not RoleGrant.objects.filter(user__username="new").exists()
+
+
+def test_an_ended_role_ends_at_once(office: tuple[Site, Client]) -> None:
+    site, desk = office
+    user = make_user("auditor", site)
+    theirs = client_of(user)
+    assert theirs.get("/audit/").status_code == 200
+    desk.post(f"/access/roles/{RoleGrant.objects.get(user=user).pk}/end/")
+    assert theirs.get("/audit/").status_code == 403
+    assert actor_of(user).roles == frozenset()
+
+
+def test_an_auditor_reads_and_changes_nothing(office: tuple[Site, Client]) -> None:
+    site, _ = office
+    auditor = client_of(make_user("auditor", site))
+    assert auditor.get("/access/").status_code == 200
+    assert add_person(auditor, site).status_code == 403
+    assert not User.objects.filter(username="new").exists()
+
+
+def test_the_log_is_found_by_person_act_and_patient(office: tuple[Site, Client]) -> None:
+    site, desk = office
+    person = make_person(site, "Qfind", make_bundle())
+    clinician = make_user("clinician", site, "finder")
+    relate(clinician, person.patient)
+    client_of(clinician).get(f"/patients/{person.patient.pk}/")
+    for asked in ({"person": str(clinician.pk)}, {"action": "patient.read"}, {"mrn": "MRNQfind", "action": "patient.read"}):
+        said = desk.get("/audit/", asked).content.decode()
+        assert "Finder" in said.split("<tbody>")[1], asked
+    assert "Nobody at your hospitals" in text_of(desk.get("/audit/", {"mrn": "nobody"}))
+    assert "Qfind" not in desk.get("/audit/").content.decode()
+    assert Event.objects.filter(action="audit.read").count() == 5
+
+
+def test_verify_is_queued_and_its_answer_is_shown(office: tuple[Site, Client]) -> None:
+    _, desk = office
+    assert b"Verifying" in desk.post("/audit/verify/").content
+    job = Job.objects.get(kind="verify_log")
+    Job.objects.filter(pk=job.pk).update(state="done", result={"code": 2, "sentence": "The log was changed at line 7."})
+    assert "The log was changed at line 7." in text_of(desk.get(f"/audit/verify/{job.pk}/"))
+
+
+def test_only_an_administrator_tries_a_failed_job_again(office: tuple[Site, Client]) -> None:
+    site, desk = office
+    job = make_person(site, "Qjob", make_bundle()).job
+    Job.objects.filter(pk=job.pk).update(state="failed", failure="The film could not be read.")
+    assert "The film could not be read." in text_of(desk.get("/jobs/"))
+    assert client_of(make_user("clinician", site)).post(f"/jobs/{job.pk}/retry/").status_code == 403
+    desk.post(f"/jobs/{job.pk}/retry/")
+    job.refresh_from_db()
+    assert (job.state, job.failure) == ("queued", "")
+
+
+def test_a_model_is_made_live_by_a_second_person_who_says_why(office: tuple[Site, Client]) -> None:
+    site, desk = office
+    live, candidate = make_bundle(), make_bundle("candidate")
+    assert desk.post(f"/models/{candidate.pk}/", {"to": "live", "why": ""}).status_code == 409
+    assert desk.post(f"/models/{candidate.pk}/", {"to": "retired", "why": "x"}).status_code == 409
+    desk.post(f"/models/{candidate.pk}/", {"to": "live", "why": "better calibrated"})
+    for bundle, state in ((candidate, "live"), (live, "retired")):
+        bundle.refresh_from_db()
+        assert bundle.state == state
+    assert "better calibrated" in text_of(desk.get(f"/models/{candidate.pk}/"))
+    assert client_of(make_user("researcher", site)).post(f"/models/{candidate.pk}/", {"to": "withdrawn", "why": "x"}).status_code == 403

@@ -1,0 +1,84 @@
+"""What a researcher sees of people: rounded counts, never a row; and what leaves needs somebody else."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from salus_web.accounts.models import User
+from salus_web.cohorts.models import Cohort, Project
+from salus_web.common.clock import now
+from salus_web.jobs.models import Job
+from salus_web.releases.models import Release
+
+from tests.factories.cohorts import make_crowd, make_project
+from tests.factories.people import make_site, make_user
+from tests.web.test_pages_clinician import text_of
+
+pytestmark = pytest.mark.django_db
+
+
+def client_of(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def study() -> tuple[Project, Client, Client]:
+    """A project with 43 women of 50 and 7 men of 70, its researcher, and a second one."""
+    site = make_site()
+    first, second = make_user("researcher", site), make_user("researcher", site)
+    project = make_project(site, members=[first, second])
+    make_crowd(site, 43, sex="female", age=50)
+    make_crowd(site, 7, sex="male", age=70)
+    return project, client_of(first), client_of(second)
+
+
+def test_counts_are_rounded_and_small_ones_hidden(study: tuple[Project, Client, Client]) -> None:
+    project, desk, _ = study
+    address = f"/cohorts/projects/{project.pk}/"
+    assert re.search(r"\b50 people", text_of(desk.get(address)))
+    women = text_of(desk.get(address, {"sex": "female", "fragment": ""}))
+    assert re.search(r"\b45 people", women) and "43" not in women
+    men = text_of(desk.get(address, {"sex": "male", "fragment": ""}))
+    assert "fewer than 11 people; not shown" in men and not re.search(r"\b7\b", men)
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [({"age_low": "old"}, "is not a number"), ({"age_low": "80", "age_high": "20"}, "age"), ({"age_low": "1.5"}, "whole years")],
+)
+def test_a_wrong_definition_is_a_sentence(study: tuple[Project, Client, Client], asked: dict[str, str], words: str) -> None:
+    project, desk, _ = study
+    answer = desk.get(f"/cohorts/projects/{project.pk}/", asked | {"fragment": ""})
+    assert answer.status_code == 200 and words in text_of(answer)
+
+
+def test_a_project_is_hidden_from_those_outside_it(study: tuple[Project, Client, Client]) -> None:
+    project, _, _ = study
+    outsider = client_of(make_user("researcher", project.sites.get()))
+    absent = outsider.get("/cohorts/projects/00000000-0000-0000-0000-000000000007/")
+    answer = outsider.get(f"/cohorts/projects/{project.pk}/")
+    assert answer.status_code == absent.status_code == 404 and project.name not in answer.content.decode()
+    assert "No project yet" in text_of(outsider.get("/cohorts/"))
+
+
+def test_a_cohort_is_kept_and_its_release_waits_for_somebody_else(study: tuple[Project, Client, Client]) -> None:
+    project, desk, other = study
+    desk.post(f"/cohorts/projects/{project.pk}/save/", {"name": "Women", "sex": "female"})
+    cohort = Cohort.objects.get()
+    assert cohort.definition["sexes"] == ["female"]
+    desk.post(f"/cohorts/{cohort.pk}/release/", {"purpose": "a table"})
+    release = Release.objects.get()
+    assert Job.objects.get(kind="prepare_release").payload == {"release_id": str(release.pk)}
+    Release.objects.filter(pk=release.pk).update(state="requested", requested_at=now() - timedelta(minutes=1))
+    assert b"Your decision" not in desk.get(f"/releases/{release.pk}/").content
+    assert desk.post(f"/releases/{release.pk}/decide/", {"decision": "release", "why": "mine"}).status_code == 403
+    assert b"Your decision" in other.get(f"/releases/{release.pk}/").content
+    assert "Women" in text_of(other.get("/releases/")).split("Of your projects")[0]
+    other.post(f"/releases/{release.pk}/decide/", {"decision": "refuse", "why": "too few"})
+    release.refresh_from_db()
+    assert release.state == "refused"
