@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models.functions import Coalesce
 
 from salus_web.accounts.models import User
 from salus_web.common.fields import SealedText
@@ -73,7 +74,8 @@ class Prediction(models.Model):
 
 class CurrentRisk(models.Model):
     """The newest prediction of a patient for a task, flat for the worklist. `sort_probability` is null
-    unless the state is computed, so that no other state is ever sorted among real risks."""
+    unless the state is computed, so that no other state is ever sorted among real risks. The keys are the same
+    numbers with a value below every real one in place of null, kept by the database, so that an index can order them."""
 
     id = models.BigAutoField(primary_key=True)
     patient = models.ForeignKey(Patient, on_delete=models.CASCADE)
@@ -83,12 +85,23 @@ class CurrentRisk(models.Model):
     sort_probability = models.FloatField(null=True)
     change = models.FloatField(null=True)
     updated_at = models.DateTimeField()
+    sort_key = models.GeneratedField(
+        expression=Coalesce("sort_probability", models.Value(-1.0)), output_field=models.FloatField(), db_persist=True
+    )
+    change_key = models.GeneratedField(
+        expression=Coalesce("change", models.Value(-2.0)), output_field=models.FloatField(), db_persist=True
+    )
 
     objects = PatientScopedManager()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["patient", "task_id"], name="one_current_risk")]
-        indexes = [models.Index(fields=["task_id", "-sort_probability"]), models.Index(fields=["task_id", "-change"])]
+        indexes = [
+            models.Index(fields=["task_id", "-sort_key", "id"]),
+            models.Index(fields=["task_id", "-change_key", "id"]),
+            models.Index(fields=["task_id", "state"]),
+            models.Index(fields=["task_id", "-updated_at"]),
+        ]
 
 
 class RiskMap(models.Model):

@@ -32,7 +32,7 @@ class Patient(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["site", "mrn_index"], name="one_patient_per_mrn")]
-        indexes = [models.Index(fields=["mrn_index"]), models.Index(fields=["birth_date"])]
+        indexes = [models.Index(fields=["mrn_index"]), models.Index(fields=["birth_date"]), models.Index(fields=["-created_at", "id"])]
 
 
 class PatientNameToken(models.Model):

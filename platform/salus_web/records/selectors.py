@@ -27,7 +27,7 @@ from salus_web.records.models import (
     Patient,
     PatientNameToken,
 )
-from salus_web.records.scopes import live_relations
+from salus_web.records.scopes import few_in_care, live_relations
 
 _ACCESS = system("access")
 
@@ -74,7 +74,9 @@ def my_patients(*, viewer: Actor, page: int, size: int = 25) -> list[Patient]:
     """The viewer's patients, newest first, one more than a page so that the caller knows of a next; logged."""
     authorize(viewer, "patient.search", Resource("patient"))
     start = (max(page, 1) - 1) * size
-    found = list(Patient.objects.for_actor(viewer).select_related("site").order_by("-created_at", "pk")[start : start + size + 1])
+    rows, few = Patient.objects.for_actor(viewer).select_related("site"), few_in_care(viewer)
+    rows = rows if few is None else rows.filter(pk__in=few)
+    found = list(rows.order_by("-created_at", "pk")[start : start + size + 1])
     record_many([Act("patient.list", "patient", str(row.pk), row.pseudonym, "care") for row in found[:size]], by=viewer)
     return found
 

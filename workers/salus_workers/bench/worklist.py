@@ -13,7 +13,7 @@ from salus_web.common.clock import now
 from salus_web.common.ids import new_id
 from salus_web.predictions.models import CurrentRisk, Prediction
 from salus_web.records.models import CareRelation, CareTeam, CareTeamMembership, Patient
-from salus_web.registry.models import ModelBundle
+from salus_web.registry.models import ModelBundle, TaskFile
 
 GETS, BATCH = 9, 5_000
 MINE = 40
@@ -23,6 +23,7 @@ def measure(sizes: tuple[int, ...], bundle: ModelBundle, say: Any) -> dict[str, 
     """Median ms of GET /worklist/ at each size: for a clinician with 40 patients, and for one who cares for everybody."""
     site, task = Site.objects.create(code="bench", name="Bench"), f"bench-{new_id().hex[:8]}"
     clients = {name: _clinician(site, name) for name in ("forty_patients", "everybody")}
+    TaskFile.objects.create(task_id=task, digest=task, title="Bench", text="", loaded_by="bench", loaded_at=now())
     found: dict[str, dict[str, float]] = {name: {} for name in clients}
     made = 0
     for size in sizes:

@@ -13,14 +13,7 @@ from salus_web.dashboard.pages.banner import age_in_years
 from salus_web.dashboard.pages.wording import STATES, ago, interval, percent, points, unit
 from salus_web.imaging.selectors import newest_films
 from salus_web.predictions.models import CurrentRisk, PredictionState
-from salus_web.predictions.selectors import (
-    account_of,
-    last_update,
-    recent_of_many,
-    state_counts,
-    tasks_in_scope,
-    worklist,
-)
+from salus_web.predictions.selectors import account_of, recent_of_many, worklist
 from salus_web.records.selectors import newest_readings
 
 
@@ -61,18 +54,13 @@ class Page:
 
 def page_of(viewer: Any, *, task_id: str, order: str, page: int) -> Page:
     """One page of 25, each shown patient written to the log (10 queries, whatever the size of the hospital)."""
-    tasks = tasks_in_scope(viewer=viewer)
-    known = {key for key, _, _ in tasks}
-    task_id = task_id if task_id in known else (tasks[0][0] if tasks else "")
     found = worklist(viewer=viewer, task_id=task_id, order=order, page=page)
     ids = [risk.patient_id for risk in found.rows]
-    past = recent_of_many(viewer=viewer, patient_ids=ids, task_id=task_id)
+    past = recent_of_many(viewer=viewer, patient_ids=ids, task_id=found.task_id)
     readings, films = newest_readings(viewer=viewer, patient_ids=ids), newest_films(viewer=viewer, patient_ids=ids)
     rows = [_row(risk, past.get(risk.patient_id, []), readings, films) for risk in found.rows]
     record_many([Act("worklist.read", "patient", str(r.patient_id), r.patient.pseudonym, "care") for r in found.rows], by=viewer)
-    counts = state_counts(viewer=viewer, task_id=task_id)
-    updated = last_update(viewer=viewer, task_id=task_id)
-    return Page(task_id, tasks, order, rows, found.page, found.has_next, counts, updated)
+    return Page(found.task_id, found.tasks, order, rows, found.page, found.has_next, found.counts, found.updated)
 
 
 def _row(risk: CurrentRisk, past: list[Any], readings: dict[Any, datetime], films: dict[Any, datetime]) -> Row:
