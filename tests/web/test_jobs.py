@@ -60,7 +60,8 @@ def dead_broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Celery]:
 
 
 def queued(key: str = "one", **changes: Any) -> Job:
-    return enqueue(**({"kind": "trial", "unique_key": key, "payload": {"n": 1}, "by": SYSTEM} | changes))
+    values: dict[str, Any] = {"kind": "trial", "unique_key": key, "payload": {"n": 1}, "by": SYSTEM}
+    return enqueue(**(values | changes))
 
 
 def claimed(job: Job, worker: str = "first") -> Claim:
