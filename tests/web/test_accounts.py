@@ -84,10 +84,11 @@ def test_an_unknown_action_is_refused_to_everybody(who: Actor) -> None:
 
 
 @pytest.mark.parametrize("action", RULES)
-def test_nobody_signed_in_may_nothing(action: str) -> None:
+@pytest.mark.parametrize("nobody", [ANONYMOUS, Actor(id="", name="", roles=frozenset(Role.values))], ids=["plain", "with roles"])
+def test_nobody_signed_in_may_nothing(action: str, nobody: Actor) -> None:
     with pytest.raises(Refused, match="sign in"):
-        authorize(ANONYMOUS, action, Resource("page"))
-    assert not can(ANONYMOUS, action)
+        authorize(nobody, action, Resource("page"))
+    assert not can(nobody, action)
 
 
 def test_a_person_without_any_role_may_nothing() -> None:
@@ -179,8 +180,9 @@ def test_a_role_that_does_not_exist_is_not_given(site: Site, administrator: Acto
 
 def test_a_role_given_until_an_end_ends_there(site: Site, administrator: Actor) -> None:
     user = User.objects.create_user("ada", None, display_name="Ada")
-    grant_role(user=user, site=site, role="auditor", ends_at=now() + HOUR, by=administrator)
-    assert actor_of(user).roles == {"auditor"}
+    ends = now() + HOUR
+    grant_role(user=user, site=site, role="auditor", ends_at=ends, by=administrator)
+    assert actor_of(user).roles == {"auditor"} and user.grants.get().ends_at == ends
     user.grants.update(ends_at=now() - timedelta(seconds=1))
     assert (actor_of(user).roles, actor_of(user).site_ids) == (frozenset(), frozenset())
 
