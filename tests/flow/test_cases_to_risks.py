@@ -11,11 +11,13 @@ import orjson
 import pytest
 from salus_web.audit.models import Event
 from salus_web.common import vault
+from salus_web.ingest.models import Upload
 from salus_web.ingest.services import receive
 from salus_web.jobs.models import Job, JobState
 from salus_web.jobs.services import claim
 from salus_web.predictions.models import CurrentRisk, Prediction, RiskMap
 from salus_web.predictions.selectors import account_of
+from salus_web.registry.models import ModelBundle
 from salus_workers.pipelines import load_cases, train_task
 from salus_workers.pipelines.replay_prediction import replay_stored
 
@@ -42,6 +44,7 @@ def test_every_case_gets_an_explained_risk_with_a_receipt(tmp_path: Path) -> Non
     content = packed(make_cases(tmp_path / "data", people=40))
     upload = receive(filename="cases.zip", content=content, site=make_site(), by=SYSTEM)
     assert upload.job is not None and upload.job.kind == "load_cases"
+    Upload.objects.filter(pk=upload.pk).update(received_by="person-who-brought-them")
     held = claim(job_id=str(upload.job.pk), worker="test")
     assert held is not None
     load_cases.run(held, quiet)
@@ -52,6 +55,7 @@ def test_every_case_gets_an_explained_risk_with_a_receipt(tmp_path: Path) -> Non
     train_task.run(held, quiet)
     assert set(Job.objects.filter(kind__in=["load_cases", "train_task"]).values_list("state", flat=True)) == {JobState.DONE}
     predictions = list(Prediction.objects.for_actor(SYSTEM))
+    assert {row.trained_by for row in ModelBundle.objects.all()} == {"person-who-brought-them"}
     assert len(predictions) == 40 == CurrentRisk.objects.for_actor(SYSTEM).count()
     assert RiskMap.objects.for_actor(SYSTEM).count() == 32
     assert Event.objects.filter(action="prediction.store").count() == 40

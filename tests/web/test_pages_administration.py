@@ -139,3 +139,33 @@ def test_a_model_is_made_live_by_a_second_person_who_says_why(office: tuple[Site
         assert bundle.state == state
     assert "better calibrated" in text_of(desk.get(f"/models/{candidate.pk}/"))
     assert client_of(make_user("researcher", site)).post(f"/models/{candidate.pk}/", {"to": "withdrawn", "why": "x"}).status_code == 403
+
+
+def test_nobody_ends_what_belongs_to_another_hospital(office: tuple[Site, Client]) -> None:
+    _, desk = office
+    user = make_user("clinician", make_site())
+    grant = RoleGrant.objects.get(user=user)
+    assert desk.post(f"/access/roles/{grant.pk}/end/").status_code == 404
+    grant.refresh_from_db()
+    assert grant.ends_at is None
+
+
+def test_what_has_ended_is_not_ended_again(office: tuple[Site, Client]) -> None:
+    site, desk = office
+    grant = RoleGrant.objects.get(user=make_user("clinician", site))
+    desk.post(f"/access/roles/{grant.pk}/end/")
+    grant.refresh_from_db()
+    ended = grant.ends_at
+    assert "already ended" in text_of(desk.post(f"/access/roles/{grant.pk}/end/"))
+    grant.refresh_from_db()
+    assert grant.ends_at == ended
+
+
+def test_who_brought_the_cases_does_not_make_their_model_live(office: tuple[Site, Client]) -> None:
+    site, _ = office
+    trainer = make_user("administrator", site)
+    bundle = make_bundle("candidate")
+    bundle.trained_by = str(trainer.pk)
+    bundle.save()
+    answer = client_of(trainer).post(f"/models/{bundle.pk}/", {"to": "live", "why": "mine"})
+    assert answer.status_code == 403 and "second person" in text_of(answer)

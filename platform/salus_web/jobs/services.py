@@ -12,9 +12,12 @@ from django.db import transaction
 from django.db.models import F
 from kombu.exceptions import OperationalError
 
+from salus_web.accounts.actors import system
+from salus_web.accounts.permissions import Resource, authorize
 from salus_web.audit.services import Act, record
 from salus_web.common.clock import now
 from salus_web.common.errors import Hidden, StateConflict
+from salus_web.jobs.broker import answers
 from salus_web.jobs.celery import RUN_JOB, configure
 from salus_web.jobs.models import Job, JobState, Outbox
 
@@ -55,7 +58,8 @@ def publish(*, job_id: str) -> bool:
     """Send a job's id to the broker. A dead broker is no failure: the reconciler sends again."""
     job = Job.objects.get(pk=job_id)
     Outbox.objects.filter(job=job).update(tries=F("tries") + 1)
-    if not settings.CELERY_BROKER_URL:
+    if not answers(settings.CELERY_BROKER_URL):
+        logger.warning("the broker does not answer; job %s will be sent again", job_id)
         return False
     try:
         configure().send_task(RUN_JOB, args=[job_id], queue=job.queue, retry=False)
@@ -92,12 +96,13 @@ def _quarantine(job: Job) -> None:
     job.state, job.finished_at, job.lease_until = JobState.QUARANTINED, now(), None
     job.failure = f"The worker stopped {job.crashes} times while doing this, so it is set aside until a person looks."
     job.save()
+    record(Act("job.quarantine", "job", str(job.pk), outcome="failed", detail={"kind": job.kind}), by=system("reconciler"))
 
 
 def progress(*, claim: Claim, fraction: float, message: str) -> None:
     """Report progress and prolong the lease; StateConflict when another worker has taken over."""
     changed = Job.objects.filter(pk=claim.job_id, fence=claim.fence, state=JobState.RUNNING).update(
-        progress=min(max(fraction, 0.0), 1.0),
+        progress=min(max(fraction, 0.0), 1.0) if fraction == fraction else 0.0,
         message=message[:400],
         lease_until=now() + timedelta(seconds=settings.SALUS_LEASE_SECONDS),
     )
@@ -141,6 +146,7 @@ def fail(*, claim: Claim, sentence: str, by: Any) -> None:
 @transaction.atomic
 def retry(*, job_id: str, by: Any) -> Job:
     """Put a failed or quarantined job back into the queue."""
+    authorize(by, "jobs.retry", Resource("job", job_id))
     job = Job.objects.select_for_update().filter(pk=job_id).first()
     if job is None:
         raise Hidden("There is no such job.")
@@ -162,5 +168,7 @@ def reconcile() -> int:
     waiting = Job.objects.filter(state=JobState.QUEUED).exclude(outbox__published_at__gt=overdue)
     orphaned = Job.objects.filter(state=JobState.RUNNING, lease_until__lt=now())
     for job_id in [*waiting.values_list("pk", flat=True)[:500], *orphaned.values_list("pk", flat=True)[:500]]:
-        sent += publish(job_id=str(job_id))
+        if not publish(job_id=str(job_id)):
+            break  # a dead broker takes none of the others either; the next round tries again
+        sent += 1
     return sent

@@ -29,6 +29,8 @@ def few_in_care(actor: Any) -> list[Any] | None:
 
     Lists narrowed by them are found through the patient's index; longer ones are walked in the order asked for.
     """
+    if actor.is_system:
+        return None
     ids = list(live_relations(actor).values_list("patient_id", flat=True).distinct()[: FEW + 1])
     return ids if len(ids) <= FEW else None
 

@@ -16,7 +16,7 @@ from salus_web.accounts.permissions import Resource, authorize
 from salus_web.audit.services import Act, record
 from salus_web.common.clock import now
 from salus_web.common.encryption import blind_index
-from salus_web.common.errors import BadInput
+from salus_web.common.errors import BadInput, StateConflict
 from salus_web.records.models import (
     Allergy,
     CareRelation,
@@ -166,10 +166,17 @@ def join_team(*, site: Site, team_name: str, user: User, ends_at: datetime | Non
     return member
 
 
+def _check_live(ends_at: datetime | None, what: str) -> None:
+    """What has ended is history, and history is not rewritten."""
+    if ends_at is not None and ends_at <= now():
+        raise StateConflict(f"This {what} has already ended.")
+
+
 @transaction.atomic
 def leave_team(*, membership: CareTeamMembership, by: Any) -> None:
     """End a membership now."""
     authorize(by, "access.manage", Resource("user", str(membership.user_id)))
+    _check_live(membership.ends_at, "membership")
     membership.ends_at = now()
     membership.save(update_fields=["ends_at"])
     record(Act("team.leave", "user", str(membership.user_id), detail={"team": membership.team.name}), by=by)
@@ -195,6 +202,7 @@ def relate_person(*, patient: Patient, user: User, reason: str, ends_at: datetim
 def end_relation(*, relation: CareRelation, by: Any) -> None:
     """End a care relation now."""
     authorize(by, "access.manage", Resource("relation", str(relation.pk)))
+    _check_live(relation.ends_at, "care relation")
     relation.ends_at = now()
     relation.save(update_fields=["ends_at"])
     pseudonym = Patient.objects.for_actor(system("records")).values_list("pseudonym", flat=True).get(pk=relation.patient_id)

@@ -35,15 +35,20 @@ def register_task_file(*, text: str, task_id: str, title: str, digest: str, by: 
 
 @transaction.atomic
 def store_bundle(
-    *, digest: str, task: TaskFile, archive: bytes, card: dict[str, Any], crossval: dict[str, Any], by: Any
+    *, digest: str, task: TaskFile, archive: bytes, card: dict[str, Any], crossval: dict[str, Any], by: Any,
+    asked_by: str = "",
 ) -> ModelBundle:
-    """Keep a trained bundle as a candidate; `archive` is its folder as a tar."""
+    """Keep a trained bundle as a candidate; `archive` is its folder as a tar. `asked_by` is the id of the person whose
+    cases or task file it was trained on: they may not make it live."""
+    kept = ModelBundle.objects.filter(digest=digest).first()
+    if kept is not None:
+        return kept
     blob = vault.put(archive)
     bundle, made = ModelBundle.objects.get_or_create(
         digest=digest,
         defaults={
             "task": task, "card": card, "crossval": crossval, "blob_key": blob.key, "blob_sha256": blob.sha256,
-            "trained_by": by.id, "trained_at": now(),
+            "trained_by": asked_by or by.id, "trained_at": now(),
         },
     )  # fmt: skip
     if made:
@@ -55,6 +60,8 @@ def store_bundle(
 def move_bundle(*, bundle: ModelBundle, to_state: str, why: str, by: Any) -> ModelBundle:
     """Move a bundle to another state. Nobody makes live what they trained themselves; the one that was live retires."""
     authorize(by, "models.promote", Resource("bundle", str(bundle.pk)))
+    # two promotions for one question wait for each other here, so that two bundles are never live at once
+    list(TaskFile.objects.select_for_update().filter(task_id=bundle.task.task_id).order_by("pk"))
     bundle = ModelBundle.objects.select_for_update().get(pk=bundle.pk)
     if to_state not in MOVES[BundleState(bundle.state)]:
         raise StateConflict(f"A bundle that is {bundle.get_state_display().lower()} cannot become {to_state}.")

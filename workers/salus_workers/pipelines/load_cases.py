@@ -74,7 +74,7 @@ def _store(task: RiskTask, people: list[dict[str, object]], rows: list[CaseRow],
     record(Act("upload.settle", "upload", str(upload.pk), detail={"state": "stored"}), by=ACTOR)
     enqueue(
         kind="train_task", unique_key=f"train:{task_file.pk}:{upload.blob_sha256[:16]}", queue="gpu",
-        payload={"task_file_id": str(task_file.pk)}, title=f"Training: {task.title}", by=ACTOR,
+        payload={"task_file_id": str(task_file.pk), "asked_by": upload.received_by}, title=f"Training: {task.title}", by=ACTOR,
     )  # fmt: skip
 
 

@@ -42,7 +42,7 @@ def run(claim: Claim, report: Callable[[float, str], None]) -> None:
 def _store(claim: Claim, kept: TaskFile, folder: Path, trained: Trained, cases: list[StoredCase]) -> None:
     bundle = store_bundle(
         digest=trained.digest, task=kept, archive=_tar(folder), card=json.loads((folder / "card.json").read_text()),
-        crossval=trained.crossval, by=ACTOR,
+        crossval=trained.crossval, asked_by=claim.payload.get("asked_by", ""), by=ACTOR,
     )  # fmt: skip
     by_key = {case.snapshot.key: case for case in cases}
     outcomes = [outcome_of(by_key[result.key], result, fold=trained.fold_of[result.key]) for result in trained.out_of_fold]

@@ -59,6 +59,11 @@ def _known(sites: list[Site], site_id: str) -> Site:
     return found
 
 
+def _sites(request: HttpRequest) -> list[str]:
+    """The ids of the viewer's own hospitals: nobody ends what belongs to another."""
+    return list(request.actor.site_ids)  # type: ignore[attr-defined]
+
+
 def _person(user_id: str) -> User:
     """The person chosen in a form."""
     try:
@@ -108,7 +113,7 @@ def add_role(request: HttpRequest, user_id: UUID) -> HttpResponse:
 @require_POST
 def remove_role(request: HttpRequest, grant_id: UUID) -> HttpResponse:
     """End a role now."""
-    end_role(grant=get_object_or_404(RoleGrant, pk=grant_id), by=request.actor)  # type: ignore[attr-defined]
+    end_role(grant=get_object_or_404(RoleGrant, pk=grant_id, site_id__in=_sites(request)), by=request.actor)  # type: ignore[attr-defined]
     messages.info(request, "The role has ended.")
     return HttpResponseRedirect("/access/")
 
@@ -131,7 +136,7 @@ def add_member(request: HttpRequest) -> HttpResponse:
 @require_POST
 def remove_member(request: HttpRequest, membership_id: UUID) -> HttpResponse:
     """End a membership now."""
-    row = get_object_or_404(CareTeamMembership.objects.select_related("team"), pk=membership_id)
+    row = get_object_or_404(CareTeamMembership.objects.select_related("team"), pk=membership_id, team__site_id__in=_sites(request))
     leave_team(membership=row, by=request.actor)  # type: ignore[attr-defined]
     messages.info(request, "The membership has ended.")
     return HttpResponseRedirect("/access/")
@@ -156,6 +161,7 @@ def add_relation(request: HttpRequest) -> HttpResponse:
 @require_POST
 def remove_relation(request: HttpRequest, relation_id: UUID) -> HttpResponse:
     """End a care relation now."""
-    end_relation(relation=get_object_or_404(CareRelation, pk=relation_id), by=request.actor)  # type: ignore[attr-defined]
+    relation = get_object_or_404(CareRelation, pk=relation_id, patient__site_id__in=_sites(request))
+    end_relation(relation=relation, by=request.actor)  # type: ignore[attr-defined]
     messages.info(request, "The care relation has ended.")
     return HttpResponseRedirect("/access/")
