@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 import orjson
 from PIL import Image
-from salus_web.accounts.models import Site
+from salus_web.accounts.models import Site, User
+from salus_web.cohorts.models import Cohort, Project
 from salus_web.common import vault
 from salus_web.common.clock import now
 from salus_web.common.encryption import blind_index
 from salus_web.common.ids import new_id
 from salus_web.imaging.models import Instance, Rendition, Series, Study
+from salus_web.ingest.models import Upload
 from salus_web.jobs.models import Job
-from salus_web.predictions.models import CurrentRisk, Prediction, RiskMap
+from salus_web.predictions.models import CurrentRisk, Prediction, Review, RiskMap
 from salus_web.records.models import (
     Allergy,
     Condition,
@@ -28,6 +30,8 @@ from salus_web.records.models import (
     PatientNameToken,
 )
 from salus_web.registry.models import BundleState, ModelBundle, TaskFile
+from salus_web.releases.models import Release, ReleaseFile, ReleaseState
+from salus_web.releases.selectors import HELD_BACK
 
 from tests.factories.people import make_patient
 
@@ -80,6 +84,9 @@ def make_person(site: Site, token: str, bundle: ModelBundle, *, state: str = "co
             **base, encounter=stay, value_number=80.0 + hour, unit="/min", observed_at=start + timedelta(hours=hour),
             source_key=f"o{token}{hour}",
         )  # fmt: skip
+    Observation.objects.create(
+        **base | {"code": "w"}, encounter=stay, value_text=f"{token} word", observed_at=start, source_key=f"w{token}"
+    )
     Condition.objects.create(**base, recorded_at=start, source_key=f"c{token}")
     Medication.objects.create(**base, starts_at=start, source_key=f"m{token}")
     Allergy.objects.create(patient=patient, display=f"{token} allergy", source=token, source_key=f"a{token}")
@@ -147,3 +154,50 @@ def account(points: float, token: str) -> str:
     ]
     missing = [{"name": "lactate", "label": "Lactate", "part": "record"}]
     return orjson.dumps({"reasons": reasons, "missing": missing}).decode()
+
+
+def judged(person: Person, reviewer: User) -> Review:
+    """A clinician's judgement with the planted word in its note."""
+    row = Review(
+        patient=person.patient, prediction=person.prediction, reviewer=reviewer, decision="override", reason_code="other",
+        reviewed_at=now(),
+    )  # fmt: skip
+    row.note = f"{person.token} note"
+    row.save(force_insert=True)
+    return row
+
+
+def make_job(kind: str, state: str = "done", **payload: Any) -> Job:
+    """One job that somebody asked for."""
+    return Job.objects.create(
+        kind=kind, unique_key=new_id().hex, created_at=now(), requested_by="x", state=state, payload=payload,
+        result={"agrees": True, "code": 0, "sentence": "The log is whole."} if state == "done" else {},
+    )  # fmt: skip
+
+
+def make_upload(site: Site, filename: str = "bundle.json") -> Upload:
+    """One file that came in and was stored."""
+    upload = Upload(
+        site=site, state="stored", form="fhir", blob_key="k", blob_sha256="s", blob_bytes=3, received_by="x",
+        received_at=now(), counts={"observations": 3},
+    )  # fmt: skip
+    upload.filename = filename
+    upload.save(force_insert=True)
+    return upload
+
+
+def make_release(project: Project, asked_by: User, *, state: str = ReleaseState.REQUESTED, people: tuple[str, ...] = ()) -> Release:
+    """A cohort of a project and a release of it that was prepared, with one file in the vault."""
+    cohort = Cohort.objects.create(
+        project=project, name=new_id().hex, definition={}, created_by=asked_by, created_at=now()
+    )
+    held = vault.put(orjson.dumps({"cohort": people, "in_file": people}))
+    release = Release.objects.create(
+        project=project, cohort=cohort, state=state, purpose="a table", requested_by=asked_by, requested_at=now(),
+        report={"rows": 30, HELD_BACK: {"key": held.key, "sha256": held.sha256}},
+    )  # fmt: skip
+    blob = vault.put(b"person\n1\n")
+    ReleaseFile.objects.create(
+        release=release, name="cohort.csv", media_type="text/csv", blob_key=blob.key, blob_sha256=blob.sha256, blob_bytes=9
+    )
+    return release

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -12,6 +13,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+
+from tests.web.test_ingest_parsers import bundle
 
 pytestmark = pytest.mark.slow
 
@@ -66,6 +69,44 @@ def test_up_answers_and_leaves_nothing_behind(repository_root: Path, tmp_path: P
         assert children_with(folder) == []
     finally:
         started.kill()
+
+
+def test_a_killed_worker_loses_nothing(repository_root: Path, tmp_path: Path) -> None:
+    """The worker is killed before the file comes in; it is started again, and the file is read."""
+    folder, port = tmp_path / "data", free_port()
+    around = environment() | {"SALUS_DATA_DIR": str(folder)}
+    if os.environ.get("SALUS_TEST_REDIS_URL"):
+        around["REDIS_URL"] = os.environ["SALUS_TEST_REDIS_URL"]
+    manage = [sys.executable, str(repository_root / "manage.py")]
+    started = subprocess.Popen([*manage, "up", "--no-demo", "--port", str(port)], env=around, stdout=subprocess.PIPE, text=True)
+    try:
+        assert started.stdout is not None
+        next(line for line in started.stdout if "Salus is at" in line)
+        program = "from salus_web.accounts.models import Site; Site.objects.create(code='one', name='One')"
+        subprocess.run([*manage, "shell", "-c", program], env=around, check=True, capture_output=True)
+        assert kill_workers(folder) >= 1
+        (tmp_path / "one.json").write_text(json.dumps(bundle()))
+        done = subprocess.run(
+            [*manage, "ingest", str(tmp_path / "one.json")], env=around, capture_output=True, text=True, timeout=150, check=False
+        )
+        assert done.returncode == 0 and "one.json: Stored. patients 1" in done.stdout, done.stdout + done.stderr
+    finally:
+        started.send_signal(signal.SIGINT)
+        started.wait(30)
+
+
+def kill_workers(folder: Path) -> int:
+    """SIGKILL to every process of the cpu worker of this folder."""
+    killed = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            environ, line = (process / "environ").read_bytes(), (process / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if str(folder).encode() in environ and b"cpu@" in line:
+            os.kill(int(process.name), signal.SIGKILL)
+            killed += 1
+    return killed
 
 
 def test_a_taken_port_is_one_sentence(repository_root: Path, tmp_path: Path) -> None:

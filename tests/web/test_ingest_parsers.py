@@ -102,3 +102,15 @@ def test_dicom_samples_give_what_they_should(shared_data: Path) -> None:
     assert odd["pixel_state"] == "unreadable" and odd["pixel_problem"] and not odd["renditions"]
     with pytest.raises(BadInput, match="PatientID is missing"):
         parse_in_child((folder / "test-SR.dcm").read_bytes(), "test-SR.dcm")
+
+
+@pytest.mark.parametrize(
+    ("quantity", "says"),
+    [
+        ({"value": 880, "code": "/min"}, "heart rate 880 is outside 0 to 400"),
+        ({"value": 88, "code": "kg"}, "heart rate is given in “kg”"),
+    ],
+)
+def test_units_and_ranges_are_checked_at_the_door(quantity: dict[str, Any], says: str) -> None:
+    with pytest.raises(BadInput, match=says):
+        parse_in_child(json.dumps(bundle(valueQuantity=quantity)).encode(), "one.json")

@@ -169,3 +169,18 @@ def test_who_brought_the_cases_does_not_make_their_model_live(office: tuple[Site
     bundle.save()
     answer = client_of(trainer).post(f"/models/{bundle.pk}/", {"to": "live", "why": "mine"})
     assert answer.status_code == 403 and "second person" in text_of(answer)
+
+
+def test_a_withdrawn_model_takes_its_numbers_off_every_page(office: tuple[Site, Client]) -> None:
+    site, desk = office
+    bundle = make_bundle()
+    person = make_person(site, "Qgone", bundle, probability=0.77)
+    clinician = make_user("clinician", site)
+    relate(clinician, person.patient)
+    theirs = client_of(clinician)
+    pages = ("/worklist/", f"/patients/{person.patient.pk}/", f"/predictions/{person.prediction.pk}/")
+    assert all("77 %" in text_of(theirs.get(page)) for page in pages)
+    desk.post(f"/models/{bundle.pk}/", {"to": "withdrawn", "why": "wrong labels"})
+    for page in pages:
+        said = text_of(theirs.get(page))
+        assert "withdrawn" in said and "77 %" not in said, page

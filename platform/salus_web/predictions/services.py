@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from django.db import transaction
 
+from salus_web.accounts.actors import system
 from salus_web.accounts.permissions import Resource, authorize
 from salus_web.audit.services import Act, record, record_many
 from salus_web.common import vault
@@ -178,6 +179,17 @@ def data_changed(*, patient_ids: Sequence[str], by: Any) -> None:
     for bundle in live_bundles():
         if bundle.requests_on_new_data and patient_ids:
             request(patient_ids=list(patient_ids), bundle=bundle, why="new data", by=by)
+
+
+@transaction.atomic
+def withdraw_risks(*, bundle: ModelBundle, by: Any) -> int:
+    """A model that is taken back takes its current risks with it; returns how many. What was stored stays stored."""
+    authorize(by, "models.promote", Resource("bundle", str(bundle.pk)))
+    # counting patients tells nobody who they are, so the machine reads them
+    current = CurrentRisk.objects.for_actor(system("withdrawal")).filter(prediction__bundle=bundle)
+    number = current.update(state=PredictionState.WITHDRAWN, sort_probability=None, change=None, updated_at=now())
+    record(Act("prediction.withdraw", "bundle", str(bundle.pk), detail={"risks": number}), by=by)
+    return number
 
 
 @transaction.atomic

@@ -16,7 +16,7 @@ from salus_web.predictions.models import CurrentRisk, Prediction, PredictionStat
 from salus_web.predictions.selectors import current_of, history
 from salus_web.records.models import Observation, Patient
 from salus_web.records.selectors import RecordRows, last_moment, record_rows
-from salus_web.registry.models import ModelBundle
+from salus_web.registry.models import BundleState, ModelBundle
 from salus_web.registry.selectors import live_bundles
 
 SPANS = {"3d": ("3 days", 3), "30d": ("30 days", 30), "1y": ("1 year", 365), "all": ("all", 365 * 130)}
@@ -139,7 +139,8 @@ def _point(row: Observation) -> Point:
 
 def _mark(row: Prediction) -> RiskMark:
     when = f"{row.created_at:%d %b %H:%M}"
-    if row.state != PredictionState.COMPUTED:
-        return RiskMark(row.created_at, None, None, None, f"{row.bundle.task.title}: {STATES[row.state][1]}, {when}")
+    state = PredictionState.WITHDRAWN if row.bundle.state == BundleState.WITHDRAWN else row.state
+    if state != PredictionState.COMPUTED:
+        return RiskMark(row.created_at, None, None, None, f"{row.bundle.task.title}: {STATES[state][1]}, {when}")
     words = f"{row.bundle.task.title}: {percent(row.probability)} ({interval(row.low, row.high)}), {when}"
     return RiskMark(row.created_at, row.probability, row.low, row.high, words)

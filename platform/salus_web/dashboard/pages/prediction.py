@@ -12,6 +12,7 @@ from salus_web.jobs.models import Job
 from salus_web.predictions.models import Prediction, PredictionState, Review, RiskMap
 from salus_web.predictions.selectors import account_of, map_cells, maps_of, reviews_of
 from salus_web.predictions.services import REVIEW_REASONS
+from salus_web.registry.models import BundleState
 
 BARS = 9
 TOLERANCE = 1e-6
@@ -44,6 +45,7 @@ class Page:
     """The prediction page. `number` is empty unless the state is computed; `adds_up` guards the waterfall."""
 
     prediction: Prediction
+    state: str
     sign: str
     word: str
     is_number: bool
@@ -66,13 +68,15 @@ def page_of(prediction: Prediction, viewer: Any, *, is_stale: bool) -> Page:
     """Gather the page (2 queries beside the prediction; maps are read from the vault)."""
     account = account_of(prediction)
     reasons = account.get("reasons", [])
-    shown = prediction.state == PredictionState.COMPUTED and not is_stale
+    is_withdrawn = prediction.bundle.state == BundleState.WITHDRAWN
+    shown = prediction.state == PredictionState.COMPUTED and not is_stale and not is_withdrawn
     state = "stale" if is_stale and prediction.state != PredictionState.FAILED else prediction.state
+    state = "withdrawn" if is_withdrawn else state
     sign, word = STATES[state]
     adds_up = _adds_up(prediction, reasons)
     maps = maps_of(viewer=viewer, prediction=prediction) if prediction.state != PredictionState.FAILED else []
     return Page(
-        prediction=prediction, sign=sign, word=word, is_number=shown,
+        prediction=prediction, state=state, sign=sign, word=word, is_number=shown,
         number=percent(prediction.probability) if shown else "",
         interval=interval(prediction.low, prediction.high), of_hundred=round(100 * (prediction.probability or 0)),
         icons=icon_array(100 * prediction.probability) if shown and prediction.probability is not None else "",

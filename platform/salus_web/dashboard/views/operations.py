@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.paginator import Paginator
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -23,6 +24,8 @@ from salus_web.jobs.models import JobState
 from salus_web.jobs.selectors import counts
 from salus_web.jobs.selectors import jobs as jobs_for
 from salus_web.jobs.services import retry
+from salus_web.predictions.services import withdraw_risks
+from salus_web.registry.models import BundleState
 from salus_web.registry.selectors import bundle_for, bundles
 from salus_web.registry.services import MOVES, move_bundle
 
@@ -109,7 +112,10 @@ def model(request: HttpRequest, bundle_id: UUID) -> HttpResponse:
         why = request.POST.get("why", "").strip()
         if not why:
             raise BadInput("Say why the model is moved.")
-        move_bundle(bundle=bundle, to_state=request.POST.get("to", ""), why=why[:400], by=viewer)
+        with transaction.atomic():
+            moved = move_bundle(bundle=bundle, to_state=request.POST.get("to", ""), why=why[:400], by=viewer)
+            if moved.state == BundleState.WITHDRAWN:
+                withdraw_risks(bundle=moved, by=viewer)
         messages.info(request, "The model was moved; the step is kept with your name.")
         return HttpResponseRedirect(f"/models/{bundle_id}/")
     arms = bundle.crossval.get("arms", {})

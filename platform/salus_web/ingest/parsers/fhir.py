@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from salus_web.ingest.parsers.forms import Parsed, PersonRecord, Unreadable
+from salus_web.ingest.parsers.plausible import check_measurement
 
 DEEPEST = 32
 SEXES = {"male", "female", "other", "unknown"}
@@ -160,7 +161,10 @@ def _observation(person: PersonRecord, resource: dict[str, Any], place: str) -> 
         suffix = f"#{number}" if number else ""
         system, code, words = _coding(part.get("code"), place, "code")
         body = {"system": system, "code": code, "display": words, "key": base["key"] + suffix}
-        person.observations.append(base | body | _value(part, place))
+        value = _value(part, place)
+        if value["number"] is not None:
+            check_measurement(system, code, value["number"], value["unit"], place)
+        person.observations.append(base | body | value)
 
 
 def _value(part: dict[str, Any], place: str) -> dict[str, Any]:
