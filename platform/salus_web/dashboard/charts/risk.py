@@ -25,39 +25,57 @@ def signed(points: float) -> str:
     return f"{'+' if points >= 0 else '−'}{abs(points):.1f}"
 
 
-def waterfall(bars: Sequence[Bar], start: float, end: float) -> SafeString:
-    """From the typical patient's risk to this patient's; start and end in percent. Bars run from zero to a common scale."""
-    levels, level = [start], start
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Where a waterfall's parts stand: beside their labels on a wide page, under them on a phone."""
+
+    width: float
+    left: float
+    right: float
+    row: float
+    label_x: float
+    label_y: float
+    label_css: str
+    bar_y: float
+    longest: int
+
+
+_WIDE = _Layout(710, 290, 650, 26, 280, 18, "end", 6, 42)
+_NARROW = _Layout(340, 4, 284, 42, 4, 13, "", 19, 46)
+
+
+def waterfall(bars: Sequence[Bar], start: float, end: float, *, narrow: bool = False) -> SafeString:
+    """From the typical patient's risk to this patient's; start and end in percent, bars on one scale that holds zero."""
+    at = _NARROW if narrow else _WIDE
+    levels = [start]
     for bar in bars:
-        level += bar.points
-        levels.append(level)
+        levels.append(levels[-1] + bar.points)
     low, high = min([*levels, end, 0.0]), max([*levels, end])
-    room = max(high - low, 1.0)
-    left, right, row = 290.0, 650.0, 26.0
+    scale = (at.right - at.left) / max(high - low, 1.0)
 
     def x(value: float) -> float:
-        return left + (value - low) / room * (right - left)
+        return at.left + (value - low) * scale
 
-    height = row * (len(bars) + 2) + 8
+    def row(place: int, label: str, begin: float, finish: float, css: str, said: str, weight: str) -> list[str]:
+        top, edge = place * at.row, max(x(begin), x(finish))
+        return [
+            text(at.label_x, top + at.label_y, _short(label, at.longest), f"{at.label_css} {weight}".strip()),
+            rect(min(x(begin), x(finish)), top + at.bar_y, abs(x(finish) - x(begin)), 16, css, f"{label}: {said}"),
+            text(edge + 6, top + at.bar_y + 12, said, "b"),
+        ]  # fmt: skip
+
+    height = at.row * (len(bars) + 2) + 4
     marks = [line(x(start), 4, x(start), height - 4, "k-line dash")]
-    marks += [text(280, 18, "typical patient", "end q"), rect(x(0), 6, x(start) - x(0), 16, "f-soft"), text(x(start) + 6, 18, f"{start:.0f} %", "b")]
-    at, level = row, start
-    for bar in bars:
-        after = level + bar.points
-        css = f"f-{bar.part}" if bar.points >= 0 else f"f-{bar.part} lower"
-        marks.append(text(280, at + 18, _short(bar.label), "end"))
-        marks.append(rect(min(x(level), x(after)), at + 6, abs(x(after) - x(level)), 16, css, f"{bar.label}: {signed(bar.points)} points"))
-        edge = max(x(level), x(after))
-        marks.append(text(edge + 6, at + 18, signed(bar.points), "b"))
-        marks.append(line(x(after), at + 22, x(after), at + row + 6, "k-strong"))
-        at, level = at + row, after
-    marks += [text(280, at + 18, "this patient", "end b"), rect(x(0), at + 6, x(end) - x(0), 16, "f-risk"), text(x(end) + 6, at + 18, f"{end:.0f} %", "b")]
+    marks += row(0, "typical patient", 0, start, "f-soft", f"{start:.0f} %", "q")
+    for place, bar in enumerate(bars, 1):
+        marks += row(place, bar.label, levels[place - 1], levels[place], f"f-{bar.part}", signed(bar.points), "")
+    marks += row(len(bars) + 1, "this patient", 0, end, "f-risk", f"{end:.0f} %", "b")
     said = "; ".join(f"{bar.label} {signed(bar.points)}" for bar in bars)
-    return picture(710, height, marks, f"From {start:.0f} percent for the typical patient to {end:.0f} percent: {said}")
+    return picture(at.width, height, marks, f"From {start:.0f} percent for the typical patient to {end:.0f} percent: {said}")
 
 
-def _short(label: str) -> str:
-    return label if len(label) <= 42 else f"{label[:41]}…"
+def _short(label: str, longest: int) -> str:
+    return label if len(label) <= longest else f"{label[: longest - 1]}…"
 
 
 def icon_array(percent: float) -> SafeString:

@@ -139,7 +139,7 @@ def _point(row: Observation) -> Point:
 
 def _mark(row: Prediction) -> RiskMark:
     when = f"{row.created_at:%d %b %H:%M}"
-    state = PredictionState.WITHDRAWN if row.bundle.state == BundleState.WITHDRAWN else row.state
+    state = str(PredictionState.WITHDRAWN) if row.bundle.state == BundleState.WITHDRAWN else row.state
     if state != PredictionState.COMPUTED:
         return RiskMark(row.created_at, None, None, None, f"{row.bundle.task.title}: {STATES[state][1]}, {when}")
     words = f"{row.bundle.task.title}: {percent(row.probability)} ({interval(row.low, row.high)}), {when}"

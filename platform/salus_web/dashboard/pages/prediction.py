@@ -54,6 +54,7 @@ class Page:
     of_hundred: int
     icons: str
     waterfall: str
+    waterfall_narrow: str
     adds_up: bool
     inputs: list[Input]
     missing: list[str]
@@ -80,7 +81,8 @@ def page_of(prediction: Prediction, viewer: Any, *, is_stale: bool) -> Page:
         number=percent(prediction.probability) if shown else "",
         interval=interval(prediction.low, prediction.high), of_hundred=round(100 * (prediction.probability or 0)),
         icons=icon_array(100 * prediction.probability) if shown and prediction.probability is not None else "",
-        waterfall=_waterfall(prediction, reasons) if adds_up and shown else "", adds_up=adds_up,
+        waterfall=_waterfall(prediction, reasons) if adds_up and shown else "",
+        waterfall_narrow=_waterfall(prediction, reasons, narrow=True) if adds_up and shown else "", adds_up=adds_up,
         inputs=[_input(reason, shown) for reason in reasons if not reason["missing"]],
         missing=[entry["label"] for entry in account.get("missing", [])],
         films=[_film(found) for found in maps], reviews=reviews_of(viewer=viewer, prediction=prediction),
@@ -96,14 +98,15 @@ def _adds_up(prediction: Prediction, reasons: list[dict[str, Any]]) -> bool:
     return abs(total - (prediction.probability - prediction.reference_probability)) <= TOLERANCE
 
 
-def _waterfall(prediction: Prediction, reasons: list[dict[str, Any]]) -> str:
+def _waterfall(prediction: Prediction, reasons: list[dict[str, Any]], *, narrow: bool = False) -> str:
     """The strongest reasons one by one, the rest as one bar, so that the sum still holds."""
     ranked = sorted(reasons, key=lambda reason: -abs(reason["points"]))
     bars = [Bar(_label(reason), reason["points"], reason["part"]) for reason in ranked[:BARS]]
     rest = ranked[BARS:]
     if rest:
         bars.append(Bar(f"{len(rest)} smaller reasons", sum(reason["points"] for reason in rest), "record"))
-    return waterfall(bars, 100 * (prediction.reference_probability or 0), 100 * (prediction.probability or 0))
+    start, end = 100 * (prediction.reference_probability or 0), 100 * (prediction.probability or 0)
+    return waterfall(bars, start, end, narrow=narrow)
 
 
 def _label(reason: dict[str, Any]) -> str:
