@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.http import urlencode
 
+from salus_web.accounts.access import NO_STORE
 from salus_web.accounts.actors import ANONYMOUS
 from salus_web.accounts.selectors import actor_for_user
 from salus_web.common.errors import BadInput, Hidden, LogNotWritten, Refused, ScopeMissing, StateConflict
@@ -23,7 +24,7 @@ CONTENT_SECURITY_POLICY = (
 
 
 class SecurityHeaders:
-    """Strict content policy and no sniffing on every answer."""
+    """Strict content policy on every answer, and none of them kept by a browser, refusals included."""
 
     def __init__(self, get_response: Respond) -> None:
         self.get_response = get_response
@@ -32,6 +33,7 @@ class SecurityHeaders:
         response = self.get_response(request)
         response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
         response.headers["Permissions-Policy"] = "camera=(), microphone=(), geolocation=()"
+        response.headers.setdefault("Cache-Control", NO_STORE)
         return response
 
 

@@ -104,12 +104,16 @@ def replay(request: HttpRequest, prediction_id: UUID) -> HttpResponse:
 @declare("patient.read", shows_patient=True)
 @require_GET
 def replayed(request: HttpRequest, prediction_id: UUID, job_id: UUID) -> HttpResponse:
-    """What the replay found. Says nothing of the patient, so only leave is asked."""
+    """What the replay found. While it runs nothing is said of the patient, so only leave is asked; its answer may name
+    numbers, so that is a look and is logged."""
     viewer = request.actor  # type: ignore[attr-defined]
     found, job = prediction_for(viewer=viewer, prediction_id=prediction_id), job_for(viewer=viewer, job_id=job_id)
     if found is None or job is None or job.payload.get("prediction_id") != str(prediction_id):
         raise Hidden("There is no such page.")
-    context = {"prediction": found, "job": job, "answer": prediction_page.replay_answer(job)}
+    answer = prediction_page.replay_answer(job)
+    if answer:
+        open_patient(patient_id=found.patient_id, viewer=viewer, looking_at="replay")
+    context = {"prediction": found, "job": job, "answer": answer}
     return render(request, "dashboard/replay_part.html", context)
 
 

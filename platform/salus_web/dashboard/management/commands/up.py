@@ -18,6 +18,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError
 
+from salus_web.accounts.models import User
 from salus_web.dashboard import demo
 from salus_web.dashboard.processes import (
     CannotStart,
@@ -116,6 +117,9 @@ class Command(BaseCommand):
             self.stdout.write("\nDemonstration logins (simulated hospital, this machine only):")
             for username, password in logins.items():
                 self.stdout.write(f"  {username:<18} {password}")
+        elif not User.objects.exists():
+            self.stdout.write("\nNobody can sign in yet. Add the first person in another terminal:")
+            self.stdout.write("  .venv/bin/python manage.py add_person NAME --name 'Full Name' --role administrator")
         self.stdout.write("\nCtrl-C stops everything.\n")
         self.stdout.flush()
 

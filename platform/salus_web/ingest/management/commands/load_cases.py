@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from salus_web.accounts.models import Role, Site, User
 from salus_web.common.errors import SalusError
-from salus_web.ingest.management.commands.ingest import BY, site_called
+from salus_web.ingest.management.commands.ingest import BY, Patience, site_named
 from salus_web.ingest.parsers.archive import TASK_FILE
 from salus_web.ingest.services import receive
 from salus_web.jobs.models import Job, JobState
@@ -38,7 +38,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Pack, receive, wait. The training's failure is this command's failure."""
         content = pack_cases(options["task"], options["data"])
-        site = site_called(options["site"])
+        site = site_named(options["site"])
+        self.stdout.write(f"For {site.name}:")
         for user in _reviewers(site, options["usernames"]):
             join_team(site=site, team_name=case_team(options["task"]), user=user, by=BY)
         try:
@@ -55,8 +56,9 @@ class Command(BaseCommand):
 
     def _follow(self, job: Job) -> None:
         """Say what a job does until it is over. Raises CommandError with its failure."""
-        said = ""
+        said, patience = "", Patience(self.stdout.write)
         while job.state not in OVER:
+            patience.waiting(job.state == JobState.RUNNING)
             time.sleep(0.5)
             job.refresh_from_db()
             words = f"{job.title}: {job.progress:.0%} {job.message}".rstrip()

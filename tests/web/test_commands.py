@@ -1,0 +1,80 @@
+"""Commands of the server's shell: what they say, and what they leave behind when something is wrong."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.test import Client
+from salus_web.accounts.models import Site, User
+from salus_web.ingest.management.commands.ingest import Patience
+from salus_web.ingest.models import Upload
+from salus_web.records.models import CareTeamMembership
+
+from tests.factories.cases import make_cases
+from tests.factories.people import make_site, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+def said(*arguments: str, **options: object) -> str:
+    stream = io.StringIO()
+    call_command(*arguments, stdout=stream, **options)
+    return stream.getvalue()
+
+
+def test_the_first_person_can_sign_in() -> None:
+    words = said("add_person", "alma", "--name", "Alma Reyes", "--role", "administrator")
+    password = words.strip().rsplit(" ", 1)[1]
+    assert Site.objects.get().code == "main"
+    client = Client()
+    assert client.post("/login/", {"username": "alma", "password": password}).status_code == 302
+    assert client.get("/access/").status_code == 200
+    with pytest.raises(CommandError, match="already a person"):
+        said("add_person", "alma", "--name", "Another", "--role", "auditor")
+
+
+def test_an_unknown_hospital_is_named_and_leaves_nobody_behind() -> None:
+    make_site("north")
+    with pytest.raises(CommandError, match="no hospital with the code “south”. Known: north"):
+        said("add_person", "alma", "--name", "Alma", "--role", "auditor", "--site", "south")
+    assert not User.objects.exists()
+
+
+def test_cases_come_in_for_the_hospitals_clinicians(tmp_path: Path) -> None:
+    site = make_site("north")
+    clinician, auditor = make_user("clinician", site), make_user("auditor", site)
+    folder = make_cases(tmp_path / "data", people=8)
+    said("load_cases", "--task", str(folder / "task.toml"), "--data", str(folder), "--no-wait")
+    upload = Upload.objects.get()
+    assert upload.job is not None and upload.job.kind == "load_cases"
+    assert CareTeamMembership.objects.get().user_id == clinician.pk != auditor.pk
+    assert "already here" in said("load_cases", "--task", str(folder / "task.toml"), "--data", str(folder))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--task", "{}/none.toml", "--data", "{}"], "none.toml cannot be read"),
+        (["--task", "{}/task.toml", "--data", "{}/films"], "cases.csv of task.toml is not in the folder films"),
+        (["--task", "{}/task.toml", "--data", "{}", "--for", "nobody"], "Nobody here has the sign-in name nobody"),
+    ],
+)
+def test_a_wrong_call_is_one_sentence(tmp_path: Path, arguments: list[str], words: str) -> None:
+    folder = make_cases(tmp_path / "data", people=4)
+    with pytest.raises(CommandError, match=words):
+        said("load_cases", *[argument.format(folder) for argument in arguments])
+    assert not Upload.objects.exists()
+
+
+def test_who_waits_for_a_worker_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[str] = []
+    patience = Patience(heard.append)
+    patience.waiting(is_running=False)
+    assert heard == []
+    patience.since -= Patience.SECONDS + 1
+    for _ in range(3):
+        patience.waiting(is_running=False)
+    assert len(heard) == 1 and "./salus up" in heard[0]
