@@ -1,7 +1,8 @@
 """The additive chair: a ridge logistic regression with non-negative weights over out-of-fold margins.
 
-Kept from believing a weak judge on small data by shrinking towards equal, calibrated weights: the ridge pulls
-every weight to 1 / (number of judges), and its strength is chosen by cross-validation over persons.
+Kept from believing a weak judge on small data by shrinking towards what would be right if record and image were
+separate evidence and every judge calibrated: log odds of separate evidence add, so each part has weight 1, shared by
+its judges (line and trees say the same of the same record). The ridge's strength is chosen by cross-validation over persons.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ PATTERNS: dict[str, tuple[str, ...]] = {
     "image": ("image",),
     "record+image": ("line", "trees", "image"),
 }
-RIDGES = (1.0, 3.0, 10.0, 30.0, 100.0)
+PARTS = {"line": "record", "trees": "record", "image": "image"}
+RIDGES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +41,29 @@ class Chair:
 def fit_chair(pattern: str, apart: np.ndarray, y: np.ndarray, persons: np.ndarray, *, seed: int) -> Chair:
     """Fit one pattern's chair on out-of-fold margins over their references (n, judges)."""
     judges = PATTERNS[pattern]
+    target = separate_evidence(judges)
     folds = int(min(5, np.bincount(y.astype(int), minlength=2).min()))
     losses = np.zeros(len(RIDGES))
     if folds >= 2:
         for train, test in StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(apart, y, persons):
             for at, ridge in enumerate(RIDGES):
-                weight, offset = _solve(apart[train], y[train], ridge)
+                weight, offset = _solve(apart[train], y[train], ridge, target)
                 margin = offset + apart[test] @ weight
                 losses[at] += np.logaddexp(0.0, np.where(y[test] == 1, -margin, margin)).sum()
     ridge = RIDGES[int(losses.argmin())]
-    weight, offset = _solve(apart, y, ridge)
+    weight, offset = _solve(apart, y, ridge, target)
     return Chair(pattern, judges, weight, offset, ridge)
 
 
-def _solve(apart: np.ndarray, y: np.ndarray, ridge: float) -> tuple[np.ndarray, float]:
-    """Weights >= 0 (judges,) and offset that minimise log loss + ridge * |weight - 1/judges|^2."""
+def separate_evidence(judges: tuple[str, ...]) -> np.ndarray:
+    """The weights (judges,) of calibrated judges whose parts are independent given the outcome."""
+    parts = [PARTS[judge] for judge in judges]
+    return np.array([1.0 / parts.count(part) for part in parts])
+
+
+def _solve(apart: np.ndarray, y: np.ndarray, ridge: float, target: np.ndarray) -> tuple[np.ndarray, float]:
+    """Weights >= 0 (judges,) and offset that minimise log loss + ridge * |weight - target|^2."""
     judges = apart.shape[1]
-    target = np.full(judges, 1.0 / judges)
     prior = float(np.clip(y.mean(), 1e-3, 1 - 1e-3))
 
     def loss(values: np.ndarray) -> tuple[float, np.ndarray]:

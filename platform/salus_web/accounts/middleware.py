@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from django.contrib.auth import get_user
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -63,6 +64,13 @@ class PlainRefusals:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, *view: Any) -> HttpResponse | None:
+        """The NUL character is in no name, number or word, and PostgreSQL cannot hold it: refused for every page at once."""
+        values = [value for form in (request.GET, request.POST) for _, found in form.lists() for value in found]
+        if any("\x00" in value for value in values):
+            return render(request, "refused.html", {"reason": "What came in holds a character that no word has."}, status=400)
+        return None
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """One answer for each kind of refusal; anything else stays an error."""

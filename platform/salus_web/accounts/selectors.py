@@ -33,12 +33,6 @@ def people(*, viewer: Actor) -> list[User]:
     return list(User.objects.prefetch_related(grants).order_by("display_name"))
 
 
-def person(*, viewer: Actor, user_id: Any) -> User | None:
-    """One person (1 query)."""
-    authorize(viewer, "access.read", Resource("user"))
-    return User.objects.filter(pk=user_id).first()
-
-
 def sites_of(*, viewer: Actor) -> list[Site]:
     """The hospitals at which this person holds a role (1 query)."""
     return list(Site.objects.filter(pk__in=list(viewer.site_ids)).order_by("name"))

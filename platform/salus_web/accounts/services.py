@@ -36,6 +36,8 @@ def create_user(*, username: str, display_name: str, password: str | None, by: A
         raise BadInput(f"There is already a person with the sign-in name “{username}”.")
     if not username.strip() or not display_name.strip():
         raise BadInput("A person needs a sign-in name and a name.")
+    if len(username) > 150 or len(display_name) > 200:
+        raise BadInput("A sign-in name has at most 150 letters, and a name at most 200.")
     if password is not None:
         try:
             validate_password(password)

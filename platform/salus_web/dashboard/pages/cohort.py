@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,9 +69,12 @@ def definition_of(form: QueryDict) -> CohortDefinition:
 def _number(form: QueryDict, name: str) -> float | None:
     text = form.get(name, "").strip()
     try:
-        return float(text) if text else None
+        found = float(text) if text else None
     except ValueError:
-        raise BadInput(f"{name.replace('_', ' ')}: “{text}” is not a number.") from None
+        found = math.nan
+    if found is not None and not math.isfinite(found):
+        raise BadInput(f"{name.replace('_', ' ')}: “{text}” is not a number.")
+    return found
 
 
 def _whole(form: QueryDict, name: str) -> int | None:

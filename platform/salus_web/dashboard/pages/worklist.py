@@ -69,9 +69,7 @@ def _row(risk: CurrentRisk, past: list[Any], readings: dict[Any, datetime], film
     is_number = risk.state == PredictionState.COMPUTED
     reasons = account_of(prediction).get("reasons", []) if is_number else []
     strongest = sorted(reasons, key=lambda reason: -abs(reason["points"]))[:3]
-    history = [
-        (p.probability, p.low, p.high) if p.state == PredictionState.COMPUTED and p.low is not None else None for p in past[-8:]
-    ]
+    history = [(p.probability, p.low, p.high) if _still_holds(p, risk) else None for p in past[-8:]]
     film = films.get(risk.patient_id)
     return Row(
         patient_id=risk.patient_id, prediction_id=prediction.pk, name=patient.name or "no name recorded",
@@ -83,6 +81,13 @@ def _row(risk: CurrentRisk, past: list[Any], readings: dict[Any, datetime], film
         spark=sparkline(history), film=ago(film) if film else "no film",
         data=ago(readings.get(risk.patient_id)),
     )  # fmt: skip
+
+
+def _still_holds(past: Any, risk: CurrentRisk) -> bool:
+    """Whether a number of the line “so far” may be drawn: not the one that went stale, and none beside a withdrawn model."""
+    if past.state != PredictionState.COMPUTED or past.low is None or risk.state == PredictionState.WITHDRAWN:
+        return False
+    return risk.state != PredictionState.STALE or past.pk != risk.prediction_id
 
 
 def _named(reason: dict[str, Any]) -> str:

@@ -8,17 +8,19 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
-from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_GET, require_POST
 
 from salus_web.accounts.access import declare
 from salus_web.accounts.models import Role, RoleGrant, Site, User
 from salus_web.accounts.permissions import can
-from salus_web.accounts.selectors import people, person, sites_of
+from salus_web.accounts.selectors import people, sites_of
 from salus_web.accounts.services import create_user, end_role, grant_role
+from salus_web.common.clock import now
 from salus_web.common.errors import BadInput
+from salus_web.dashboard.views.asked import day
 from salus_web.records.models import CareRelation, CareTeamMembership
 from salus_web.records.selectors import person_by_number, relations_of, teams, why_may_see
 from salus_web.records.services import end_relation, join_team, leave_team, relate_person
@@ -46,7 +48,7 @@ def _answer(request: HttpRequest, asked: dict[str, str]) -> dict[str, Any]:
     patient = person_by_number(viewer=viewer, site_id=site.pk, mrn=asked["mrn"])
     if patient is None:
         return {"sentence": "Nobody at this hospital has this record number."}
-    user = person(viewer=viewer, user_id=asked["person"]) if asked["person"] else None
+    user = _person(asked["person"]) if asked["person"] else None
     sentence = why_may_see(viewer=viewer, patient=patient, user=user) if user else "Everybody who may or might see this patient:"
     return {"sentence": sentence, "relations": relations_of(viewer=viewer, patient=patient), "patient": patient}
 
@@ -72,14 +74,13 @@ def _person(user_id: str) -> User:
         raise BadInput("Choose a person from the list.") from None
 
 
-def _day(text: str) -> Any:
-    """The end of a day as a moment, or None for no end."""
-    if not text:
-        return None
-    day = parse_date(text)
-    if day is None:
-        raise BadInput(f"“{text}” is not a date.")
-    return datetime.combine(day, time.max, tzinfo=UTC)
+def _end(text: str) -> datetime | None:
+    """The end of a day as a moment, or None for no end. What is given from now on cannot end before."""
+    last = day(text)
+    end = datetime.combine(last, time.max, tzinfo=UTC) if last else None
+    if end is not None and end <= now():
+        raise BadInput("The end must lie ahead.")
+    return end
 
 
 @declare("access.manage")
@@ -90,10 +91,11 @@ def add_person(request: HttpRequest) -> HttpResponse:
     if not post.get("username", "").strip() or not post.get("display_name", "").strip() or len(post.get("password", "")) < 12:
         raise BadInput("A person needs a sign-in name, a name, and a password of at least 12 characters.")
     site = _known(sites_of(viewer=viewer), post.get("site", ""))
-    user = create_user(
-        username=post["username"].strip(), display_name=post["display_name"].strip(), password=post["password"], by=viewer
-    )
-    grant_role(user=user, site=site, role=post.get("role", ""), ends_at=_day(post.get("ends", "")), by=viewer)
+    with transaction.atomic():
+        user = create_user(
+            username=post["username"].strip(), display_name=post["display_name"].strip(), password=post["password"], by=viewer
+        )
+        grant_role(user=user, site=site, role=post.get("role", ""), ends_at=_end(post.get("ends", "")), by=viewer)
     messages.info(request, f"{user.display_name} was added.")
     return HttpResponseRedirect("/access/")
 
@@ -104,7 +106,7 @@ def add_role(request: HttpRequest, user_id: UUID) -> HttpResponse:
     """One more role."""
     viewer, post = request.actor, request.POST  # type: ignore[attr-defined]
     user, site = get_object_or_404(User, pk=user_id), _known(sites_of(viewer=viewer), post.get("site", ""))
-    grant_role(user=user, site=site, role=post.get("role", ""), ends_at=_day(post.get("ends", "")), by=viewer)
+    grant_role(user=user, site=site, role=post.get("role", ""), ends_at=_end(post.get("ends", "")), by=viewer)
     messages.info(request, "The role was given.")
     return HttpResponseRedirect("/access/")
 
@@ -127,7 +129,7 @@ def add_member(request: HttpRequest) -> HttpResponse:
     if not name:
         raise BadInput("Name the care team, such as the ward.")
     user, site = _person(post.get("person", "")), _known(sites_of(viewer=viewer), post.get("site", ""))
-    join_team(site=site, team_name=name[:120], user=user, ends_at=_day(post.get("ends", "")), by=viewer)
+    join_team(site=site, team_name=name[:120], user=user, ends_at=_end(post.get("ends", "")), by=viewer)
     messages.info(request, f"{user.display_name} is in the care team {name}.")
     return HttpResponseRedirect("/access/")
 
@@ -152,7 +154,7 @@ def add_relation(request: HttpRequest) -> HttpResponse:
     if patient is None:
         raise BadInput("Nobody at this hospital has this record number.")
     user = _person(post.get("person", ""))
-    relate_person(patient=patient, user=user, reason=post.get("reason", ""), ends_at=_day(post.get("ends", "")), by=viewer)
+    relate_person(patient=patient, user=user, reason=post.get("reason", ""), ends_at=_end(post.get("ends", "")), by=viewer)
     messages.info(request, f"{user.display_name} may see this patient from now on.")
     return HttpResponseRedirect("/access/")
 

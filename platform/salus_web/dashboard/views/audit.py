@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_GET, require_POST
 
 from salus_web.accounts.access import declare
@@ -16,6 +15,7 @@ from salus_web.accounts.selectors import people, sites_of
 from salus_web.audit.selectors import PAGE, Wanted, actions, events, head
 from salus_web.common.clock import now
 from salus_web.common.errors import Hidden
+from salus_web.dashboard.views.asked import day, whole
 from salus_web.jobs.selectors import newest_of_kind
 from salus_web.jobs.services import enqueue
 from salus_web.records.selectors import person_by_number
@@ -29,11 +29,11 @@ def audit(request: HttpRequest) -> HttpResponse:
     problem, pseudonym = "", ""
     if asked.get("mrn"):
         pseudonym, problem = _pseudonym(viewer, asked.get("mrn", ""))
-    since, until = _day(asked.get("since", "")), _day(asked.get("until", ""))
-    before = asked.get("before", "")
+    since, until = day(asked.get("since", "")), day(asked.get("until", ""))
     wanted = Wanted(
-        person=asked.get("person", ""), action=asked.get("action", ""), patient=pseudonym, since=since,
-        until=until + timedelta(days=1) if until else None, before_number=int(before) if before.isdigit() else None,
+        person=asked.get("person", ""), action=asked.get("action", ""), patient=pseudonym, since=_start(since),
+        until=_start(until + timedelta(days=1) if until and until < date.max else until),
+        before_number=whole(asked.get("before", "")),
     )  # fmt: skip
     rows = [] if problem else events(wanted=wanted)
     query = asked.copy()
@@ -55,9 +55,9 @@ def _pseudonym(viewer: Any, mrn: str) -> tuple[str, str]:
     return "", "Nobody at your hospitals has this record number."
 
 
-def _day(text: str) -> datetime | None:
-    day = parse_date(text) if text else None
-    return datetime.combine(day, time.min, tzinfo=UTC) if day else None
+def _start(of: date | None) -> datetime | None:
+    """The first moment of a day."""
+    return datetime.combine(of, time.min, tzinfo=UTC) if of else None
 
 
 @declare("audit.verify", audit="audit.verify")

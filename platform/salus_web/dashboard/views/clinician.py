@@ -8,7 +8,6 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_GET, require_POST
 
 from salus_web.accounts.access import declare
@@ -19,6 +18,7 @@ from salus_web.common.errors import BadInput, Hidden
 from salus_web.dashboard.pages import patient as patient_page
 from salus_web.dashboard.pages import worklist as worklist_page
 from salus_web.dashboard.pages.banner import banner
+from salus_web.dashboard.views.asked import moment, page_number
 from salus_web.imaging.selectors import rendition_for
 from salus_web.predictions.selectors import ids_in_scope, last_update
 from salus_web.predictions.services import request as request_risks
@@ -27,12 +27,7 @@ from salus_web.registry.selectors import live_bundle
 
 ORDERS = (("risk", "by risk"), ("change", "by change"))
 BULK_AT_MOST = 500
-
-
-def page_number(request: HttpRequest) -> int:
-    """The page asked for; 1 for anything that is no number."""
-    asked = request.GET.get("page", "1")
-    return int(asked) if asked.isdigit() and len(asked) < 7 else 1
+WORDS_AT_MOST = 20
 
 
 @declare("patient.read", shows_patient=True)
@@ -43,7 +38,7 @@ def worklist(request: HttpRequest) -> HttpResponse:
     task, order = request.GET.get("task", ""), request.GET.get("order", "risk")
     since = request.GET.get("since")
     if since is not None:
-        seen, newest = parse_datetime(since), last_update(viewer=viewer, task_id=task)
+        seen, newest = moment(since), last_update(viewer=viewer, task_id=task)
         if newest is None or (seen is not None and newest <= seen):
             return HttpResponse(status=204)
     page = worklist_page.page_of(viewer, task_id=task, order=order, page=page_number(request))
@@ -70,6 +65,8 @@ def ask_for_all(request: HttpRequest) -> HttpResponse:
 def patients(request: HttpRequest) -> HttpResponse:
     """My patients, or those that a search finds among them."""
     viewer, text, page = request.actor, request.GET.get("q", "").strip(), page_number(request)  # type: ignore[attr-defined]
+    if len(text.split()) > WORDS_AT_MOST:
+        raise BadInput(f"Search for at most {WORDS_AT_MOST} words.")
     found = search_patients(viewer=viewer, text=text) if text else my_patients(viewer=viewer, page=page)
     if text and len(found) == 1:
         return HttpResponseRedirect(f"/patients/{found[0].pk}/")

@@ -16,7 +16,7 @@ from salus_web.accounts.permissions import can
 from salus_web.accounts.selectors import sites_of
 from salus_web.common.errors import BadInput, Hidden
 from salus_web.dashboard.charts.figures import intervals
-from salus_web.dashboard.views.clinician import page_number
+from salus_web.dashboard.views.asked import page_number
 from salus_web.ingest.selectors import open_uploads
 from salus_web.ingest.selectors import uploads as uploads_for
 from salus_web.ingest.services import receive

@@ -114,7 +114,9 @@ def decide_release(request: HttpRequest, release_id: UUID) -> HttpResponse:
     """Let out, or refuse."""
     viewer = request.actor  # type: ignore[attr-defined]
     found = release_for(viewer=viewer, release_id=release_id)
-    accept = request.POST.get("decision") == "release"
+    if request.POST.get("decision") not in {"release", "refuse"}:
+        raise BadInput("Say whether the files are let out or refused.")
+    accept = request.POST["decision"] == "release"
     decide(release=found, accept=accept, why=request.POST.get("why", ""), by=viewer)
     messages.info(request, "The release was let out." if accept else "The release was refused.")
     return HttpResponseRedirect(f"/releases/{release_id}/")

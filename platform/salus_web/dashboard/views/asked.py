@@ -1,0 +1,41 @@
+"""Reading what an address or a form asks for: numbers, days and moments. Wrong ones become a sentence or a default."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from django.http import HttpRequest
+from django.utils.dateparse import parse_date, parse_datetime
+
+from salus_web.common.errors import BadInput
+
+
+def whole(text: str) -> int | None:
+    """A whole number of up to 18 digits, else None."""
+    return int(text) if text.isdecimal() and len(text) <= 18 else None
+
+
+def page_number(request: HttpRequest) -> int:
+    """The page asked for; 1 for anything that is no number."""
+    number = whole(request.GET.get("page", ""))
+    return number if number is not None and number < 1_000_000 else 1
+
+
+def day(text: str) -> date | None:
+    """A day, None where none is given. Raises BadInput for what is no day, such as 31 February."""
+    try:
+        found = parse_date(text) if text else None
+    except ValueError:
+        found = None
+    if text and found is None:
+        raise BadInput(f"“{text}” is not a date.")
+    return found
+
+
+def moment(text: str) -> datetime | None:
+    """A moment with its time zone, None for anything else."""
+    try:
+        found = parse_datetime(text)
+    except ValueError:
+        return None
+    return found if found is not None and found.tzinfo is not None else None

@@ -1,0 +1,167 @@
+"""What leaves the hospital: asked for by one researcher, let out by another, fetched by members and by nobody else."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.test import Client
+from salus_web.accounts.models import User
+from salus_web.audit.models import Event
+from salus_web.cohorts.models import Cohort, Project
+from salus_web.jobs.models import Job
+from salus_web.releases.models import Release, ReleasedCount
+
+from tests.factories.cohorts import make_crowd, make_project, say
+from tests.factories.hospital import make_release
+from tests.factories.people import make_site, make_user
+from tests.web.test_pages_clinician import text_of
+
+pytestmark = pytest.mark.django_db
+
+
+def client_of(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def plain(answer: Any) -> bytes:
+    """The page without its form tokens, which differ each time."""
+    return re.sub(rb'name="csrfmiddlewaretoken" value="[^"]+"', b"", answer.content)
+
+
+@dataclass
+class Study:
+    """A project of two researchers with 30 people, and a release that waits."""
+
+    project: Project
+    asker: User
+    asks: Client
+    decides: Client
+    outside: Client
+    release: Release
+
+    @property
+    def page(self) -> str:
+        return f"/releases/{self.release.pk}/"
+
+    @property
+    def file(self) -> str:
+        return f"{self.page}files/{self.release.files.get().pk}/"
+
+    def decide(self, client: Client, decision: str, why: str = "checked") -> int:
+        return client.post(f"{self.page}decide/", {"decision": decision, "why": why}).status_code
+
+    def state(self) -> str:
+        self.release.refresh_from_db()
+        return str(self.release.state)
+
+
+@pytest.fixture
+def study() -> Study:
+    site = make_site()
+    asker, second, outside = (make_user("researcher", site) for _ in range(3))
+    project = make_project(site, members=[asker, second])
+    crowd = make_crowd(site, 30)
+    release = make_release(project, asker, people=tuple(person.pseudonym for person in crowd))
+    return Study(project, asker, client_of(asker), client_of(second), client_of(outside), release)
+
+
+def test_a_second_researcher_lets_out_and_members_fetch(study: Study) -> None:
+    assert study.asks.get(study.file).status_code == 409, "not before it was let out"
+    assert study.decide(study.decides, "release") == 302 and study.state() == "released"
+    for client in (study.asks, study.decides):
+        answer = client.get(study.file)
+        assert answer.content == b"person\n1\n" and answer.headers["Content-Type"] == "text/csv"
+        assert 'filename="cohort.csv"' in answer.headers["Content-Disposition"]
+    lines = Event.objects.filter(action="release.download")
+    assert lines.count() == 2 and lines.filter(actor_id=str(study.asker.pk)).exists()
+    assert ReleasedCount.objects.get().release_id == study.release.pk
+    assert study.decide(study.decides, "refuse") == 409 and study.state() == "released"
+
+
+def test_whoever_asked_sees_no_form_and_cannot_decide(study: Study) -> None:
+    page = study.asks.get(study.page)
+    assert page.status_code == 200 and b"Your decision" not in page.content
+    for decision in ("release", "refuse"):
+        assert study.decide(study.asks, decision) == 403
+    assert study.state() == "requested" and not ReleasedCount.objects.exists()
+    assert "Nobody decides on what they asked for themselves" in text_of(study.asks.get("/releases/"))
+
+
+def test_an_administrator_decides_and_fetches_nothing(study: Study) -> None:
+    desk = client_of(make_user("administrator", study.project.sites.get()))
+    assert b"Your decision" in desk.get(study.page).content
+    assert study.decide(desk, "release") == 302 and study.state() == "released"
+    assert desk.get(study.file).status_code == 403
+    assert study.file.encode() not in desk.get(study.page).content, "no link to what cannot be fetched"
+
+
+def test_outside_the_project_nothing_of_it_exists(study: Study) -> None:
+    for address in (study.page, study.file, f"/cohorts/projects/{study.project.pk}/"):
+        absent = address.replace(str(study.release.pk), str(UUID(int=7))).replace(str(study.project.pk), str(UUID(int=7)))
+        theirs, nothing = study.outside.get(address), study.outside.get(absent)
+        assert theirs.status_code == nothing.status_code == 404 and plain(theirs) == plain(nothing), address
+    assert study.decide(study.outside, "release") == 404 and study.state() == "requested"
+    form = {"name": "Mine", "sex": "female"}
+    assert study.outside.post(f"/cohorts/projects/{study.project.pk}/save/", form).status_code == 404
+    assert study.outside.post(f"/cohorts/{study.release.cohort_id}/release/", {"purpose": "x"}).status_code == 404
+    assert Cohort.objects.count() == Release.objects.count() == 1
+
+
+def test_a_refusal_says_why(study: Study) -> None:
+    assert study.decide(study.decides, "refuse", why="  ") == 409 and study.state() == "requested"
+    assert study.decide(study.decides, "refuse", why="too narrow") == 302 and study.state() == "refused"
+    assert "too narrow" in text_of(study.asks.get("/releases/"))
+    assert study.asks.get(study.file).status_code == 409
+
+
+def test_a_decision_that_is_no_decision_changes_nothing(study: Study) -> None:
+    for decision in ("", "RELEASE", "yes"):
+        assert study.decide(study.decides, decision) == 409
+        assert study.state() == "requested" and not ReleasedCount.objects.exists()
+
+
+def test_a_withdrawn_consent_stops_what_was_prepared(study: Study) -> None:
+    person = make_crowd(study.project.sites.get(), 1)[0]
+    study.release.delete()
+    study.release = make_release(study.project, study.asker, people=(person.pseudonym,))
+    say(person, False)
+    assert study.decide(study.decides, "release") == 409 and study.state() == "requested"
+
+
+def test_too_few_people_are_not_even_prepared(study: Study) -> None:
+    make_crowd(study.project.sites.get(), 10, sex="male")
+    study.asks.post(f"/cohorts/projects/{study.project.pk}/save/", {"name": "Men", "sex": "male"})
+    cohort = Cohort.objects.get(name="Men")
+    said = text_of(study.asks.post(f"/cohorts/{cohort.pk}/release/", {"purpose": "a table"}, follow=True))
+    assert "Fewer than 11 people" in said and not Release.objects.filter(cohort=cohort).exists()
+    make_crowd(study.project.sites.get(), 1, sex="male")
+    said = text_of(study.asks.post(f"/cohorts/{cohort.pk}/release/", {"purpose": "a table"}, follow=True))
+    assert "The files are being prepared" in said and Release.objects.get(cohort=cohort).requested_by == study.asker
+    assert Job.objects.filter(kind="prepare_release").count() == 1
+
+
+def test_a_release_needs_a_purpose(study: Study) -> None:
+    said = text_of(study.asks.post(f"/cohorts/{study.release.cohort_id}/release/", {"purpose": " "}, follow=True))
+    assert "purpose" in said and Release.objects.count() == 1
+
+
+def test_a_kept_cohort_never_changes(study: Study) -> None:
+    address = f"/cohorts/projects/{study.project.pk}/save/"
+    assert study.asks.post(address, {"name": "Women", "sex": "female"}).status_code == 302
+    again = study.decides.post(address, {"name": "Women", "sex": "male"})
+    assert again.status_code == 409 and "already has a cohort named Women" in text_of(again)
+    assert Cohort.objects.get(name="Women").definition["sexes"] == ["female"]
+    assert "Women" in text_of(study.decides.get("/cohorts/")) and "Women" not in text_of(study.outside.get("/cohorts/"))
+
+
+def test_no_page_names_the_list_of_people(study: Study) -> None:
+    key = study.release.report["people_file"]["key"]
+    study.decide(study.decides, "release")
+    for client in (study.asks, study.decides):
+        assert key not in client.get(study.page).content.decode()

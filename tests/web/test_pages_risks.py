@@ -1,0 +1,231 @@
+"""The clinician's pages over long lists and long records, and what stands in place of a number that no longer holds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from salus_web.audit.models import Event
+from salus_web.common import vault
+from salus_web.common.clock import now
+from salus_web.imaging.models import Rendition
+from salus_web.predictions.models import CurrentRisk, Prediction, Review
+from salus_web.records.models import Observation
+
+from tests.factories.cohorts import observe
+from tests.factories.hospital import Person, account, make_bundle, make_person
+from tests.factories.people import SYSTEM, make_site, make_user, relate
+from tests.web.test_pages_clinician import text_of
+
+pytestmark = pytest.mark.django_db
+Admit = Callable[..., Person]
+
+
+@pytest.fixture
+def ward() -> tuple[Client, Admit]:
+    """A clinician, and a way to put patients into their care."""
+    site, bundle = make_site(), make_bundle()
+    user, client = make_user("clinician", site), Client()
+    client.force_login(user)
+
+    def admit(token: str, **columns: Any) -> Person:
+        person = make_person(site, token, bundle, **columns)
+        relate(user, person.patient)
+        return person
+
+    return client, admit
+
+
+def queries(client: Client, addresses: list[str]) -> list[int]:
+    """How many queries each address takes."""
+    found = []
+    for address in addresses:
+        with CaptureQueriesContext(connection) as seen:
+            assert client.get(address).status_code == 200
+        found.append(len(seen))
+    return found
+
+
+def shown(answer: Any) -> str:
+    """All of a page, its attributes too: what is read aloud is shown."""
+    return answer.content.decode()
+
+
+def lengthen(person: Person, number: int) -> None:
+    """A longer record: measurements of many kinds, and earlier risks."""
+    for at in range(number):
+        observe(person.patient, f"code{at}", 1.0, at=now() - timedelta(hours=at))
+        Prediction.objects.create(
+            patient=person.patient, bundle=person.prediction.bundle, task_id="t48", state="computed", index_at=now(),
+            created_at=now() - timedelta(hours=at + 1), probability=0.5, low=0.4, high=0.6, requested_by="x",
+        )  # fmt: skip
+
+
+# --- long lists, long records
+
+
+def test_queries_do_not_grow_with_the_record(ward: tuple[Client, Admit]) -> None:
+    client, admit = ward
+    person = admit("Qlong")
+    patient = f"/patients/{person.patient.pk}/"
+    addresses = [patient, f"{patient}?span=all", f"{patient}looked/", f"/predictions/{person.prediction.pk}/", "/worklist/"]
+    lengthen(person, 5)
+    queries(client, addresses)  # the first look makes the log's head
+    few = queries(client, addresses)
+    lengthen(person, 45)
+    assert Observation.objects.for_actor(SYSTEM).filter(patient=person.patient).count() > 50
+    assert queries(client, addresses) == few
+    assert max(few) <= 30
+
+
+def test_queries_do_not_grow_with_the_ward_and_the_order_goes_on_over_pages(ward: tuple[Client, Admit]) -> None:
+    client, admit = ward
+    for at in range(5):
+        admit(f"Qn{at}x", state="abstained" if at % 2 else "computed", probability=0.97 if at % 2 else 0.2 + at / 100)
+    queries(client, ["/worklist/"])
+    few = queries(client, ["/worklist/"])
+    for at in range(5, 50):
+        admit(f"Qn{at}x", state="abstained" if at % 2 else "computed", probability=0.97 if at % 2 else 0.2 + at / 100)
+    assert queries(client, ["/worklist/"]) == few
+    order = [int(at) for page in (1, 2) for at in re.findall(r"NameQn(\d+)x</a>", shown(client.get(f"/worklist/?page={page}")))]
+    assert order[:25] == list(range(48, -1, -2)), "real risks, the highest first"
+    assert sorted(order[25:]) == list(range(1, 50, 2)), "then those without a number"
+
+
+def test_the_list_goes_by_change_when_asked(ward: tuple[Client, Admit]) -> None:
+    client, admit = ward
+    for token, change in (("Qfell", -0.3), ("Qrose", 0.2), ("Qnew", None)):
+        person = admit(token)
+        CurrentRisk.objects.for_actor(SYSTEM).filter(patient=person.patient).update(change=change)
+    page = shown(client.get("/worklist/?order=change"))
+    assert re.findall(r"Name(Q\w+)</a>", page) == ["Qrose", "Qfell", "Qnew"]
+    assert "+20" in page and "−30" in page
+
+
+# --- numbers that no longer hold
+
+
+@pytest.mark.parametrize("state", ["stale", "withdrawn"])
+def test_a_number_that_no_longer_holds_is_nowhere_in_its_row(ward: tuple[Client, Admit], state: str) -> None:
+    client, admit = ward
+    admit("Qgone", probability=0.37)
+    assert re.search(r"37\s?%", shown(client.get("/worklist/")))
+    CurrentRisk.objects.for_actor(SYSTEM).update(state=state, sort_probability=None, change=None)
+    page = shown(client.get("/worklist/"))
+    assert "NameQgone" in page
+    assert not re.search(r"37\s?%|20–40|\+16", page), "the number is still drawn or read aloud"
+    rail = shown(client.get(f"/patients/{CurrentRisk.objects.for_actor(SYSTEM).get().patient_id}/")).split("Risks now")[1]
+    assert not re.search(r"37\s?%|20–40", rail)
+
+
+def test_earlier_risks_are_still_drawn_beside_one_that_is_stale(ward: tuple[Client, Admit]) -> None:
+    client, admit = ward
+    person = admit("Qpast", probability=0.37)
+    lengthen(person, 2)
+    CurrentRisk.objects.for_actor(SYSTEM).update(state="stale", sort_probability=None)
+    assert "risk so far: 50%, 50%, no number" in shown(client.get("/worklist/"))
+
+
+def test_a_stale_risk_s_page_has_no_number_no_interval_and_no_reasons(ward: tuple[Client, Admit]) -> None:
+    client, admit = ward
+    person = admit("Qold", probability=0.37)
+    address = f"/predictions/{person.prediction.pk}/"
+    fresh = shown(client.get(address))
+    for words in ("37 %", "20–40", "37 of 100", "typical patient", "operating point", "+12.1"):
+        assert words in fresh, words
+    CurrentRisk.objects.for_actor(SYSTEM).update(state="stale", sort_probability=None)
+    stale = shown(client.get(address))
+    for words in ("37 %", "20–40", "37 of 100", "typical patient", "operating point", "+12.1"):
+        assert words not in stale, words
+    assert "data changed since" in stale and "Heart rate" in stale and "Lactate" in stale
+
+
+@pytest.mark.parametrize(("state", "words"), [("abstained", "cannot tell"), ("failed", "not computed")])
+def test_a_risk_without_a_number_says_so_and_draws_no_reasons(ward: tuple[Client, Admit], state: str, words: str) -> None:
+    client, admit = ward
+    person = admit("Qnone", state=state, probability=0.37)
+    page = shown(client.get(f"/predictions/{person.prediction.pk}/"))
+    assert words in page and "37 %" not in page and "typical patient" not in page and "37 of 100" not in page
+
+
+def test_reasons_that_are_off_by_more_than_a_millionth_are_not_drawn(ward: tuple[Client, Admit]) -> None:
+    client, admit = ward
+    person = admit("Qoff", probability=0.31)
+    for points, drawn in ((11.0 + 5e-5, True), (11.0 + 5e-4, False)):
+        person.prediction.account_json = account(points, "Qoff")
+        person.prediction.save()
+        page = shown(client.get(f"/predictions/{person.prediction.pk}/"))
+        assert ("typical patient" in page) is drawn and ("Explanation unavailable" in page) is not drawn
+        assert "31 %" in page
+
+
+# --- judgements and films
+
+
+def test_an_accepted_risk_is_kept_with_its_reason_and_logged(ward: tuple[Client, Admit]) -> None:
+    client, admit = ward
+    person = admit("Qyes")
+    form = {"decision": "accept", "reason": "agree", "note": ""}
+    said = text_of(client.post(f"/predictions/{person.prediction.pk}/review/", form, follow=True))
+    assert re.search(r"Accepted by Clinician.*: Agrees with my judgement", said)
+    kept = Review.objects.for_actor(SYSTEM).get()
+    assert (kept.decision, kept.reason_code, kept.prediction_id) == ("accept", "agree", person.prediction.pk)
+    line = Event.objects.get(action="prediction.review")
+    assert (line.patient, line.detail) == (person.patient.pseudonym, {"decision": "accept", "reason": "agree"})
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {}, {"decision": "accept"}, {"decision": "accept", "reason": ""}, {"decision": "override", "reason": "because"},
+        {"decision": "override", "reason": "agree"}, {"decision": "maybe", "reason": "agree"}, {"reason": "agree"},
+        {"decision": "accept", "reason": "other", "note": "  "},
+    ],
+)  # fmt: skip
+def test_a_judgement_without_its_reason_is_not_kept(ward: tuple[Client, Admit], form: dict[str, str]) -> None:
+    client, admit = ward
+    answer = client.post(f"/predictions/{admit('Qno').prediction.pk}/review/", form, follow=True)
+    assert re.search("Choose a reason|Say whether|please say which", text_of(answer))
+    assert not Review.objects.for_actor(SYSTEM).exists()
+
+
+def test_a_risk_that_was_not_computed_is_not_judged(ward: tuple[Client, Admit]) -> None:
+    client, admit = ward
+    person = admit("Qfail", state="failed")
+    form = {"decision": "accept", "reason": "agree"}
+    assert client.post(f"/predictions/{person.prediction.pk}/review/", form).status_code == 409
+    assert not Review.objects.for_actor(SYSTEM).exists()
+
+
+def test_a_film_is_the_stored_picture_and_is_logged(ward: tuple[Client, Admit]) -> None:
+    client, admit = ward
+    person = admit("Qfilm")
+    for kind in ("display", "thumbnail"):
+        kept = Rendition.objects.for_actor(SYSTEM).get(instance=person.instance, kind=kind)
+        answer = client.get(f"/images/{person.instance.pk}/{kind}.png")
+        assert answer.content == vault.get(kept.blob_key, sha256=kept.blob_sha256) and answer.content[:4] == b"\x89PNG"
+    assert Event.objects.filter(action="image.read", patient=person.patient.pseudonym).count() == 2
+
+
+def test_search_is_logged_with_whom_it_found_and_without_what_was_typed(ward: tuple[Client, Admit]) -> None:
+    client, admit = ward
+    person = admit("Qseek")
+    client.get("/patients/?q=NameQseek")
+    client.get("/patients/?q=Qnobody")
+    found, nobody = Event.objects.filter(action="search.read").order_by("number")
+    assert (found.patient, nobody.patient, nobody.outcome) == (person.patient.pseudonym, "", "nothing found")
+    assert not any("Qseek" in str(line) or "Qnobody" in str(line) for line in Event.objects.values())
+
+
+def test_words_of_two_patients_find_neither(ward: tuple[Client, Admit]) -> None:
+    client, admit = ward
+    admit("Qleft")
+    admit("Qright")
+    assert "Nobody in your care" in text_of(client.get("/patients/", {"q": "Qleft Qright"}))
+    assert client.get("/patients/", {"q": "nameQleft qleft"}).status_code == 302
