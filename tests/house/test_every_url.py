@@ -323,3 +323,5 @@ def test_what_is_no_address_is_refused_with_the_same_headers(place: Place) -> No
     for role in ROLES:
         answer = place.client(role).get("/nothing/here/")
         assert answer.status_code == 404 and answer.headers["Content-Security-Policy"] == POLICY, role
+    hidden, nothing = (place.client("clinician").get(f"/patients/{what}/") for what in (ABSENT, "nothing-here"))
+    assert plain(hidden) == plain(nothing), "a patient who is hidden is told from an address that does not exist"

@@ -60,9 +60,9 @@ def shown(answer: Any) -> str:
 def lengthen(person: Person, number: int) -> None:
     """A longer record: measurements of many kinds, and earlier risks."""
     for at in range(number):
-        observe(person.patient, f"code{at}", 1.0, at=now() - timedelta(hours=at))
+        observe(person.patient, f"code{at}", 1.0, at=now() - timedelta(hours=at), encounter=person.prediction.encounter)
         Prediction.objects.create(
-            patient=person.patient, bundle=person.prediction.bundle, task_id="t48", state="computed", index_at=now(),
+            patient=person.patient, encounter=person.prediction.encounter, bundle=person.prediction.bundle, task_id="t48", state="computed", index_at=now(),
             created_at=now() - timedelta(hours=at + 1), probability=0.5, low=0.4, high=0.6, requested_by="x",
         )  # fmt: skip
 
