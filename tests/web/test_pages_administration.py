@@ -8,11 +8,13 @@ import pytest
 from django.test import Client
 from salus_web.accounts.models import RoleGrant, Site, User
 from salus_web.audit.models import Event
+from salus_web.common.ids import new_id
 from salus_web.jobs.models import Job
+from salus_web.predictions.models import CurrentRisk
 from salus_web.records.models import CareTeamMembership
 
-from tests.factories.hospital import make_bundle, make_person
-from tests.factories.people import actor_of, make_site, make_user, relate
+from tests.factories.hospital import account, make_bundle, make_person
+from tests.factories.people import SYSTEM, actor_of, make_site, make_user, relate
 from tests.web.test_pages_clinician import text_of
 
 pytestmark = pytest.mark.django_db
@@ -184,3 +186,23 @@ def test_a_withdrawn_model_takes_its_numbers_off_every_page(office: tuple[Site, 
     for page in pages:
         said = text_of(theirs.get(page))
         assert "withdrawn" in said and "77 %" not in said, page
+
+
+def test_a_withdrawn_number_does_not_come_back_as_history(office: tuple[Site, Client]) -> None:
+    site, desk = office
+    old, new = make_bundle(), make_bundle("candidate")
+    person = make_person(site, "Qagain", old, probability=0.77)
+    clinician = make_user("clinician", site)
+    relate(clinician, person.patient)
+    before, person.prediction.pk = person.prediction.pk, None
+    fresh = person.prediction
+    fresh.pk, fresh.bundle, fresh.job, fresh.previous_id, fresh.probability = new_id(), new, None, before, 0.31
+    fresh.account_json = account(11.0, "Qagain")
+    fresh.save(force_insert=True)
+    CurrentRisk.objects.for_actor(SYSTEM).update(prediction=fresh, sort_probability=0.31)
+    theirs, address = client_of(clinician), f"/predictions/{fresh.pk}/"
+    assert "77" in theirs.get("/worklist/").content.decode() and "77 %" in text_of(theirs.get(address))
+    desk.post(f"/models/{old.pk}/", {"to": "withdrawn", "why": "wrong labels"})
+    assert "77%" not in theirs.get("/worklist/").content.decode()
+    said = text_of(theirs.get(address))
+    assert "31 %" in said and "77 %" not in said and "withdrawn on" in said

@@ -15,7 +15,7 @@ from django.db.models import QuerySet
 from salus_web.common import vault
 from salus_web.predictions.models import CurrentRisk, Prediction, PredictionState, Review, RiskMap
 from salus_web.records.scopes import few_in_care
-from salus_web.registry.models import TaskFile
+from salus_web.registry.models import BundleState, TaskFile
 
 PAGE = 25
 COUNTED_TO = 500
@@ -93,7 +93,7 @@ def prediction_for(*, viewer: Any, prediction_id: Any) -> Prediction | None:
     """One prediction within the viewer's scope (1 query)."""
     return (
         Prediction.objects.for_actor(viewer)
-        .select_related("patient", "patient__site", "bundle", "bundle__task", "previous")
+        .select_related("patient", "patient__site", "bundle", "bundle__task", "previous", "previous__bundle")
         .filter(pk=prediction_id)
         .first()
     )
@@ -137,6 +137,7 @@ def recent_of_many(*, viewer: Any, patient_ids: list[Any], task_id: str) -> dict
     """Per patient the risks of a task, oldest first (1 query)."""
     # task and order are sorted out here: in the query they would lead the database to walk the whole task
     rows = Prediction.objects.for_actor(viewer).filter(patient_id__in=patient_ids)
+    rows = rows.exclude(bundle__state=BundleState.WITHDRAWN)
     shown = rows.only("patient_id", "task_id", "state", "probability", "low", "high", "created_at")
     found: dict[Any, list[Prediction]] = {}
     for row in sorted((row for row in shown if row.task_id == task_id), key=lambda row: row.created_at):

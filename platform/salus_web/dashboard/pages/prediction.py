@@ -138,8 +138,9 @@ def _before(prediction: Prediction) -> str:
     if last is None:
         return ""
     when = f"{last.created_at:%d %b %Y %H:%M}"
-    if last.state != PredictionState.COMPUTED:
-        return f"{STATES[last.state][1]} on {when}"
+    state = str(PredictionState.WITHDRAWN) if last.bundle.state == BundleState.WITHDRAWN else last.state
+    if state != PredictionState.COMPUTED:
+        return f"{STATES[state][1]} on {when}"
     return f"{percent(last.probability)} ({interval(last.low, last.high)}) on {when}"
 
 
