@@ -47,8 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--data", required=True, type=Path)
     command.add_argument("--out", required=True, type=Path)
     command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--repeats", type=int, default=3)
-    command.add_argument("--folds", type=int, default=5)
+    command.add_argument("--repeats", type=int, help="of cross-validation; 3, or 1 where the encoder is tuned")
+    command.add_argument("--folds", type=int, help="of cross-validation; 5, or 3 where the encoder is tuned")
     command.set_defaults(run=_train)
     command = commands.add_parser("evaluate", help="judge a bundle on people it has not seen")
     command.add_argument("--bundle", required=True, type=Path)
@@ -64,9 +64,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _say(fraction: float, message: str) -> None:
-    """Progress on one line, where a person is watching."""
+    """Progress on one line where a person is watching, a line each where a file is."""
     if sys.stderr.isatty():
         print(f"\r{fraction:4.0%} {message:<60}", end="", file=sys.stderr, flush=True)
+    elif "reading images" not in message:
+        print(f"{fraction:4.0%} {message}", file=sys.stderr, flush=True)
 
 
 def _simulate(options: argparse.Namespace) -> int:

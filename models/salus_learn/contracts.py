@@ -86,7 +86,7 @@ class OutcomeSpec:
 
 @dataclass(frozen=True, slots=True)
 class RiskTask:
-    """A risk task file, checked. `digest` is the sha256 of its canonical form."""
+    """A risk task file, checked. `digest` is the sha256 of its canonical form; `encoder` is frozen, tuned or auto."""
 
     id: str
     title: str
@@ -107,6 +107,7 @@ class RiskTask:
     missing_words: tuple[str, ...]
     digest: str
     source_text: str
+    encoder: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +215,25 @@ class MissingInput:
 
 
 @dataclass(frozen=True, slots=True)
+class WouldChange:
+    """A missing input that would tell the model something, from `n` training people like this patient.
+
+    `crossing` is the share of them with whose value the risk would cross the threshold; `low` and `high` the 10th and
+    90th percentile of the risk it would then be; the widths are of the 90 % interval, now and then on average.
+    """
+
+    name: str
+    label: str
+    part: Part
+    crossing: float
+    width_now: float
+    width_then: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
 class RiskResult:
     """A risk and everything needed to believe or doubt it. Probabilities are in [0, 1].
 
@@ -240,6 +260,7 @@ class RiskResult:
     above_threshold: bool | None
     bundle_digest: str
     task_digest: str
+    would_change: tuple[WouldChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import numpy as np
 
 from salus_learn.contracts import ImageSpec, SnapshotImage
 from salus_learn.imaging.encoder import BATCH, ServedEncoder
+from salus_learn.imaging.gate import gate_features
 from salus_learn.imaging.network import CHANNELS, MAP_SIDE
 from salus_learn.imaging.prepare import Box, prepared
 
@@ -18,13 +19,19 @@ Report = Callable[[float, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """One image after the encoder: `cells` (49, C) float32, the box they lie over, and its slot and hash."""
+    """One image after the encoder: `cells` (49, C) float32, the box they lie over, its slot and hash.
+
+    `kind` (448,) is what the gate looks at, from the image as it is (not averaged with its mirror), `spread` the
+    standard deviation of its pixels in the encoder's scale.
+    """
 
     slot: str
     cells: np.ndarray
     box: Box
     sha256: str
     image_id: str
+    kind: np.ndarray
+    spread: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +62,31 @@ def embed(
     for start in range(0, len(flat), BATCH):
         chunk = flat[start : start + BATCH]
         ready = [prepared(image, by_name[image.slot]) for _, image in chunk]
-        cells = _cells(np.stack([pixels for pixels, _ in ready]), [by_name[i.slot].flips for _, i in chunk], encoder)
-        for (case, image), (_, box), grid in zip(chunk, ready, cells, strict=True):
-            out[case].append(Embedded(image.slot, grid, box, image.sha256, image.id))
+        stacked = np.stack([pixels for pixels, _ in ready])
+        maps = encoder.run(stacked)  # (B, C, 7, 7)
+        kinds = [gate_features(_flat(one)) for one in maps]
+        cells = _cells(maps, stacked, [by_name[i.slot].flips for _, i in chunk], encoder)
+        for at, (case, image) in enumerate(chunk):
+            found = Embedded(image.slot, cells[at], ready[at][1], image.sha256, image.id, kinds[at], float(stacked[at].std()))
+            out[case].append(found)
         if report:
             report((start + len(chunk)) / len(flat), f"reading images, {start + len(chunk)} of {len(flat)}")
     return Prepared(out, _pool(out, tuple(by_name)), tuple(by_name))
 
 
-def _cells(pixels: np.ndarray, flips: list[bool], encoder: ServedEncoder) -> np.ndarray:
-    """(B, 49, C): the map's cells row by row."""
-    maps = encoder.run(pixels)  # (B, C, 7, 7)
+def _flat(grid: np.ndarray) -> np.ndarray:
+    """(C, 7, 7) as cells row by row (49, C)."""
+    return grid.reshape(CHANNELS, CELLS).T
+
+
+def _cells(maps: np.ndarray, pixels: np.ndarray, flips: list[bool], encoder: ServedEncoder) -> np.ndarray:
+    """(B, 49, C): the maps' cells row by row, averaged with their mirror where a slot may be flipped."""
     mirrored = np.flatnonzero(flips)
     if mirrored.size:
         maps = maps.copy()
         back = encoder.run(np.ascontiguousarray(pixels[mirrored, :, :, ::-1]))[:, :, :, ::-1]
         maps[mirrored] = (maps[mirrored] + back) / 2
-    return maps.reshape(len(pixels), CHANNELS, CELLS).transpose(0, 2, 1).copy()
+    return np.stack([_flat(one) for one in maps])
 
 
 def _pool(images: list[list[Embedded]], slots: tuple[str, ...]) -> np.ndarray:

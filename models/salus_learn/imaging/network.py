@@ -76,12 +76,25 @@ class Encoder(nn.Module):
         self._conv_head = _conv(inside, LAST_CHANNELS)
         self._bn1 = nn.BatchNorm2d(LAST_CHANNELS, eps=_EPSILON)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def early(self, x: torch.Tensor) -> torch.Tensor:
+        """The part that is never tuned: up to block 10, (B, 112, 14, 14)."""
         x = functional.relu6(self._bn0(self._conv_stem(x)))  # (B, 32, 112, 112)
-        middle = x
-        for number, block in enumerate(self._blocks):
+        for block in self._blocks[: _MID_BLOCK + 1]:
             x = block(x)
-            if number == _MID_BLOCK:
-                middle = functional.avg_pool2d(x, 2)  # (B, 112, 7, 7)
-        last = functional.relu6(self._bn1(self._conv_head(x)))  # (B, 1280, 7, 7)
-        return torch.cat([middle, last], dim=1)  # (B, 1392, 7, 7)
+        return x
+
+    def late(self, x: torch.Tensor) -> torch.Tensor:
+        """From `early`'s maps to the last convolution, (B, 1280, 7, 7)."""
+        for block in self._blocks[_MID_BLOCK + 1 :]:
+            x = block(x)
+        return functional.relu6(self._bn1(self._conv_head(x)))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        early = self.early(x)
+        # (B, 112, 7, 7) beside (B, 1280, 7, 7)
+        return torch.cat([functional.avg_pool2d(early, 2), self.late(early)], dim=1)  # (B, 1392, 7, 7)
+
+    def late_parameters(self) -> list[nn.Parameter]:
+        """What tuning may change."""
+        parts = [*self._blocks[_MID_BLOCK + 1 :], self._conv_head, self._bn1]
+        return [parameter for part in parts for parameter in part.parameters()]

@@ -25,7 +25,10 @@ from salus_learn.store.model import Model
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known of one case: readings, its row of columns, terms per judge and column, image parts."""
+    """What is known of one case: readings, its row of columns, terms per judge and column, image parts.
+
+    `unusual` says why its image should not be judged; empty when it may be.
+    """
 
     snapshot: PatientSnapshot
     readings: tuple[Reading, ...]
@@ -33,7 +36,7 @@ class Evidence:
     tree_terms: np.ndarray | None
     images: tuple[Embedded, ...]
     image_margin: float
-    unusual: bool
+    unusual: str
 
 
 def account(model: Model, evidence: Evidence, pattern: str, bundle_digest: str) -> RiskResult:
@@ -50,7 +53,7 @@ def account(model: Model, evidence: Evidence, pattern: str, bundle_digest: str) 
         reasons.append(_image_reason(model, evidence, image_term, per_margin))
     check_sum([reason.points for reason in reasons], probability, reference)
     kept = model.doubts[pattern].conformal_set(margin)
-    state, why = _state(kept, evidence.unusual and "image" in weight)
+    state, why = _state(kept, evidence.unusual if "image" in weight else "")
     return RiskResult(
         key=evidence.snapshot.key, state=state, why=why, probability=probability,
         interval=model.doubts[pattern].interval(margin, probability), interval_level=LEVEL,
@@ -112,9 +115,9 @@ def _image_reason(model: Model, evidence: Evidence, term: float, per_margin: flo
     )  # fmt: skip
 
 
-def _state(kept: tuple[int, ...], unusual: bool) -> tuple[RiskState, str]:
+def _state(kept: tuple[int, ...], unusual: str) -> tuple[RiskState, str]:
     if unusual:
-        return RiskState.ABSTAINED, "The image is not like those the model was trained on."
+        return RiskState.ABSTAINED, unusual
     if len(kept) == 2:
         return RiskState.ABSTAINED, "Neither answer can be excluded at 90 %."
     if not kept:

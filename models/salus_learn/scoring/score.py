@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,9 +11,10 @@ from salus_learn.contracts import PatientSnapshot, RiskResult
 from salus_learn.errors import LearnError
 from salus_learn.features.columns import matrix
 from salus_learn.features.readings import NOTHING, Reading, read_features
-from salus_learn.imaging.embed import Prepared, Report, embed
+from salus_learn.imaging.embed import Embedded, Prepared, Report, embed
 from salus_learn.imaging.encoder import ServedEncoder
 from salus_learn.scoring.account import Evidence, account, failed
+from salus_learn.scoring.change import would_change
 from salus_learn.store.bundle import Bundle
 from salus_learn.store.model import Model, pattern_of
 
@@ -33,7 +35,8 @@ def score(
         except LearnError as error:
             problems[position] = str(error)
             readings.append(tuple(NOTHING for _ in model.task.features))
-    prepared = _embed_each(model, bundle.encoder, snapshots, problems, report)
+    encoder = bundle.encoder if fold is None else bundle.fold_encoders[fold]
+    prepared = _embed_each(model, encoder, snapshots, problems, report)
     results = account_all(
         model, snapshots, readings, prepared, np.arange(len(snapshots)), bundle.digest
     )
@@ -92,7 +95,20 @@ def account_all(
             snapshots[case], readings[case], None if line is None else line[at],
             None if trees is None else trees[at], tuple(prepared.images[case]) if prepared else (),
             float(images[at]) if has_image and images is not None else float("nan"),
-            bool(has_image and distances is not None and model.head and distances[at] > model.head.unusual_above),
+            _unusual(model, prepared.images[case], float(distances[at])) if has_image and prepared and distances is not None else "",
         )  # fmt: skip
         results.append(account(model, evidence, pattern, bundle_digest))
-    return results
+    asked = would_change(model, [readings[case] for case in index.tolist()], results)
+    return [replace(result, would_change=answers) for result, answers in zip(results, asked, strict=True)]
+
+
+def _unusual(model: Model, images: Sequence[Embedded], distance: float) -> str:
+    """Why the images should not be judged: the first gate that refuses, else their distance from training; or nothing."""
+    for image in images:
+        gate = model.gates.get(image.slot)
+        why = gate.why(image.kind, image.spread) if gate else ""
+        if why:
+            return why
+    if model.head is not None and distance > model.head.unusual_above:
+        return "The image is not like those the model was trained on."
+    return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,10 @@ from salus_learn.errors import BundleError
 from salus_learn.features.columns import schema_from_levels
 from salus_learn.fusion.chair import Chair
 from salus_learn.imaging.encoder import ServedEncoder, open_encoder, write_encoder
+from salus_learn.imaging.gate import Gate
 from salus_learn.imaging.head import ImageHead
 from salus_learn.store.model import Model
+from salus_learn.store.pool import Pool
 from salus_learn.tabular.line import Line
 from salus_learn.tabular.trees import Trees
 from salus_learn.tasks.loader import load_task
@@ -40,6 +42,7 @@ class Bundle:
     model: Model
     folds: tuple[Model, ...]
     encoder: ServedEncoder | None
+    fold_encoders: tuple[ServedEncoder | None, ...]
     card: dict[str, Any]
     crossval: dict[str, Any]
 
@@ -52,10 +55,14 @@ def write_bundle(
     if any(folder.iterdir()):
         raise BundleError(f"The folder {folder.name} is not empty; a bundle is never written over another.")
     (folder / "task.toml").write_text(model.task.source_text, encoding="utf-8")
-    weights = write_encoder(folder) if model.head is not None else ""
+    weights = write_encoder(folder, model.network) if model.head is not None else ""
     _write_parts(folder, model, "")
+    for slot, gate in model.gates.items():
+        gate.to_file(folder / f"gate_{slot}.safetensors")
     for number, fold in enumerate(folds):
         _write_parts(folder, fold, f"fold{number}_")
+        if fold.network is not None:
+            write_encoder(folder, fold.network, prefix=f"fold{number}_")
     _json(folder / "card.json", card | {"encoder_weights": weights})
     _json(folder / "crossval.json", crossval)
     manifest = {
@@ -75,6 +82,8 @@ def _write_parts(folder: Path, model: Model, prefix: str) -> None:
         model.head.to_file(folder / f"{prefix}image_head.safetensors")
     if model.line is not None:
         model.line.to_file(folder / f"{prefix}line.json")
+    if model.pool is not None:
+        model.pool.to_file(folder / f"{prefix}pool.safetensors")
     if model.trees is not None:
         model.trees.to_file(folder / f"{prefix}record.ubj")
     _json(folder / f"{prefix}chair.json", {name: _chair_json(chair) for name, chair in model.chairs.items()})
@@ -94,17 +103,28 @@ def load_bundle(folder: Path | str, *, device: str = "auto") -> Bundle:
     if task.digest != manifest["task"]["digest"]:
         raise BundleError(f"The bundle {folder.name} holds another task than its manifest says.")
     card = _read(folder / "card.json")
-    model = _read_parts(folder, task, "")
-    folds = tuple(_read_parts(folder, task, f"fold{number}_") for number in range(manifest.get("folds", 0)))
+    gates = {spec.name: Gate.from_file(path, spec) for spec in task.images if (path := folder / f"gate_{spec.name}.safetensors").exists()}
+    model = replace(_read_parts(folder, task, ""), gates=gates)
+    prefixes = [f"fold{number}_" for number in range(manifest.get("folds", 0))]
+    folds = tuple(replace(_read_parts(folder, task, prefix), gates=gates) for prefix in prefixes)
     encoder = open_encoder(folder, card.get("encoder_weights", ""), device=device) if model.head else None
     crossval = _read(folder / "crossval.json")
-    return Bundle(_sha256(folder / MANIFEST), folder, model, folds, encoder, card, crossval)
+    served = tuple(_fold_encoder(folder, f"fold{number}_", encoder) for number in range(len(folds)))
+    return Bundle(_sha256(folder / MANIFEST), folder, model, folds, encoder, served, card, crossval)
+
+
+def _fold_encoder(folder: Path, prefix: str, encoder: ServedEncoder | None) -> ServedEncoder | None:
+    """A fold's own tuned encoder, on the CPU that gave its risks; else the one all folds share."""
+    if (folder / f"{prefix}encoder.onnx").exists():
+        return open_encoder(folder, encoder.weights if encoder else "", device="cpu", prefix=prefix)
+    return encoder
 
 
 def _read_parts(folder: Path, task: RiskTask, prefix: str) -> Model:
     """One fitted model from its files."""
     reference = _read(folder / f"{prefix}reference.json")
     line, trees = folder / f"{prefix}line.json", folder / f"{prefix}record.ubj"
+    pool = folder / f"{prefix}pool.safetensors"
     return Model(
         task=task,
         schema=schema_from_levels(task, reference["schema"]["levels"]),
@@ -114,6 +134,7 @@ def _read_parts(folder: Path, task: RiskTask, prefix: str) -> Model:
         chairs={name: _chair(name, body) for name, body in _read(folder / f"{prefix}chair.json").items()},
         doubts={name: Doubt.from_json(body) for name, body in reference["doubts"].items()},
         thresholds=reference["thresholds"],
+        pool=Pool.from_file(pool) if pool.exists() else None,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,14 +12,20 @@ from salus_learn.contracts import RiskTask
 from salus_learn.features.columns import FeatureSchema
 from salus_learn.fusion.chair import Chair
 from salus_learn.imaging.embed import Prepared
+from salus_learn.imaging.gate import Gate
 from salus_learn.imaging.head import ImageHead
+from salus_learn.imaging.network import Encoder
+from salus_learn.store.pool import Pool
 from salus_learn.tabular.line import Line
 from salus_learn.tabular.trees import Trees
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """`thresholds` are operating points per arm (line, trees, image, fused), set on training people."""
+    """`thresholds` are operating points per arm (line, trees, image, fused), set on training people.
+
+    `network` is the tuned encoder while training; None for the published weights, and in a model read from a bundle,
+    where the bundle serves it. `gates` by image slot; they saw no outcome and are shared by the folds."""
 
     task: RiskTask
     schema: FeatureSchema
@@ -29,6 +35,9 @@ class Model:
     chairs: dict[str, Chair]
     doubts: dict[str, Doubt]
     thresholds: dict[str, float]
+    network: Encoder | None = None
+    gates: dict[str, Gate] = field(default_factory=dict)
+    pool: Pool | None = None
 
 
 @dataclass(frozen=True, slots=True)

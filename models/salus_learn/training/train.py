@@ -17,11 +17,15 @@ from salus_learn.errors import TrainingError
 from salus_learn.features.columns import read_all
 from salus_learn.imaging.embed import Report, embed
 from salus_learn.imaging.encoder import default_encoder
+from salus_learn.imaging.gate import Gate
+from salus_learn.imaging.tune import EarlyMaps
 from salus_learn.scoring.judge import ArmSheet
 from salus_learn.scoring.score import account_all
 from salus_learn.store.bundle import write_bundle
 from salus_learn.store.model import Model
-from salus_learn.training.fit import Material, fit_model
+from salus_learn.training.fit import fit_model
+from salus_learn.training.material import Material
+from salus_learn.training.tuning import early_material, fit_gates, tuned_material, wants_tuning
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,28 +45,52 @@ def train(
     out: Path,
     *,
     seed: int = 0,
-    repeats: int = 3,
-    folds: int = 5,
+    repeats: int | None = None,
+    folds: int | None = None,
     report: Report | None = None,
 ) -> Trained:
     """Train and write a bundle into the new folder `out`.
 
-    Outer folds are split by person and stratified by outcome; nothing is chosen on them. Raises TrainingError
-    when there are too few people of either outcome.
+    Outer folds are split by person and stratified by outcome; nothing is chosen on them. With a frozen encoder
+    there are 3 repeats of 5 folds, with a tuned one, which every fold tunes anew, 1 of 3. Raises TrainingError when there are too few people
+    of either outcome.
     """
     tell = report or (lambda fraction, message: None)
-    material = prepare_material(task, cases, lambda part, message: tell(0.3 * part, message))
-    splits = _outer_folds(material, folds, repeats, seed)
-    found = _cross_validate(material, cases, splits, seed, tell)
-    tell(0.92, "the model on everybody")
-    final = fit_model(material, np.arange(len(cases)), seed=seed)
+    tuning = wants_tuning(task, cases)
+    material = prepare_material(task, cases, lambda part, message: tell(0.3 * part, message), embedded=not tuning)
+    early = early_material(task, cases, seed=seed, report=lambda part, text: tell(0.15 * part, text)) if tuning else None
+    splits = _outer_folds(material, folds or (3 if tuning else 5), repeats or (1 if tuning else 3), seed)
+    tell(0.28, "learning what its images look like")
+    fit = _Fit(material, early, cases, fit_gates(task, cases, seed=seed))
+    found = _cross_validate(fit, splits, seed, tell)
+    tell(0.9, "the model on everybody")
+    final, _, history = fit(np.arange(len(cases)), seed, lambda part, text: tell(0.9 + 0.1 * part, text))
     figures = mean_report([sheet.report(task.id, material.y) for sheet in found.sheets])
-    crossval = figures | {"repeats": repeats, "folds": len(splits[0])}
+    crossval = figures | {"repeats": len(splits), "folds": len(splits[0]), "encoder": "tuned" if tuning else "frozen"}
+    crossval["tuning_curves"] = [*found.histories, history] if tuning else []
     card = _card(task, cases, material, final, seed)
     digest = write_bundle(out, final, card=card, crossval=crossval, folds=found.models)
     kept = [replace(result, bundle_digest=digest) for result in found.first if result is not None]
     tell(1.0, "done")
     return Trained(digest, crossval, kept, found.fold_of)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """Fits one model on some of the cases; gives it with the material its risks are worked out from."""
+
+    material: Material
+    early: EarlyMaps | None
+    cases: Sequence[Case]
+    gates: dict[str, Gate]
+
+    def __call__(self, inside: np.ndarray, seed: int, tell: Report) -> tuple[Model, Material, list[list[float | None]]]:
+        """The model, its material, and the tuning's losses (empty with a frozen encoder)."""
+        if self.early is None:
+            return replace(fit_model(self.material, inside, seed=seed), gates=self.gates), self.material, []
+        material, tuned = tuned_material(self.material, self.early, self.cases, inside, seed=seed, report=tell)
+        model = replace(fit_model(material, inside, seed=seed), network=tuned.network, gates=self.gates)
+        return model, material, [list(pair) for pair in tuned.history]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,20 +101,20 @@ class _Outside:
     models: list[Model]
     first: list[RiskResult | None]
     fold_of: dict[str, int]
+    histories: list[list[list[float | None]]]
 
 
-def _cross_validate(
-    material: Material, cases: Sequence[Case], splits: list[list[tuple[np.ndarray, np.ndarray]]], seed: int, tell: Report
-) -> _Outside:
+def _cross_validate(fit: _Fit, splits: list[list[tuple[np.ndarray, np.ndarray]]], seed: int, tell: Report) -> _Outside:
     """Fit inside each fold, give risks outside it."""
-    found = _Outside([], [], [None] * len(cases), {})
+    cases = fit.cases
+    found = _Outside([], [], [None] * len(cases), {}, [])
     steps, snapshots = sum(len(parts) for parts in splits), [case.snapshot for case in cases]
     for repeat, parts in enumerate(splits):
         sheet = ArmSheet(len(cases))
         for at, (inside, outside) in enumerate(parts):
-            done = 0.3 + 0.6 * (repeat * len(parts) + at) / steps
-            tell(done, f"fold {at + 1}, repeat {repeat + 1} of {len(splits)}")
-            model = fit_model(material, inside, seed=seed + repeat)
+            done, name = 0.3 + 0.6 * (repeat * len(parts) + at) / steps, f"fold {at + 1}, repeat {repeat + 1} of {len(splits)}"
+            tell(done, name)
+            model, material, history = fit(inside, seed + repeat, _within(tell, done, 0.6 / steps, name))
             results = account_all(model, snapshots, material.readings, material.prepared, outside, "")
             for case, result in zip(outside.tolist(), results, strict=True):
                 sheet.note(model, case, result)
@@ -94,15 +122,23 @@ def _cross_validate(
                     found.first[case], found.fold_of[result.key] = result, at
             if repeat == 0:
                 found.models.append(model)
+                found.histories.append(history)
         found.sheets.append(sheet)
     return found
 
 
-def prepare_material(task: RiskTask, cases: Sequence[Case], report: Report | None = None) -> Material:
-    """Readings and embedded images of all cases; the encoder runs once over each image."""
+def _within(tell: Report, start: float, width: float, name: str) -> Report:
+    """Progress of one fold as a part of the whole."""
+    return lambda part, text: tell(start + width * part, f"{name}: {text}")
+
+
+def prepare_material(
+    task: RiskTask, cases: Sequence[Case], report: Report | None = None, *, embedded: bool = True
+) -> Material:
+    """Readings and, with a frozen encoder, embedded images of all cases; the encoder runs once over each image."""
     readings = read_all(task, [case.snapshot for case in cases])
     prepared = None
-    if task.images and any(case.snapshot.images for case in cases):
+    if embedded and task.images and any(case.snapshot.images for case in cases):
         prepared = embed([case.snapshot.images for case in cases], task.images, default_encoder(), report=report)
     y = np.array([case.outcome for case in cases])
     _, persons = np.unique([case.snapshot.person for case in cases], return_inverse=True)
@@ -152,7 +188,7 @@ def _card(task: RiskTask, cases: Sequence[Case], material: Material, model: Mode
         "task": task.id, "title": task.title, "who": task.who, "use": task.use, "not_for": task.not_for,
         "outcome": task.outcome.label, "horizon_days": task.outcome.horizon_days,
         "people": int(len(np.unique(material.persons))), "cases": len(cases), "events": int(material.y.sum()),
-        "with_image": int(material.prepared.present.sum()) if material.prepared else 0,
+        "with_image": sum(bool(case.snapshot.images) for case in cases),
         "features": [spec.name for spec in task.features], "images": [spec.name for spec in task.images],
         "training_fingerprint": hashlib.sha256(keys.encode()).hexdigest(), "seed": seed,
         "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -1,0 +1,46 @@
+"""The patients like this one: rows of training people kept with a model, without names, to ask what a missing value might have been."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+MOST_ROWS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """x (n, d) columns of the model's schema, NaN where missing; image (n,) the image judge's margin over its
+    reference by a judge that had not seen the person, NaN without an image."""
+
+    x: np.ndarray
+    image: np.ndarray
+
+    def like(self, row: np.ndarray, candidates: np.ndarray, k: int) -> np.ndarray:
+        """The k of `candidates` (indices) most like a row (d,): mean squared standardised difference over what is
+        known of the row; what the other does not have counts as one standard deviation apart."""
+        known = np.flatnonzero(np.isfinite(row))
+        if not known.size:
+            return candidates[:k]
+        with np.errstate(invalid="ignore"):
+            spread = np.nan_to_num(np.nanstd(self.x[:, known], axis=0)) + 1e-9
+        apart = ((self.x[np.ix_(candidates, known)] - row[known]) / spread) ** 2
+        return candidates[np.argsort(np.where(np.isfinite(apart), apart, 1.0).mean(axis=1), kind="stable")[:k]]
+
+    def to_file(self, path: Path) -> None:
+        """Write as safetensors."""
+        save_file({"x": np.ascontiguousarray(self.x), "image": np.ascontiguousarray(self.image)}, path)
+
+    @classmethod
+    def from_file(cls, path: Path) -> Pool:
+        """Read what `to_file` wrote."""
+        return cls(**load_file(path))
+
+
+def draw_pool(x: np.ndarray, image: np.ndarray, *, seed: int) -> Pool:
+    """At most 500 rows, drawn at random: x (n, d), image (n,)."""
+    rows = np.random.default_rng(seed).permutation(len(x))[:MOST_ROWS]
+    return Pool(x[rows].astype(np.float64), image[rows].astype(np.float64))

@@ -1,0 +1,30 @@
+"""What a model is fitted from: all cases, read and embedded once. Fits nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from salus_learn.contracts import RiskTask
+from salus_learn.features.readings import Reading
+from salus_learn.imaging.embed import Prepared
+from salus_learn.imaging.head import ImageHead
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """All cases, ready: readings, embedded images, outcomes and persons (integer ids).
+
+    With a tuned encoder `tuned_head` is its image judge and `honest` (n,) says for whom that judge's margin was not
+    taught; both are None with a frozen encoder, where the head is fitted with the other judges.
+    """
+
+    task: RiskTask
+    readings: Sequence[tuple[Reading, ...]]
+    prepared: Prepared | None
+    y: np.ndarray
+    persons: np.ndarray
+    tuned_head: ImageHead | None = None
+    honest: np.ndarray | None = None

@@ -1,0 +1,95 @@
+"""Tunes the encoder for one set of training people and makes the material that their model is fitted from.
+
+Of the training people three quarters teach the encoder. The last quarter never does: their image margins are honest,
+so chair, doubt and thresholds are fitted on them alone.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold
+
+from salus_learn.contracts import Case, RiskTask
+from salus_learn.imaging.embed import Prepared, Report, embed
+from salus_learn.imaging.encoder import default_encoder, open_encoder, write_encoder
+from salus_learn.imaging.gate import Gate, fit_gate
+from salus_learn.imaging.head import ImageHead, tuned_head
+from salus_learn.imaging.network import Encoder
+from salus_learn.imaging.tune import EarlyMaps, early_maps, tune
+from salus_learn.training.material import Material
+
+ENOUGH_IMAGES = 800
+HONEST_PART = 4  # one in four training people is kept for chair, doubt and thresholds
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """A tuned network, its image head and whose image margins are honest ((n,) of all cases).
+
+    `history` is the loss after each pass on those who taught and on the honest part.
+    """
+
+    network: Encoder
+    head: ImageHead
+    honest: np.ndarray
+    history: tuple[tuple[float, float | None], ...]
+
+
+def wants_tuning(task: RiskTask, cases: Sequence[Case]) -> bool:
+    """What the task file says, or by the number of images: under 800 a tuned encoder learns people by heart."""
+    if task.encoder != "auto" or not task.images:
+        return task.encoder == "tuned" and bool(task.images)
+    return sum(len(case.snapshot.images) for case in cases) >= ENOUGH_IMAGES
+
+
+def early_material(task: RiskTask, cases: Sequence[Case], *, seed: int, report: Report) -> EarlyMaps:
+    """The frozen blocks' maps of all images; they see no outcome, so they are shared by all folds."""
+    return early_maps([case.snapshot.images for case in cases], task.images, seed=seed, report=report)
+
+
+def tuned_material(
+    material: Material, early: EarlyMaps, cases: Sequence[Case], inside: np.ndarray, *, seed: int, report: Report
+) -> tuple[Material, Tuned]:
+    """Tune on `inside` and embed every case with the result, by the encoder that will serve it."""
+    teachers = _teachers(material, inside, seed)
+    kept = np.setdiff1d(inside, teachers)
+    network = tune(early, material.y, teachers, seed=seed, watched=kept, report=lambda part, text: report(0.6 * part, text))
+    prepared = _embedded(material.task, cases, network.network, lambda part, text: report(0.6 + 0.4 * part, text))
+    weight, bias = network.weight[1] - network.weight[0], float(network.bias[1] - network.bias[0])
+    head = tuned_head(prepared, teachers, kept, weight, bias)
+    honest = np.zeros(len(cases), dtype=bool)
+    honest[np.setdiff1d(np.arange(len(cases)), teachers)] = True
+    tuned = Tuned(network.network, head, honest, network.history)
+    return replace(material, prepared=prepared, tuned_head=head, honest=honest), tuned
+
+
+def _teachers(material: Material, inside: np.ndarray, seed: int) -> np.ndarray:
+    """The people of `inside` who teach the encoder, split by person and stratified by outcome."""
+    y, persons = material.y[inside], material.persons[inside]
+    folds = int(min(HONEST_PART, np.bincount(y, minlength=2).min()))
+    taught, _ = next(StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(y, y, persons))
+    return inside[taught]
+
+
+def _embedded(task: RiskTask, cases: Sequence[Case], network: Encoder, report: Report) -> Prepared:
+    """Every case by the served form of the tuned encoder, so that a replay is the same arithmetic."""
+    with tempfile.TemporaryDirectory(prefix="salus-tuned-") as place:
+        weights = write_encoder(Path(place), network)
+        served = open_encoder(Path(place), weights, device="cpu")
+        return embed([case.snapshot.images for case in cases], task.images, served, report=report)
+
+
+def fit_gates(task: RiskTask, cases: Sequence[Case], *, seed: int) -> dict[str, Gate]:
+    """A gate per image slot with enough images. Gates see no outcome, so they are fitted once on everybody."""
+    gates = {}
+    for spec in task.images:
+        images = [image for case in cases for image in case.snapshot.images if image.slot == spec.name]
+        gate = fit_gate(images, spec, default_encoder().run, seed=seed)
+        if gate is not None:
+            gates[spec.name] = gate
+    return gates

@@ -1,0 +1,136 @@
+"""A tuned encoder, whole: honest margins, replay by fold, the same maps served as were tuned; and the gate before it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from salus_learn.contracts import Case, ImageSpec, PatientSnapshot, RiskState
+from salus_learn.errors import TaskError
+from salus_learn.imaging.augment import augmented
+from salus_learn.scoring.score import score
+from salus_learn.store.bundle import Bundle, load_bundle
+from salus_learn.tasks.cases import read_cases
+from salus_learn.tasks.loader import task_from_text
+from salus_learn.training.train import Trained, train
+from salus_learn.training.tuning import wants_tuning
+
+from tests.factories.cases import TASK, make_cases
+
+
+@dataclasses.dataclass(frozen=True)
+class Tuned:
+    """One training shared by the tests of this file."""
+
+    cases: list[Case]
+    trained: Trained
+    bundle: Bundle
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> Tuned:
+    place = tmp_path_factory.mktemp("tuned")
+    folder = make_cases(place / "data", people=100)
+    task = task_from_text(TASK + '\n[training]\nencoder = "tuned"\n')
+    cases = read_cases(task, folder)
+    trained = train(task, cases, place / "bundle", folds=2)
+    return Tuned(cases, trained, load_bundle(place / "bundle"))
+
+
+def snapshots(tuned: Tuned) -> list[PatientSnapshot]:
+    return [case.snapshot for case in tuned.cases]
+
+
+def with_film(tuned: Tuned) -> PatientSnapshot:
+    return next(case.snapshot for case in tuned.cases if case.snapshot.images)
+
+
+def test_the_folds_tuned_models_give_their_risks_again(tuned: Tuned) -> None:
+    """The receipt's promise: every out-of-fold risk comes out again by its own fold's encoder, and adds up."""
+    kept = {result.key: result for result in tuned.trained.out_of_fold}
+    for fold in range(2):
+        own = [one for one in snapshots(tuned) if tuned.trained.fold_of[one.key] == fold]
+        for again in score(tuned.bundle, own, fold=fold):
+            before = kept[again.key]
+            assert again.probability == pytest.approx(before.probability, abs=1e-6)
+            total = math.fsum(reason.points for reason in again.reasons) / 100
+            assert again.probability is not None and again.reference_probability is not None
+            assert total == pytest.approx(again.probability - again.reference_probability, abs=1e-6)
+            pixels = sum(float(found.points.sum()) for found in again.maps)
+            image = sum(reason.points for reason in again.reasons if reason.name == "image")
+            assert pixels == pytest.approx(image, abs=1e-4)
+
+
+def test_folds_have_encoders_of_their_own_and_learned_something(tuned: Tuned) -> None:
+    served = [encoder for encoder in tuned.bundle.fold_encoders if encoder]
+    pixels = np.random.default_rng(0).uniform(-1, 1, (1, 3, 224, 224)).astype(np.float32)
+    first, second = (encoder.run(pixels) for encoder in served)
+    assert np.array_equal(first[:, :112], second[:, :112]), "the early blocks are not tuned"
+    assert np.abs(first[:, 112:] - second[:, 112:]).max() > 0.1, "the late blocks are, each fold's its own"
+    curves = tuned.trained.crossval["tuning_curves"]
+    assert len(curves) == 3 and all(curve[-1][0] < curve[0][0] for curve in curves)
+    assert tuned.trained.crossval["arms"]["image"]["auroc"][1] > 0.6
+
+
+def test_the_same_seed_gives_the_same_model(tuned: Tuned, tmp_path: Path) -> None:
+    again = train(tuned.bundle.model.task, tuned.cases, tmp_path / "again", folds=2)
+    assert [one.probability for one in again.out_of_fold] == [one.probability for one in tuned.trained.out_of_fold]
+
+
+def test_tuning_is_chosen_by_the_file_or_by_the_number_of_images(tuned: Tuned) -> None:
+    task = task_from_text(TASK)
+    assert not wants_tuning(task, tuned.cases)
+    assert wants_tuning(task, tuned.cases * 12)
+    assert not wants_tuning(task_from_text(TASK + '\n[training]\nencoder = "frozen"\n'), tuned.cases * 12)
+    with pytest.raises(TaskError, match="“huge” is not one of frozen|auto, frozen, tuned"):
+        task_from_text(TASK + '\n[training]\nencoder = "huge"\n')
+
+
+# --- the gate
+
+
+@pytest.mark.parametrize(
+    ("spoil", "word"),
+    [
+        (lambda x: np.full_like(x, 90), "blank"),
+        (lambda x: np.kron(np.indices((8, 8)).sum(axis=0) % 2 * 255, np.ones((8, 8))).astype(np.uint8), "kind of image|looks"),
+    ],
+)
+def test_an_image_of_another_kind_is_not_judged(tuned: Tuned, spoil: object, word: str) -> None:
+    good = with_film(tuned)
+    bad = replace(good, images=(replace(good.images[0], pixels=spoil(np.asarray(good.images[0].pixels))),))  # type: ignore[operator]
+    result = score(tuned.bundle, [bad])[0]
+    assert result.state is RiskState.ABSTAINED
+    assert re.search(word, result.why), result.why
+
+
+def test_few_good_images_are_stopped_at_the_gate(tuned: Tuned) -> None:
+    stopped = [one for one in score(tuned.bundle, snapshots(tuned)) if one.why.startswith("The image")]
+    assert len(stopped) <= 5
+
+
+# --- augmentation
+
+
+def test_a_chest_film_is_never_flipped_and_a_task_that_asks_for_it_is_refused() -> None:
+    with pytest.raises(TaskError, match="heart"):
+        task_from_text(TASK.replace('modality = "DX"', 'modality = "DX"\nbody_part = "CHEST"\nflips = true'))
+
+
+def test_augmenting_is_repeatable_and_mild() -> None:
+    pixels = torch.zeros(4, 3, 64, 64)
+    pixels[:, :, 20:30, 8:24] = 1.0  # a patch on the left
+    spec = ImageSpec("film", "Film", "DX", "CHEST")
+    first = augmented(pixels, spec, torch.Generator().manual_seed(5))
+    again = augmented(pixels, spec, torch.Generator().manual_seed(5))
+    assert torch.equal(first, again) and not torch.equal(first, pixels)
+    assert float(first.min()) >= -1 and float(first.max()) <= 1
+    bright = first[:, 0] - first[:, 0].amin(dim=(1, 2), keepdim=True)
+    left, right = bright[:, :, :32].sum(dim=(1, 2)), bright[:, :, 32:].sum(dim=(1, 2))
+    assert bool((left > right).all()), "unflipped: the patch stays on its side"
