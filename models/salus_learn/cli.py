@@ -14,7 +14,9 @@ import numpy as np
 
 from salus_learn.contracts import RiskResult
 from salus_learn.errors import LearnError
-from salus_learn.scoring.judge import evaluate
+from salus_learn.reporting.write import write_report
+from salus_learn.scoring.judge import fill_sheet, target_of
+from salus_learn.scoring.judged import judged_people
 from salus_learn.scoring.score import score
 from salus_learn.simulate.hospital import simulate
 from salus_learn.store.bundle import load_bundle
@@ -49,11 +51,13 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--repeats", type=int, help="of cross-validation; 3, or 1 where the encoder is tuned")
     command.add_argument("--folds", type=int, help="of cross-validation; 5, or 3 where the encoder is tuned")
+    command.add_argument("--report", type=Path, help="folder for report.html, report.pdf and report.json")
     command.set_defaults(run=_train)
     command = commands.add_parser("evaluate", help="judge a bundle on people it has not seen")
     command.add_argument("--bundle", required=True, type=Path)
     command.add_argument("--data", required=True, type=Path)
     command.add_argument("--json", type=Path)
+    command.add_argument("--report", type=Path, help="folder for report.html, report.pdf and report.json")
     command.set_defaults(run=_evaluate)
     command = commands.add_parser("score", help="one explained risk per case, as JSON lines")
     command.add_argument("--bundle", required=True, type=Path)
@@ -90,13 +94,20 @@ def _train(options: argparse.Namespace) -> int:
         print(file=sys.stderr)
     print(f"bundle {done.digest}")
     _show(done.crossval)
+    if options.report:
+        write_report(done.judged, options.report)
     return 0
 
 
 def _evaluate(options: argparse.Namespace) -> int:
     bundle = load_bundle(options.bundle)
-    found = evaluate(bundle, read_cases(bundle.model.task, options.data))
+    task, cases = bundle.model.task, read_cases(bundle.model.task, options.data)
+    sheet = fill_sheet(bundle, cases)
+    found = sheet.report(task, target_of(cases))
     _show(found)
+    if options.report:
+        threshold = bundle.model.thresholds["fused"]
+        write_report(judged_people(task, cases, sheet, origin="cases the model was given", threshold=threshold), options.report)
     if options.json:
         options.json.write_text(json.dumps(found, indent=1))
     return 0
@@ -141,6 +152,14 @@ def _show(found: dict[str, Any]) -> None:
         print(f"  {arm:<6} n {figures['n']}  {shown}")
     if found["fused_minus_best"]:
         print(f"  fused minus {found['best_single']} (AUROC, paired): {_figure(found['fused_minus_best'])}")
+
+
+    for arm, figures in found.get("survival", {}).get("arms", {}).items():
+        shown = "  ".join(f"{name} {_figure(figures[name])}" for name in ("harrell_c", "auroc_at_horizon"))
+        print(f"  {arm:<6} n {figures['n']}  {shown}")
+    if "survival" in found:
+        whole, nobody = found["survival"]["integrated_brier"], found["survival"]["integrated_brier_of_kaplan_meier"]
+        print(f"  integrated Brier {_figure(whole)}, of Kaplan–Meier {_figure(nobody)}")
 
 
 _SHOWN = ("auroc", "brier", "calibration_slope", "sensitivity", "specificity")

@@ -73,7 +73,11 @@ class ImageSpec:
 
 @dataclass(frozen=True, slots=True)
 class OutcomeSpec:
-    """What is predicted. In a case table: a column and its words; in a record: a condition code."""
+    """What is predicted. In a case table: a column and its words; in a record: a condition code.
+
+    With `time_column` it is time to an event: the days (`time_unit_days` each) to the outcome, or to the last time the
+    person was seen without it; the risk is then of the outcome by `horizon_days`.
+    """
 
     label: str
     horizon_days: float
@@ -82,6 +86,8 @@ class OutcomeSpec:
     negative: tuple[str, ...] = ()
     code: str | None = None
     system: str | None = None
+    time_column: str | None = None
+    time_unit_days: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +174,11 @@ class PatientSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A snapshot with its known outcome (1 or 0), for training and judging."""
+    """A snapshot with its known outcome (1 or 0), for training and judging; `time_days` to it where the task asks when."""
 
     snapshot: PatientSnapshot
     outcome: int
+    time_days: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ NOTHING: Figure = (float("nan"),) * 3
 Z95 = float(norm.ppf(0.975))
 
 
-def _placements(y: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def placements(y: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """DeLong's structural components: per case and per control."""
     cases, controls = p[y == 1], p[y == 0]
     ranks = rankdata(np.concatenate([cases, controls]))
@@ -30,7 +30,7 @@ def auroc_delong(y: np.ndarray, p: np.ndarray) -> Figure:
     """Area under the ROC curve with DeLong's interval (1988, fast form Sun and Xu 2014)."""
     if (y == 1).sum() < 2 or (y == 0).sum() < 2:
         return NOTHING
-    of_cases, of_controls = _placements(y, p)
+    of_cases, of_controls = placements(y, p)
     area = float(of_cases.mean())
     error = np.sqrt(of_cases.var(ddof=1) / len(of_cases) + of_controls.var(ddof=1) / len(of_controls))
     return area, max(0.0, area - Z95 * error), min(1.0, area + Z95 * error)
@@ -40,8 +40,8 @@ def paired_auroc_difference(y: np.ndarray, p_a: np.ndarray, p_b: np.ndarray) -> 
     """AUROC of a minus AUROC of b on the same people, with DeLong's paired interval."""
     if (y == 1).sum() < 2 or (y == 0).sum() < 2:
         return NOTHING
-    a_cases, a_controls = _placements(y, p_a)
-    b_cases, b_controls = _placements(y, p_b)
+    a_cases, a_controls = placements(y, p_a)
+    b_cases, b_controls = placements(y, p_b)
     apart_cases, apart_controls = a_cases - b_cases, a_controls - b_controls
     difference = float(apart_cases.mean())
     error = np.sqrt(apart_cases.var(ddof=1) / len(a_cases) + apart_controls.var(ddof=1) / len(a_controls))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,19 @@ from salus_learn.evaluation.metrics import (
 
 
 def arms_report(
-    task_id: str, y: np.ndarray, probabilities: dict[str, np.ndarray], flagged: dict[str, np.ndarray]
+    task_id: str,
+    y: np.ndarray,
+    probabilities: dict[str, np.ndarray],
+    flagged: dict[str, np.ndarray],
+    *,
+    uncalibrated: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The JSON form of an evaluation. Each arm is judged on the people for whom it has a probability;
-    the paired difference on those for whom every arm has one. A figure that cannot be computed is null."""
+    the paired difference on those for whom every arm has one. A figure that cannot be computed is null; so are those
+    of the arms in `uncalibrated` that read a value as a probability."""
     arms = {arm: _arm(y, p, flagged[arm]) for arm, p in probabilities.items() if np.isfinite(p).any()}
+    for arm in set(uncalibrated) & set(arms):
+        arms[arm] |= {"brier": [None] * 3, "calibration_slope": [None] * 3}
     singles = [arm for arm in arms if arm != "fused"]
     together = np.all([np.isfinite(probabilities[arm]) for arm in arms], axis=0)
     best, difference = None, None

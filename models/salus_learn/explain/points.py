@@ -21,13 +21,25 @@ def sigmoid(margin: float) -> float:
     return grown / (1.0 + grown)
 
 
-def points_per_margin(margin: float, reference_margin: float) -> float:
-    """Percentage points of risk for one unit of margin on the way from reference to patient."""
+def risk_of(margin: float, link: str) -> float:
+    """The risk in [0, 1] of a margin. logit: log odds; cloglog: log of the cumulative hazard, p = 1 - exp(-exp(m))."""
+    if link == "logit":
+        return sigmoid(margin)
+    return -math.expm1(-math.exp(min(margin, 500.0)))
+
+
+def points_per_margin(margin: float, reference_margin: float, link: str = "logit") -> float:
+    """Percentage points of risk for one unit of margin on the way from reference to patient.
+
+    On a straight path the Aumann–Shapley value of any smooth link is this one quotient, whichever the link.
+    """
     apart = margin - reference_margin
-    p, p0 = sigmoid(margin), sigmoid(reference_margin)
-    if abs(apart) < 1e-9:
+    p, p0 = risk_of(margin, link), risk_of(reference_margin, link)
+    if abs(apart) >= 1e-9:
+        return 100.0 * (p - p0) / apart
+    if link == "logit":
         return 100.0 * p0 * (1.0 - p0)
-    return 100.0 * (p - p0) / apart
+    return 100.0 * math.exp(reference_margin) * (1.0 - p0)
 
 
 def check_sum(points: list[float], probability: float, reference_probability: float) -> None:

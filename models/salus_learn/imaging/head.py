@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold
 
+from salus_learn.features.target import Target, choose_strength, ridge_fit
 from salus_learn.imaging.embed import CELLS, Embedded, Prepared
 from salus_learn.imaging.network import CHANNELS, MID_CHANNELS
 
@@ -85,11 +84,11 @@ _ARRAYS = ("weight", "centre", "scale", "basis", "spread")
 
 
 def fit_head(
-    prepared: Prepared, index: np.ndarray, y: np.ndarray, persons: np.ndarray, *, seed: int, strength: float | None = None
+    prepared: Prepared, index: np.ndarray, target: Target, persons: np.ndarray, *, seed: int, strength: float | None = None
 ) -> ImageHead:
-    """Fit on the cases `index` (those with an image); y and persons are of all cases.
+    """Fit on the cases `index` (those with an image); target and persons are of all cases.
 
-    Features are standardised, projected on the training components, and a ridge logistic regression is
+    Features are standardised, projected on the training components, and a ridge regression (logistic or Cox) is
     fitted there; its strength comes from inner folds by person. All of it is linear, so it folds into one weight.
     """
     index = index[prepared.present[index]]
@@ -104,12 +103,12 @@ def fit_head(
     along = z @ basis.T  # (n, K)
     unit = float(spread.mean()) or 1.0
     if strength is None:
-        strength = _strength(along / unit, y[index], persons[index], seed)
-    model = LogisticRegression(C=strength, max_iter=2000).fit(along / unit, y[index])
-    weight = (model.coef_[0] / unit @ basis).reshape(centre.shape) / scale
+        strength = choose_strength(along / unit, target.take(index), persons[index], STRENGTHS, seed=seed)
+    slope, bias = ridge_fit(along / unit, target.take(index), strength)
+    weight = (slope / unit @ basis).reshape(centre.shape) / scale
     distance = np.sqrt(((along / spread) ** 2).mean(axis=1))
     return ImageHead(
-        prepared.slots, weight, centre, float(model.intercept_[0]), scale, basis, spread,
+        prepared.slots, weight, centre, bias, scale, basis, spread,
         float(np.quantile(distance, UNUSUAL_QUANTILE) * 1.5), strength,
     )  # fmt: skip
 
@@ -139,18 +138,3 @@ def tuned_head(
     )  # fmt: skip
     far = head.distances(prepared, kept if len(kept) else teachers)
     return replace(head, unusual_above=float(np.quantile(far, UNUSUAL_QUANTILE) * 1.5))
-
-
-def _strength(z: np.ndarray, y: np.ndarray, persons: np.ndarray, seed: int) -> float:
-    """The inverse ridge with the least log loss over inner folds by person."""
-    folds = int(min(5, np.bincount(y.astype(int), minlength=2).min()))
-    if folds < 2:
-        return STRENGTHS[0]
-    losses = np.zeros(len(STRENGTHS))
-    for train, test in StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(z, y, persons):
-        if len(np.unique(y[train])) < 2:
-            continue
-        for at, strength in enumerate(STRENGTHS):
-            margin = LogisticRegression(C=strength, max_iter=1000).fit(z[train], y[train]).decision_function(z[test])
-            losses[at] += np.logaddexp(0.0, np.where(y[test] == 1, -margin, margin)).sum()
-    return STRENGTHS[int(losses.argmin())]

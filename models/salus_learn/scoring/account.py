@@ -17,7 +17,7 @@ from salus_learn.contracts import (
     RiskResult,
     RiskState,
 )
-from salus_learn.explain.points import check_sum, points_per_margin, sigmoid
+from salus_learn.explain.points import check_sum, points_per_margin, risk_of
 from salus_learn.features.readings import Reading
 from salus_learn.imaging.embed import Embedded
 from salus_learn.store.model import Model
@@ -46,8 +46,8 @@ def account(model: Model, evidence: Evidence, pattern: str, bundle_digest: str) 
     record = _record_terms(model, evidence, weight)
     image_term = _image_term(model, evidence, weight)
     margin = chair.offset + math.fsum(record) + image_term
-    per_margin = points_per_margin(margin, chair.offset)
-    probability, reference = sigmoid(margin), sigmoid(chair.offset)
+    per_margin = points_per_margin(margin, chair.offset, chair.link)
+    probability, reference = risk_of(margin, chair.link), risk_of(chair.offset, chair.link)
     reasons = _record_reasons(model, evidence, record, per_margin)
     if "image" in weight:
         reasons.append(_image_reason(model, evidence, image_term, per_margin))
@@ -57,7 +57,7 @@ def account(model: Model, evidence: Evidence, pattern: str, bundle_digest: str) 
     return RiskResult(
         key=evidence.snapshot.key, state=state, why=why, probability=probability,
         interval=model.doubts[pattern].interval(margin, probability), interval_level=LEVEL,
-        prediction_set=tuple(_word(model, label) for label in kept), reference_probability=reference,
+        prediction_set=tuple(word_of(model, label) for label in kept), reference_probability=reference,
         margin=margin, reference_margin=chair.offset, pattern=pattern,
         arm_margins=_arm_margins(model, evidence), reasons=tuple(reasons),
         maps=_maps(model, evidence, weight.get("image", 0.0) * per_margin),
@@ -125,7 +125,8 @@ def _state(kept: tuple[int, ...], unusual: str) -> tuple[RiskState, str]:
     return RiskState.COMPUTED, ""
 
 
-def _word(model: Model, label: int) -> str:
+def word_of(model: Model, label: int) -> str:
+    """What an answer (1 or 0) is called in a prediction set."""
     return model.task.outcome.label if label else f"not {model.task.outcome.label}"
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from salus_learn.contracts import Part, RiskResult, WouldChange
-from salus_learn.explain.points import sigmoid
+from salus_learn.explain.points import risk_of
 from salus_learn.features.columns import matrix
 from salus_learn.features.readings import Reading
 from salus_learn.store.model import Model, pattern_of
@@ -106,7 +106,7 @@ def _answer(model: Model, question: _Question, record: dict[str, np.ndarray], re
     chair, doubt = model.chairs[pattern], model.doubts[pattern]
     by_judge = record | {"image": question.images}
     margins = chair.margins(np.column_stack([by_judge[judge] for judge in chair.judges]))
-    risks = [sigmoid(float(margin)) for margin in margins]
+    risks = [risk_of(float(margin), chair.link) for margin in margins]
     intervals = [doubt.interval(float(margin), risk) for margin, risk in zip(margins, risks, strict=True)]
     above = np.array(risks) >= result.threshold
     return WouldChange(

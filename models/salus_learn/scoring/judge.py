@@ -7,14 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from salus_learn.contracts import Case, RiskResult
+from salus_learn.contracts import Case, RiskResult, RiskState, RiskTask
 from salus_learn.evaluation.report import arms_report
+from salus_learn.evaluation.survival import survival_report
 from salus_learn.explain.points import sigmoid
+from salus_learn.features.target import Target
+from salus_learn.scoring.account import word_of
 from salus_learn.scoring.score import score
 from salus_learn.store.bundle import Bundle
 from salus_learn.store.model import Model
 
-ARMS = ("line", "trees", "image", "fused")
+SINGLES = ("line", "trees", "image")
+ARMS = (*SINGLES, "fused")
 
 
 class ArmSheet:
@@ -23,6 +27,16 @@ class ArmSheet:
     def __init__(self, n: int) -> None:
         self.probabilities = {arm: np.full(n, np.nan) for arm in ARMS}
         self.flagged = {arm: np.zeros(n, dtype=bool) for arm in ARMS}
+        self.interval = np.full((n, 2), np.nan)
+        self.sets = np.zeros((n, 2), dtype=bool)
+        self.abstained = np.zeros(n, dtype=bool)
+        self.free: np.ndarray | None = None
+        self.grid: np.ndarray | None = None
+
+    def follow(self, grid: np.ndarray) -> None:
+        """Also note the predicted share without the outcome at these times (k,), for time to an event."""
+        self.grid = grid
+        self.free = np.full((len(self.flagged["fused"]), len(grid)), np.nan)
 
     def note(self, model: Model, case: int, result: RiskResult) -> None:
         """Enter one case. Thresholds of single arms are kept as margins over the arm's reference."""
@@ -34,19 +48,55 @@ class ArmSheet:
         for arm, margin in result.arm_margins.items():
             self.probabilities[arm][case] = sigmoid(margin)
             self.flagged[arm][case] = margin - references[arm] >= model.thresholds.get(arm, 0.0)
-        if result.probability is not None:
+        if result.probability is not None and result.interval is not None:
+            self.interval[case] = result.interval
+            self.sets[case] = [word_of(model, label) in result.prediction_set for label in (0, 1)]
+            self.abstained[case] = result.state is RiskState.ABSTAINED
             self.probabilities["fused"][case] = result.probability
             self.flagged["fused"][case] = bool(result.above_threshold)
+            if self.free is not None and self.grid is not None:
+                self.free[case] = model.chairs[result.pattern].free_of_event(float(result.margin or 0.0), self.grid)
 
-    def report(self, task_id: str, y: np.ndarray) -> dict[str, Any]:
-        """The JSON form of the figures."""
-        return arms_report(task_id, y, self.probabilities, self.flagged)
+    def report(self, task: RiskTask, target: Target) -> dict[str, Any]:
+        """The JSON form of the figures. Of time to an event: those whose outcome at the horizon is known, and `survival`."""
+        y = target.at(task.outcome.horizon_days)
+        known = np.isfinite(y)
+        found = arms_report(
+            task.id, y[known].astype(int), {arm: p[known] for arm, p in self.probabilities.items()},
+            {arm: flags[known] for arm, flags in self.flagged.items()}, uncalibrated=SINGLES if target.is_survival else (),
+        )  # fmt: skip
+        if target.time is not None and self.free is not None and self.grid is not None:
+            found["survival"] = survival_report(
+                target.time, target.y, self.probabilities, self.free, self.grid, task.outcome.horizon_days
+            )
+        return found
+
+
+def new_sheet(task: RiskTask, target: Target) -> ArmSheet:
+    """An empty sheet for all cases; of time to an event with twenty times up to the horizon."""
+    sheet = ArmSheet(len(target.y))
+    if target.time is not None:
+        first = min(float(target.time.min()), task.outcome.horizon_days / 20)
+        sheet.follow(np.linspace(first, task.outcome.horizon_days, 20))
+    return sheet
+
+
+def target_of(cases: Sequence[Case]) -> Target:
+    """The outcomes of cases, with their times where they have them."""
+    y = np.array([case.outcome for case in cases])
+    if any(case.time_days is None for case in cases):
+        return Target(y)
+    return Target(y, np.array([case.time_days for case in cases], dtype=np.float64))
 
 
 def evaluate(bundle: Bundle, cases: Sequence[Case]) -> dict[str, Any]:
     """Figures of a bundle on cases it has not seen (the caller's word; nothing here can know)."""
-    results = score(bundle, [case.snapshot for case in cases])
-    sheet = ArmSheet(len(cases))
-    for case, result in enumerate(results):
+    return fill_sheet(bundle, cases).report(bundle.model.task, target_of(cases))
+
+
+def fill_sheet(bundle: Bundle, cases: Sequence[Case]) -> ArmSheet:
+    """Score the cases by the final model and note every arm."""
+    sheet = new_sheet(bundle.model.task, target_of(cases))
+    for case, result in enumerate(score(bundle, [case.snapshot for case in cases])):
         sheet.note(bundle.model, case, result)
-    return sheet.report(bundle.model.task.id, np.array([case.outcome for case in cases]))
+    return sheet

@@ -161,13 +161,21 @@ def _head(path: Path, task: RiskTask) -> ImageHead | None:
 
 
 def _chair_json(chair: Chair) -> dict[str, Any]:
-    return {
+    body: dict[str, Any] = {
         "judges": list(chair.judges), "weight": chair.weight.tolist(), "offset": chair.offset, "ridge": chair.ridge,
+        "link": chair.link,
     }  # fmt: skip
+    if chair.times is not None and chair.hazard is not None:
+        body |= {"times_days": chair.times.tolist(), "hazard": chair.hazard.tolist()}
+    return body
 
 
 def _chair(name: str, body: dict[str, Any]) -> Chair:
-    return Chair(name, tuple(body["judges"]), np.array(body["weight"]), float(body["offset"]), float(body["ridge"]))
+    times, hazard = (np.array(body[key]) if key in body else None for key in ("times_days", "hazard"))
+    return Chair(
+        name, tuple(body["judges"]), np.array(body["weight"]), float(body["offset"]), float(body["ridge"]),
+        body.get("link", "logit"), times, hazard,
+    )  # fmt: skip
 
 
 def _json(path: Path, body: Any) -> None:

@@ -1,4 +1,4 @@
-"""The line: ridge logistic regression on standardised columns with indicators of what is missing."""
+"""The line: ridge logistic (or Cox) regression on standardised columns with indicators of what is missing."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold
+
+from salus_learn.features.target import Target, choose_strength, ridge_fit
 
 STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 
@@ -65,11 +65,12 @@ def _design(x: np.ndarray, fill: np.ndarray, centre: np.ndarray, scale: np.ndarr
 
 
 def fit_line(
-    x: np.ndarray, y: np.ndarray, persons: np.ndarray, *, seed: int, strength: float | None = None
+    x: np.ndarray, target: Target, persons: np.ndarray, *, seed: int, strength: float | None = None
 ) -> Line:
     """Fit on training people; without `strength` the ridge is chosen by inner cross-validation over persons.
 
-    x (n, d) with NaN for missing, y (n,) of 0 and 1, persons (n,) ids.
+    x (n, d) with NaN for missing, the target and persons (ids) of the same n. For time to an event the margins are log
+    hazards over the training mean's.
     """
     fill = np.array([np.nanmedian(c) if np.isfinite(c).any() else 0.0 for c in x.T]) if x.shape[1] else np.zeros(0)
     filled = np.where(np.isnan(x), fill, x)
@@ -78,29 +79,7 @@ def fit_line(
     rate = np.isnan(x).mean(axis=0)
     design = _design(x, fill, centre, scale, rate)
     if strength is None:
-        strength = choose_strength(design, y, persons, STRENGTHS, seed=seed)
-    model = LogisticRegression(C=strength, max_iter=2000).fit(design, y)
+        strength = choose_strength(design, target, persons, STRENGTHS, seed=seed)
+    weight, bias = ridge_fit(design, target, strength)
     width = x.shape[1]
-    return Line(
-        centre, scale, fill, model.coef_[0, :width], model.coef_[0, width:], rate,
-        float(model.intercept_[0]), strength,
-    )  # fmt: skip
-
-
-def choose_strength(
-    design: np.ndarray, y: np.ndarray, persons: np.ndarray, strengths: tuple[float, ...], *, seed: int
-) -> float:
-    """The inverse ridge with the least log loss over inner folds by person."""
-    folds = int(min(5, np.bincount(y.astype(int), minlength=2).min()))
-    if folds < 2:
-        return strengths[0]
-    losses = np.zeros(len(strengths))
-    split = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
-    for train, test in split.split(design, y, persons):
-        if len(np.unique(y[train])) < 2:
-            continue
-        for at, strength in enumerate(strengths):
-            model = LogisticRegression(C=strength, max_iter=1000).fit(design[train], y[train])
-            margin = model.decision_function(design[test])
-            losses[at] += np.logaddexp(0.0, np.where(y[test] == 1, -margin, margin)).sum()
-    return strengths[int(losses.argmin())]
+    return Line(centre, scale, fill, weight[:width], weight[width:], rate, bias, strength)

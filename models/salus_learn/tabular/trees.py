@@ -9,6 +9,8 @@ import numpy as np
 import xgboost
 from sklearn.model_selection import StratifiedGroupKFold
 
+from salus_learn.features.target import Target
+
 # Small trees, slow learning and strong shrinkage: XGBoost's own defaults are over-confident on clinical tables.
 GRID = (
     {"max_depth": 1, "eta": 0.08, "min_child_weight": 4.0},
@@ -59,45 +61,54 @@ class TreeShape:
     rounds: int
 
 
-def choose_shape(x: np.ndarray, y: np.ndarray, persons: np.ndarray, *, seed: int) -> TreeShape:
+def choose_shape(x: np.ndarray, target: Target, persons: np.ndarray, *, seed: int) -> TreeShape:
     """Depth and rounds by cross-validation over persons, on training people only."""
-    folds = int(min(4, np.bincount(y.astype(int), minlength=2).min()))
+    folds = int(min(4, np.bincount(target.y.astype(int), minlength=2).min()))
     if folds < 2:
         return TreeShape(dict(GRID[0]), 40)
-    return _choose(x, y, persons, folds, seed)
+    return _choose(x, target, persons, folds, seed)
 
 
-def fit_trees(x: np.ndarray, y: np.ndarray, shape: TreeShape, *, seed: int) -> Trees:
-    """Fit on training people. x (n, d) float with NaN for missing, y (n,) of 0 and 1."""
+def fit_trees(x: np.ndarray, target: Target, shape: TreeShape, *, seed: int) -> Trees:
+    """Fit on training people. x (n, d) float with NaN for missing; the target of the same n."""
     booster = xgboost.train(
-        _common(y, seed) | shape.settings, xgboost.DMatrix(x, y), num_boost_round=shape.rounds
+        _common(target, seed) | shape.settings, xgboost.DMatrix(x, _labels(target)), num_boost_round=shape.rounds
     )
     # TreeSHAP's own bias is the reference, so that contributions are apart from it by construction
     return Trees(booster, float(Trees(booster, 0.0).contributions(x[:1])[0, -1]))
 
 
-def _common(y: np.ndarray, seed: int) -> dict[str, object]:
-    prior = float(np.clip(y.mean(), 1e-3, 1 - 1e-3))
-    return {
-        "objective": "binary:logistic", "base_score": prior, "subsample": 0.7, "colsample_bytree": 0.7,
+def _labels(target: Target) -> np.ndarray:
+    """What XGBoost wants: 0 and 1, or the time, negative where the outcome was not seen."""
+    if target.time is None:
+        return target.y
+    return np.where(target.y == 1, target.time, -target.time)
+
+
+def _common(target: Target, seed: int) -> dict[str, object]:
+    prior = float(np.clip(target.y.mean(), 1e-3, 1 - 1e-3))
+    kind: dict[str, object] = {"objective": "binary:logistic", "base_score": prior, "eval_metric": "logloss"}
+    if target.is_survival:
+        kind = {"objective": "survival:cox", "base_score": 1.0, "eval_metric": "cox-nloglik"}
+    return kind | {
+        "subsample": 0.7, "colsample_bytree": 0.7,
         "reg_lambda": 5.0, "nthread": 1, "seed": seed, "tree_method": "hist", "max_bin": 64,
-        "eval_metric": "logloss",
     }  # fmt: skip
 
 
 def _choose(
-    x: np.ndarray, y: np.ndarray, persons: np.ndarray, folds: int, seed: int
+    x: np.ndarray, target: Target, persons: np.ndarray, folds: int, seed: int
 ) -> TreeShape:
     """The grid entry and number of rounds with the least mean log loss on inner folds."""
     split = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
-    parts = list(split.split(x, y, persons))
+    parts = list(split.split(x, target.y, persons))
     best: tuple[float, dict[str, float], int] = (np.inf, GRID[0], 40)
     for entry in GRID:
         found = xgboost.cv(
-            _common(y, seed) | entry, xgboost.DMatrix(x, y), num_boost_round=ROUNDS, folds=parts,
+            _common(target, seed) | entry, xgboost.DMatrix(x, _labels(target)), num_boost_round=ROUNDS, folds=parts,
             early_stopping_rounds=PATIENCE, as_pandas=False,
         )  # fmt: skip
-        loss = np.asarray(found["test-logloss-mean"])
+        loss = np.asarray(next(values for name, values in found.items() if name.startswith("test-") and name.endswith("-mean")))
         if loss.min() < best[0]:
             best = (float(loss.min()), entry, int(np.argmin(loss)) + 1)
     return TreeShape(dict(best[1]), best[2])

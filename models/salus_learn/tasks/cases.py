@@ -25,6 +25,7 @@ from salus_learn.contracts import (
     SnapshotImage,
 )
 from salus_learn.errors import CaseError
+from salus_learn.tasks.arff import arff_reader
 from salus_learn.tasks.pictures import mask_region, picture, text_region
 
 # A case table has no clock: every case is taken at one moment, and its outcome a second later.
@@ -51,6 +52,7 @@ class CaseRow:
     images: tuple[RowImage, ...]
     outcome: int | None
     outcome_word: str
+    time_days: float | None = None
 
 
 def case_system(task: RiskTask) -> str:
@@ -76,7 +78,7 @@ def read_case_rows(task: RiskTask, folder: Path | str, *, require_outcome: bool 
 
 def read_cases(task: RiskTask, folder: Path | str) -> list[Case]:
     """Rows with their outcome and decoded images, ready for training and judging."""
-    return [Case(snapshot_of_row(task, row), int(row.outcome or 0)) for row in read_case_rows(task, folder)]
+    return [Case(snapshot_of_row(task, row), int(row.outcome or 0), row.time_days) for row in read_case_rows(task, folder)]
 
 
 def read_snapshots(task: RiskTask, folder: Path | str) -> list[PatientSnapshot]:
@@ -110,10 +112,10 @@ def _snapshot_image(entry: RowImage, row: CaseRow, table: str) -> SnapshotImage:
 
 
 def _read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """The header and the numbered rows of a CSV file (UTF-8, with or without a mark)."""
+    """The header and the numbered rows of a CSV file (UTF-8, with or without a mark) or an ARFF file."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
+            reader = arff_reader(stream) if path.suffix.lower() == ".arff" else csv.DictReader(stream)
             header = list(reader.fieldnames or [])
             lines = [(number, {k: (v or "").strip() for k, v in line.items() if k}) for number, line in enumerate(reader, 2)]
     except FileNotFoundError:
@@ -130,7 +132,7 @@ def _check_columns(task: RiskTask, header: list[str], require_outcome: bool) -> 
     wanted = [task.patient_column, task.case_column, *(spec.column for spec in task.features)]
     wanted += [spec.column for spec in task.images] + [spec.region_column for spec in task.images]
     if require_outcome:
-        wanted.append(task.outcome.column)
+        wanted += [task.outcome.column, task.outcome.time_column]
     for column in wanted:
         if column and column not in header:
             raise CaseError(f"{task.table} has no column “{column}”. Its columns are: {', '.join(header)}.")
@@ -152,7 +154,7 @@ def _row(task: RiskTask, folder: Path, number: int, line: dict[str, str]) -> Cas
     outcome, word = _outcome(task, line, where)
     if word and outcome is None:
         return None
-    return CaseRow(number, person, case, values, images, outcome, word)
+    return CaseRow(number, person, case, values, images, outcome, word, _time(task, line, where) if word else None)
 
 
 def _value(spec: FeatureSpec, word: str, where: str) -> float | str:
@@ -213,6 +215,21 @@ def _outcome(task: RiskTask, line: dict[str, str], where: str) -> tuple[int | No
     if not spec.negative or word in spec.negative:
         return 0, word
     return None, word
+
+
+def _time(task: RiskTask, line: dict[str, str], where: str) -> float | None:
+    """Days to the outcome or to the last time seen, where the task asks when."""
+    column = task.outcome.time_column
+    if not column:
+        return None
+    word = line.get(column, "")
+    try:
+        days = float(word) * task.outcome.time_unit_days
+    except ValueError:
+        raise CaseError(f"{where}, column {column}: “{word}” is not a time in numbers.") from None
+    if not (math.isfinite(days) and days >= 0):
+        raise CaseError(f"{where}, column {column}: {word} is not a time after the index.")
+    return days
 
 
 def _check_rows(task: RiskTask, rows: list[CaseRow], require_outcome: bool) -> None:

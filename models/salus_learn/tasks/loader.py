@@ -25,7 +25,7 @@ _TABLES: dict[str, dict[str, type | tuple[type, ...]]] = {
     },
     "outcome": {
         "label": str, "horizon_days": (int, float), "column": str, "positive": list, "negative": list,
-        "code": str, "system": str,
+        "code": str, "system": str, "time_column": str, "time_unit_days": (int, float),
     },
     "cases": {"table": str, "patient": str, "case": str, "missing": list},
     "threshold": {"rule": str, "target": (int, float)},
@@ -73,6 +73,8 @@ def task_from_text(text: str, *, name: str = "task file") -> RiskTask:
     rule = threshold.get("rule", "youden")
     if rule not in RULES:
         raise TaskError(f"{name}: [threshold] rule “{rule}” is not one of {', '.join(RULES)}.")
+    if outcome.time_column and raw.get("training", {}).get("encoder") == "tuned":
+        raise TaskError(f"{name}: a tuned encoder learns yes or no; with a time_column use encoder = \"frozen\".")
     encoder = raw.get("training", {}).get("encoder", "auto")
     if encoder not in ENCODERS:
         raise TaskError(f"{name}: [training] encoder “{encoder}” is not one of {', '.join(ENCODERS)}.")
@@ -157,6 +159,8 @@ def _outcome(entry: dict[str, Any], name: str) -> OutcomeSpec:
         raise TaskError(f"{name}: [outcome] needs a column (case table) or a code (record).")
     if entry.get("column") and not entry.get("positive"):
         raise TaskError(f"{name}: [outcome] with a column needs the words that count as positive.")
+    if entry.get("time_column") and not float(entry.get("horizon_days", 0)) > 0:
+        raise TaskError(f"{name}: [outcome] with a time_column needs horizon_days above 0: the risk is of the outcome by then.")
     return OutcomeSpec(
         label=entry.get("label", "outcome"),
         horizon_days=float(entry.get("horizon_days", 0)),
@@ -165,6 +169,8 @@ def _outcome(entry: dict[str, Any], name: str) -> OutcomeSpec:
         negative=tuple(str(word) for word in entry.get("negative", [])),
         code=entry.get("code"),
         system=entry.get("system"),
+        time_column=entry.get("time_column"),
+        time_unit_days=float(entry.get("time_unit_days", 1.0)),
     )
 
 
@@ -186,5 +192,7 @@ def _check_names(
     for spec in inputs:
         if spec.column and spec.column in never:
             raise TaskError(f"{name}: column {spec.column} is an input and also under never.")
+        if spec.column and spec.column == outcome.time_column:
+            raise TaskError(f"{name}: column {spec.column} is the time to the outcome and cannot be an input.")
         if spec.column and spec.column == outcome.column:
             raise TaskError(f"{name}: column {spec.column} is the outcome and cannot be an input.")

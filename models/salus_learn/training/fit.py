@@ -10,6 +10,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from salus_learn.calibration.doubt import fit_doubt, operating_threshold
 from salus_learn.contracts import RiskTask
 from salus_learn.errors import TrainingError
+from salus_learn.explain.points import risk_of
 from salus_learn.features.columns import fit_schema, matrix
 from salus_learn.fusion.chair import PATTERNS, Chair, fit_chair
 from salus_learn.imaging.head import fit_head
@@ -35,7 +36,9 @@ class Choices:
 
 def fit_model(material: Material, index: np.ndarray, *, seed: int) -> Model:
     """Judges, chairs, doubt and thresholds from the cases `index` and nothing else."""
-    task, y = material.task, material.y
+    task, target = material.task, material.target
+    # what can be counted at the horizon: NaN for those lost before it
+    known = target.at(task.outcome.horizon_days)
     schema = fit_schema(task, [material.readings[case] for case in index])
     x = matrix(task, schema, material.readings)
     model, choices = _fit_judges(material, x, schema, index, seed, Choices())
@@ -44,16 +47,20 @@ def fit_model(material: Material, index: np.ndarray, *, seed: int) -> Model:
     doubts, fused = {}, np.full(len(index), np.nan)
     for pattern, judges in PATTERNS.items():
         rows = _rows(pattern, judges, inner)
-        if rows is None or len(rows) < FEWEST_FOR_A_CHAIR or len(np.unique(y[index[rows]])) < 2:
+        if rows is None or not _enough(known[index[rows]]):
             continue
-        apart = inner.apart(judges, rows)
-        chair = fit_chair(pattern, apart, y[index[rows]], material.persons[index[rows]], seed=seed)
-        margins = chair.margins(apart)
-        chairs[pattern], doubts[pattern] = chair, fit_doubt(margins, y[index[rows]])
+        apart, these = inner.apart(judges, rows), index[rows]
+        chair = fit_chair(
+            pattern, apart, target.take(these), material.persons[these], seed=seed, horizon_days=task.outcome.horizon_days
+        )
+        margins, counted = chair.margins(apart), np.isfinite(known[these])
+        chairs[pattern], doubts[pattern] = chair, fit_doubt(margins[counted], known[these][counted])
         fused[rows] = margins  # patterns run from poorest to richest, so the richest present stays
     if not chairs:
         raise TrainingError("There are too few cases with both outcomes to train a model.")
-    thresholds = _thresholds(task, inner, fused, y[index])
+    link = next(iter(chairs.values())).link
+    risks = np.array([risk_of(margin, link) for margin in fused])
+    thresholds = _thresholds(task, inner, risks, known[index])
     pool = draw_pool(x[index], inner.by_judge.get("image", np.full(len(index), np.nan)), seed=seed)
     return Model(task, schema, model.line, model.trees, model.head, chairs, doubts, thresholds, pool=pool)
 
@@ -62,20 +69,21 @@ def _fit_judges(
     material: Material, x: np.ndarray, schema: object, index: np.ndarray, seed: int, choices: Choices
 ) -> tuple[Model, Choices]:
     """The three judges on `index`; what `choices` leaves open is chosen there."""
-    y, persons = material.y, material.persons
+    target, persons = material.target, material.persons
+    taught = target.take(index)
     line = trees = head = None
     shape = choices.tree_shape
     if x.shape[1]:
-        line = fit_line(x[index], y[index], persons[index], seed=seed, strength=choices.line_strength)
-        shape = shape or choose_shape(x[index], y[index], persons[index], seed=seed)
-        trees = fit_trees(x[index], y[index], shape, seed=seed)
+        line = fit_line(x[index], taught, persons[index], seed=seed, strength=choices.line_strength)
+        shape = shape or choose_shape(x[index], taught, persons[index], seed=seed)
+        trees = fit_trees(x[index], taught, shape, seed=seed)
     prepared = material.prepared
     if material.tuned_head is not None:
         head = material.tuned_head
     elif prepared is not None:
         seen = index[prepared.present[index]]
-        if len(seen) >= FEWEST_FOR_A_CHAIR and len(np.unique(y[seen])) == 2:
-            head = fit_head(prepared, index, y, persons, seed=seed, strength=choices.head_strength)
+        if len(seen) >= FEWEST_FOR_A_CHAIR and len(np.unique(target.y[seen])) == 2:
+            head = fit_head(prepared, index, target, persons, seed=seed, strength=choices.head_strength)
     model = Model(material.task, schema, line, trees, head, {}, {}, {})  # type: ignore[arg-type]
     chosen = Choices(shape, line.strength if line else None, head.strength if head else None)
     return model, chosen
@@ -112,6 +120,12 @@ def _out_of_fold(
     return Margins(mean, dict.fromkeys(names, 0.0))
 
 
+def _enough(known: np.ndarray) -> bool:
+    """Whether a chair can be fitted: a dozen people of known outcome, and both outcomes among them."""
+    counted = known[np.isfinite(known)]
+    return len(counted) >= FEWEST_FOR_A_CHAIR and len(np.unique(counted)) == 2
+
+
 def _rows(pattern: str, judges: tuple[str, ...], inner: Margins) -> np.ndarray | None:
     """The cases on which a pattern's chair can be fitted: those for whom all its judges speak."""
     if any(judge not in inner.by_judge for judge in judges):
@@ -119,12 +133,12 @@ def _rows(pattern: str, judges: tuple[str, ...], inner: Margins) -> np.ndarray |
     return np.flatnonzero(np.all([np.isfinite(inner.by_judge[judge]) for judge in judges], axis=0))
 
 
-def _thresholds(task: RiskTask, inner: Margins, fused: np.ndarray, y: np.ndarray) -> dict[str, float]:
+def _thresholds(task: RiskTask, inner: Margins, risks: np.ndarray, y: np.ndarray) -> dict[str, float]:
     """Operating points per arm from out-of-fold values. Single arms are kept as margins over their reference."""
-    arms = {**inner.by_judge, "fused": 1.0 / (1.0 + np.exp(-fused))}
+    arms = {**inner.by_judge, "fused": risks}
     found = {}
     for arm, values in arms.items():
-        known = np.isfinite(values)
+        known = np.isfinite(values) & np.isfinite(y)
         if len(np.unique(y[known])) == 2:
             found[arm] = operating_threshold(values[known], y[known], task.threshold_rule, task.threshold_target)
     return found

@@ -9,13 +9,14 @@ import numpy as np
 
 from salus_learn.contracts import RiskTask
 from salus_learn.features.readings import Reading
+from salus_learn.features.target import Target
 from salus_learn.imaging.embed import Prepared
 from salus_learn.imaging.head import ImageHead
 
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """All cases, ready: readings, embedded images, outcomes and persons (integer ids).
+    """All cases, ready: readings, embedded images, the target and persons (integer ids).
 
     With a tuned encoder `tuned_head` is its image judge and `honest` (n,) says for whom that judge's margin was not
     taught; both are None with a frozen encoder, where the head is fitted with the other judges.
@@ -24,7 +25,12 @@ class Material:
     task: RiskTask
     readings: Sequence[tuple[Reading, ...]]
     prepared: Prepared | None
-    y: np.ndarray
+    target: Target
     persons: np.ndarray
     tuned_head: ImageHead | None = None
     honest: np.ndarray | None = None
+
+    @property
+    def y(self) -> np.ndarray:
+        """(n,) whether the outcome was seen: for splitting people evenly, never for figures."""
+        return self.target.y

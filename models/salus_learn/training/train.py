@@ -14,12 +14,14 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from salus_learn.contracts import Case, RiskResult, RiskTask
 from salus_learn.errors import TrainingError
+from salus_learn.evaluation.judged import JudgedPeople
 from salus_learn.features.columns import read_all
 from salus_learn.imaging.embed import Report, embed
 from salus_learn.imaging.encoder import default_encoder
 from salus_learn.imaging.gate import Gate
 from salus_learn.imaging.tune import EarlyMaps
-from salus_learn.scoring.judge import ArmSheet
+from salus_learn.scoring.judge import ArmSheet, new_sheet, target_of
+from salus_learn.scoring.judged import judged_people
 from salus_learn.scoring.score import account_all
 from salus_learn.store.bundle import write_bundle
 from salus_learn.store.model import Model
@@ -31,12 +33,14 @@ from salus_learn.training.tuning import early_material, fit_gates, tuned_materia
 @dataclass(frozen=True, slots=True)
 class Trained:
     """What training gives: the bundle's digest, its figures, per case the out-of-fold result, and by the key of
-    each case which fold's model gave it (that model is kept in the bundle, so that the result can be replayed)."""
+    each case which fold's model gave it (that model is kept in the bundle, so that the result can be replayed), and the
+    first repeat as what a report is made of."""
 
     digest: str
     crossval: dict[str, Any]
     out_of_fold: list[RiskResult]
     fold_of: dict[str, int]
+    judged: JudgedPeople
 
 
 def train(
@@ -65,14 +69,33 @@ def train(
     found = _cross_validate(fit, splits, seed, tell)
     tell(0.9, "the model on everybody")
     final, _, history = fit(np.arange(len(cases)), seed, lambda part, text: tell(0.9 + 0.1 * part, text))
-    figures = mean_report([sheet.report(task.id, material.y) for sheet in found.sheets])
+    figures = mean_report([sheet.report(task, material.target) for sheet in found.sheets])
     crossval = figures | {"repeats": len(splits), "folds": len(splits[0]), "encoder": "tuned" if tuning else "frozen"}
     crossval["tuning_curves"] = [*found.histories, history] if tuning else []
     card = _card(task, cases, material, final, seed)
     digest = write_bundle(out, final, card=card, crossval=crossval, folds=found.models)
     kept = [replace(result, bundle_digest=digest) for result in found.first if result is not None]
     tell(1.0, "done")
-    return Trained(digest, crossval, kept, found.fold_of)
+    judged = judged_people(
+        task, cases, found.sheets[0], origin=f"out of fold, {len(splits[0])} folds by person, repeat 1 of {len(splits)}",
+        threshold=final.thresholds["fused"], extra=_extra(material, crossval),
+    )  # fmt: skip
+    return Trained(digest, crossval, kept, found.fold_of, judged)
+
+
+def _extra(material: Material, crossval: dict[str, Any]) -> dict[str, Any]:
+    """The report's parts that training itself knows: how each fold's encoder learned."""
+    curves = crossval["tuning_curves"]
+    if not curves:
+        return {}
+    series = []
+    for at, curve in enumerate(curves):
+        name = f"fold {at + 1}" if at + 1 < len(curves) else "on everybody"
+        passes = list(range(1, len(curve) + 1))
+        series.append({"name": f"{name}, taught", "x": passes, "y": [pair[0] for pair in curve]})
+        series.append({"name": f"{name}, not taught", "x": passes, "y": [pair[1] for pair in curve]})
+    note = "Log loss after each pass over the images, on those who taught the encoder and on the quarter who never did."
+    return {"learning_curve": {"note": note, "series": series, "x": "pass", "y": "log loss"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +133,7 @@ def _cross_validate(fit: _Fit, splits: list[list[tuple[np.ndarray, np.ndarray]]]
     found = _Outside([], [], [None] * len(cases), {}, [])
     steps, snapshots = sum(len(parts) for parts in splits), [case.snapshot for case in cases]
     for repeat, parts in enumerate(splits):
-        sheet = ArmSheet(len(cases))
+        sheet = new_sheet(fit.material.task, fit.material.target)
         for at, (inside, outside) in enumerate(parts):
             done, name = 0.3 + 0.6 * (repeat * len(parts) + at) / steps, f"fold {at + 1}, repeat {repeat + 1} of {len(splits)}"
             tell(done, name)
@@ -140,9 +163,9 @@ def prepare_material(
     prepared = None
     if embedded and task.images and any(case.snapshot.images for case in cases):
         prepared = embed([case.snapshot.images for case in cases], task.images, default_encoder(), report=report)
-    y = np.array([case.outcome for case in cases])
+    target = target_of(cases)
     _, persons = np.unique([case.snapshot.person for case in cases], return_inverse=True)
-    return Material(task, readings, prepared, y, persons)
+    return Material(task, readings, prepared, target, persons)
 
 
 def _outer_folds(

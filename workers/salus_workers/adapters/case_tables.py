@@ -31,6 +31,11 @@ def person_of_row(task: RiskTask, row: CaseRow, taken_at: datetime) -> dict[str,
             "key": f"{task.id}/{row.case}/outcome", "code": task.outcome.column, "display": task.outcome.label,
             "observed_at": (taken_at + OUTCOME_DELAY).isoformat(), **_value(row.outcome_word),
         })  # fmt: skip
+    if row.time_days is not None:
+        observations.append(base | {
+            "key": f"{task.id}/{row.case}/time", "code": task.outcome.time_column, "display": f"Time to {task.outcome.label}",
+            "unit": "d", "observed_at": (taken_at + OUTCOME_DELAY).isoformat(), **_value(row.time_days),
+        })  # fmt: skip
     encounter = {
         "key": f"case/{task.id}/{row.case}", "id": row.case, "kind": "case", "ward": f"Case review {task.id}",
         "reason": task.title, "starts_at": taken_at.isoformat(), "ends_at": None, "source": source,

@@ -23,6 +23,7 @@ class StoredCase:
     patient_id: str
     encounter_id: str
     outcome: int | None
+    time_days: float | None = None
 
 
 def table_cases(task: RiskTask, by: Any, patient_ids: Sequence[str] | None = None) -> list[StoredCase]:
@@ -48,13 +49,15 @@ def table_cases(task: RiskTask, by: Any, patient_ids: Sequence[str] | None = Non
 
 def as_training(cases: Sequence[StoredCase]) -> list[Case]:
     """Those with a known outcome, for training."""
-    return [Case(case.snapshot, case.outcome) for case in cases if case.outcome is not None]
+    return [Case(case.snapshot, case.outcome, case.time_days) for case in cases if case.outcome is not None]
 
 
 def _case(task: RiskTask, row: Encounter, values: list[Observation], pictures: list[Rendition]) -> StoredCase:
     index = row.starts_at
-    outcome = None
+    outcome = time_days = None
     for value in values:
+        if value.code == task.outcome.time_column and value.observed_at > index:
+            time_days = value.value_number
         if value.code == task.outcome.column and value.observed_at > index:
             word = value.value_text or f"{value.value_number:g}"
             outcome = 1 if word in task.outcome.positive else 0
@@ -64,7 +67,7 @@ def _case(task: RiskTask, row: Encounter, values: list[Observation], pictures: l
         images=tuple(snapshot_image(picture, picture.instance.view) for picture in sorted(pictures, key=lambda p: p.instance.view)),
         site=row.patient.site.code,
     )  # fmt: skip
-    return StoredCase(snapshot, str(row.patient_id), str(row.pk), outcome)
+    return StoredCase(snapshot, str(row.patient_id), str(row.pk), outcome, time_days)
 
 
 def record_value(row: Observation) -> RecordValue:

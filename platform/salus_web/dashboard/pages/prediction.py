@@ -31,6 +31,17 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """One row of what would change the risk: of `n` patients like this one, how many would cross, and the doubt left."""
+
+    label: str
+    crossing: int
+    n: int
+    narrower: str
+    range: str
+
+
+@dataclass(frozen=True, slots=True)
 class Film:
     """One image twice: plain and with its map."""
 
@@ -58,6 +69,7 @@ class Page:
     adds_up: bool
     inputs: list[Input]
     missing: list[str]
+    changes: list[Change] | None
     films: list[Film]
     reviews: list[Review]
     reasons: dict[str, str]
@@ -85,6 +97,7 @@ def page_of(prediction: Prediction, viewer: Any, *, is_stale: bool) -> Page:
         waterfall_narrow=_waterfall(prediction, reasons, narrow=True) if adds_up and shown else "", adds_up=adds_up,
         inputs=[_input(reason, shown) for reason in reasons if not reason["missing"]],
         missing=[entry["label"] for entry in account.get("missing", [])],
+        changes=_changes(account, shown or (state == "abstained" and len(prediction.prediction_set) == 2), with_numbers=shown),
         films=[_film(found) for found in maps], reviews=reviews_of(viewer=viewer, prediction=prediction),
         reasons=REVIEW_REASONS, before=_before(prediction), is_stale=is_stale,
     )  # fmt: skip
@@ -120,6 +133,20 @@ def _label(reason: dict[str, Any]) -> str:
 def _input(reason: dict[str, Any], shown: bool) -> Input:
     time = datetime.fromisoformat(reason["time"]) if reason["time"] else None
     return Input(reason["label"], reason["value"], unit(reason["unit"]), time, reason["source"], signed(reason["points"]) if shown else "")
+
+
+def _changes(account: dict[str, Any], is_current: bool, *, with_numbers: bool) -> list[Change] | None:
+    """None where it was not worked out or no longer holds; empty when nothing missing would change the risk."""
+    if "would_change" not in account or not is_current:
+        return None
+    return [
+        Change(
+            label=entry["label"], crossing=round(entry["crossing"] * entry["n"]), n=entry["n"],
+            narrower=f"{100 * entry['width_now']:.0f} → {100 * entry['width_then']:.0f}",
+            range=interval(entry["low"], entry["high"]) if with_numbers else "",
+        )
+        for entry in account["would_change"]
+    ]  # fmt: skip
 
 
 def _film(found: RiskMap) -> Film:

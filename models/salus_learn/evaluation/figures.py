@@ -1,0 +1,193 @@
+"""Every figure of a model report, each with its interval, its n and the name of the method that gave the interval.
+
+Where people come with several cases the resampled intervals draw people, and AUROC uses Obuchowski's clustered
+form of DeLong's variance (Biometrics 1997; 53: 567). Wilson's interval treats cases as independent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import average_precision_score
+
+from salus_learn.evaluation.judged import JudgedPeople
+from salus_learn.evaluation.metrics import NOTHING, Z95, Figure, brier, placements, proportion_wilson
+
+Weighted = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
+DRAWS = 300
+
+
+def figure(value: Figure, n: int, method: str, why_not: str = "") -> dict[str, Any]:
+    """The plain form of a figure: value and bounds to six digits, None with a reason where not computable."""
+    plain = [round(float(part), 6) + 0.0 if math.isfinite(part) else None for part in value]
+    body: dict[str, Any] = {"value": plain[0], "low": plain[1], "high": plain[2], "n": int(n), "method": method}
+    if plain[0] is None:
+        body["why_not"] = why_not or "not computable: too few people of one outcome"
+    return body
+
+
+def person_weights(persons: np.ndarray, times: int = DRAWS, seed: int = 0) -> Iterator[np.ndarray]:
+    """Bootstrap over people (Efron 1979): `times` arrays (n,), how often each case's person was drawn.
+
+    persons: (n,) names; a person's cases come and go together."""
+    names, of = np.unique(persons, return_inverse=True)
+    rng = np.random.default_rng(seed)
+    for _ in range(times):
+        yield np.bincount(rng.integers(0, len(names), len(names)), minlength=len(names))[of].astype(float)
+
+
+def resampled(of: Weighted, y: np.ndarray, p: np.ndarray, persons: np.ndarray, times: int = DRAWS) -> Figure:
+    """A weighted figure with its 95 % percentile interval over people; NOTHING when over half the draws fail."""
+    draws = np.array([of(y, p, weight) for weight in person_weights(persons, times)])
+    draws = draws[np.isfinite(draws)]
+    value = of(y, p, np.ones(len(y)))
+    if not math.isfinite(value) or draws.size < times / 2:
+        return NOTHING
+    return value, float(np.quantile(draws, 0.025)), float(np.quantile(draws, 0.975))
+
+
+def auroc_by_person(y: np.ndarray, p: np.ndarray, persons: np.ndarray) -> Figure:
+    """AUROC with Obuchowski's (1997) interval; with one case a person it is DeLong's (1988).
+
+    y: (n,) 0 and 1; p: (n,), only the order counts; persons: (n,). NOTHING under two of either outcome."""
+    if (y == 1).sum() < 2 or (y == 0).sum() < 2:
+        return NOTHING
+    of_cases, of_controls = placements(y, p)
+    area = float(of_cases.mean())
+    error = _clustered_error(of_cases - area, of_controls - area, persons[y == 1], persons[y == 0])
+    return area, max(0.0, area - Z95 * error), min(1.0, area + Z95 * error)
+
+
+def auroc_difference(y: np.ndarray, p_a: np.ndarray, p_b: np.ndarray, persons: np.ndarray) -> Figure:
+    """AUROC of a minus AUROC of b on the same people, paired, clustered as in `auroc_by_person`."""
+    if (y == 1).sum() < 2 or (y == 0).sum() < 2:
+        return NOTHING
+    a_cases, a_controls = placements(y, p_a)
+    b_cases, b_controls = placements(y, p_b)
+    cases, controls = a_cases - b_cases, a_controls - b_controls
+    value = float(cases.mean())
+    error = _clustered_error(cases - value, controls - value, persons[y == 1], persons[y == 0])
+    return value, value - Z95 * error, value + Z95 * error
+
+
+def _clustered_error(cases: np.ndarray, controls: np.ndarray, who_cases: np.ndarray, who_controls: np.ndarray) -> float:
+    """Standard error of a two-sample mean of centred placements, summed within a person before squaring."""
+    names, of = np.unique(np.concatenate([who_cases, who_controls]), return_inverse=True)
+    k, m, n = len(names), len(cases), len(controls)
+    sum_cases = np.bincount(of[:m], weights=cases, minlength=k)
+    sum_controls = np.bincount(of[m:], weights=controls, minlength=k)
+    k_cases, k_controls = len(np.unique(who_cases)), len(np.unique(who_controls))
+    if min(k_cases, k_controls) < 2:
+        return float("nan")
+    s10 = k_cases / ((k_cases - 1) * m) * (sum_cases**2).sum()
+    s01 = k_controls / ((k_controls - 1) * n) * (sum_controls**2).sum()
+    s11 = k / (k - 1) * (sum_cases * sum_controls).sum()
+    return float(np.sqrt(max(0.0, s10 / m + s01 / n + 2 * s11 / (m * n))))
+
+
+def average_precision(y: np.ndarray, p: np.ndarray, weight: np.ndarray) -> float:
+    """Area under the precision-recall curve as a step sum (average precision), in [0, 1]; NaN without an event."""
+    if not (weight[y == 1] > 0).any():
+        return float("nan")
+    return float(average_precision_score(y, p, sample_weight=weight))
+
+
+def recalibration(y: np.ndarray, p: np.ndarray, weight: np.ndarray, *, slope_free: bool) -> float:
+    """Cox's (1958) recalibration of the outcome on the margin, by Newton's method.
+
+    slope_free: the slope (1 is right, under 1 over-confident); otherwise the intercept with the slope held at 1
+    (0 is right, above 0 the risks are too low; log odds). NaN with one outcome only or when separable."""
+    inside = np.clip(p, 1e-6, 1 - 1e-6)
+    margin = np.log(inside / (1 - inside))
+    if min((weight * y).sum(), (weight * (1 - y)).sum()) <= 0 or (slope_free and np.ptp(margin) < 1e-9):
+        return float("nan")
+    design = np.column_stack([np.ones(len(y)), margin]) if slope_free else np.ones((len(y), 1))
+    base = np.zeros(len(y)) if slope_free else margin
+    at = np.zeros(design.shape[1])
+    for _ in range(50):
+        risk = 1 / (1 + np.exp(-np.clip(base + design @ at, -35, 35)))
+        hessian = (design * (weight * risk * (1 - risk))[:, None]).T @ design
+        if np.linalg.cond(hessian) > 1e12:
+            return float("nan")
+        step = np.linalg.solve(hessian, design.T @ (weight * (y - risk)))
+        at = at + np.clip(step, -4, 4)
+        if np.abs(step).max() < 1e-8:
+            return float(at[-1])
+    return float("nan")
+
+
+def operating_figures(y: np.ndarray, flagged: np.ndarray) -> dict[str, dict[str, Any]]:
+    """Sensitivity, specificity, PPV, NPV and accuracy with Wilson's interval (1927), each over its own n.
+
+    y: (n,) 0 and 1; flagged: (n,) bool."""
+    event, flag = y == 1, flagged.astype(bool)
+    counts = {
+        "sensitivity": ((event & flag).sum(), event.sum(), "nobody with the outcome"),
+        "specificity": ((~event & ~flag).sum(), (~event).sum(), "nobody without the outcome"),
+        "ppv": ((event & flag).sum(), flag.sum(), "nobody was flagged"),
+        "npv": ((~event & ~flag).sum(), (~flag).sum(), "everybody was flagged"),
+        "accuracy": ((event == flag).sum(), len(y), "nobody"),
+    }
+    return {
+        name: figure(proportion_wilson(int(hits), int(n)), int(n), "Wilson", f"not computable: {why}")
+        for name, (hits, n, why) in counts.items()
+    }
+
+
+def arm_figures(y: np.ndarray, p: np.ndarray, flagged: np.ndarray, persons: np.ndarray) -> dict[str, Any]:
+    """All figures of one arm on the people for whom it has a probability.
+
+    y: (n,) 0 and 1; p: (n,) in [0, 1], no NaN; flagged: (n,) bool; persons: (n,)."""
+    n = len(y)
+    slope = resampled(lambda *data: recalibration(*data, slope_free=True), y, p, persons)
+    intercept = resampled(lambda *data: recalibration(*data, slope_free=False), y, p, persons)
+    area = "DeLong" if len(np.unique(persons)) == n else "DeLong, by person"
+    undone = "not computable: one outcome only, or the arm separates the outcomes perfectly"
+    return {
+        "n": n, "events": int((y == 1).sum()),
+        "auroc": figure(auroc_by_person(y, p, persons), n, area),
+        "auprc": figure(resampled(average_precision, y, p, persons), n, "bootstrap"),
+        "brier": figure(brier(y, p), n, "normal"),
+        "calibration_slope": figure(slope, n, "bootstrap", undone),
+        "calibration_intercept": figure(intercept, n, "bootstrap", undone),
+    } | operating_figures(y, flagged)  # fmt: skip
+
+
+def all_arms(judged: JudgedPeople) -> dict[str, Any]:
+    """Figures of every arm that speaks, and of the fused risk where it does not abstain (`fused_spoken`)."""
+    chosen = {arm: (arm, judged.known(arm)) for arm in judged.speaking()}
+    spoken = judged.known("fused") & ~judged.abstained
+    if spoken.any() and judged.abstained.any():
+        chosen["fused_spoken"] = ("fused", spoken)
+    return {
+        name: arm_figures(judged.y[on], judged.probabilities[arm][on], judged.flagged[arm][on], judged.persons[on])
+        for name, (arm, on) in chosen.items()
+    }
+
+
+def paired_differences(judged: JudgedPeople) -> list[dict[str, Any]]:
+    """Fused minus each single arm, each on the people for whom both speak: AUROC and Brier (under 0 is better)."""
+    rows = []
+    for arm in (arm for arm in judged.speaking() if arm != "fused"):
+        both = judged.known("fused") & judged.known(arm)
+        y, persons = judged.y[both], judged.persons[both]
+        fused, single = judged.probabilities["fused"][both], judged.probabilities[arm][both]
+        n = int(both.sum())
+        area = "DeLong, paired" if len(np.unique(persons)) == n else "DeLong, paired, by person"
+        rows.append({
+            "arm": arm, "n": n, "events": int(y.sum()),
+            "auroc": figure(auroc_difference(y, fused, single, persons), n, area),
+            "brier": figure(_mean_by_normal((fused - y) ** 2 - (single - y) ** 2), n, "normal, paired"),
+        })  # fmt: skip
+    return rows
+
+
+def _mean_by_normal(values: np.ndarray) -> Figure:
+    if len(values) < 2:
+        return NOTHING
+    half = Z95 * float(values.std(ddof=1)) / math.sqrt(len(values))
+    mean = float(values.mean())
+    return mean, mean - half, mean + half

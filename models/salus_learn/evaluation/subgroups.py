@@ -1,0 +1,103 @@
+"""Figures by subgroup, and whether the 90 % sets keep their promise, with a guard for small groups."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from salus_learn.evaluation.figures import (
+    auroc_by_person,
+    figure,
+    operating_figures,
+    recalibration,
+    resampled,
+)
+from salus_learn.evaluation.judged import JudgedPeople
+from salus_learn.evaluation.metrics import brier, proportion_wilson
+
+LEAST_PEOPLE = 50
+LEAST_EVENTS = 10
+TOO_FEW = "too few to judge"
+PROMISE = 0.9
+LEAST_SHOWN = 10
+
+
+def judgeable(y: np.ndarray) -> bool:
+    """Whether a group may have a number: at least 50 people and 10 of either outcome. y: (n,) 0 and 1."""
+    events = int((y == 1).sum())
+    return len(y) >= LEAST_PEOPLE and min(events, len(y) - events) >= LEAST_EVENTS
+
+
+def subgroup_figures(judged: JudgedPeople) -> list[dict[str, Any]]:
+    """For the fused risk, per group and value: n, events and figures, or the guard's words and no figure (counts
+    under ten are None)."""
+    rows, known = [], judged.known("fused")
+    for name, words in judged.groups.items():
+        for word in sorted(set(words[known].tolist()), key=lambda word: (word == "", word)):
+            inside = known & (words == word)
+            rows.append({"group": name, "value": word or "not recorded"} | _row(judged, inside))
+    return rows
+
+
+def _row(judged: JudgedPeople, inside: np.ndarray) -> dict[str, Any]:
+    y, p, persons = judged.y[inside], judged.probabilities["fused"][inside], judged.persons[inside]
+    n, events = len(y), int(y.sum())
+    if not judgeable(y):
+        return {"n": _shown(n), "events": _shown(events), "state": TOO_FEW}
+    operating = operating_figures(y, judged.flagged["fused"][inside])
+    intercept = resampled(lambda *data: recalibration(*data, slope_free=False), y, p, persons, 200)
+    return {
+        "n": n, "events": events, "state": "computed",
+        "auroc": figure(auroc_by_person(y, p, persons), n, "DeLong"),
+        "sensitivity": operating["sensitivity"], "specificity": operating["specificity"],
+        "brier": figure(brier(y, p), n, "normal"),
+        "calibration_intercept": figure(intercept, n, "bootstrap"),
+        "coverage": _coverage(judged, inside), "abstained": _abstained(judged, inside),
+    }  # fmt: skip
+
+
+def _shown(count: int) -> int | None:
+    """A count of a small group, None under ten: so few could be known by name."""
+    return count if count >= LEAST_SHOWN else None
+
+
+def coverage_report(judged: JudgedPeople) -> dict[str, Any]:
+    """How often the 90 % set holds what came: overall and by outcome, how large the sets are, how often it abstains.
+
+    Conformal sets by class: Vovk 2012. Wilson's intervals; each over its own n."""
+    known = judged.known("fused")
+    sizes = judged.sets[known].sum(axis=1)
+    n = int(known.sum())
+    return {
+        "promise": PROMISE,
+        "overall": _coverage(judged, known),
+        "with_outcome": _coverage(judged, known & (judged.y == 1)),
+        "without_outcome": _coverage(judged, known & (judged.y == 0)),
+        "sizes": {
+            word: figure(proportion_wilson(int((sizes == size).sum()), n), n, "Wilson")
+            for size, word in ((1, "one answer"), (2, "both answers"), (0, "neither answer"))
+        },
+        "abstained": _abstained(judged, known),
+        "interval_width": _width(judged, known),
+    }
+
+
+def _coverage(judged: JudgedPeople, inside: np.ndarray) -> dict[str, Any]:
+    kept = judged.sets[inside][np.arange(int(inside.sum())), judged.y[inside].astype(int)]
+    return figure(proportion_wilson(int(kept.sum()), len(kept)), len(kept), "Wilson")
+
+
+def _abstained(judged: JudgedPeople, inside: np.ndarray) -> dict[str, Any]:
+    n = int(inside.sum())
+    return figure(proportion_wilson(int(judged.abstained[inside].sum()), n), n, "Wilson")
+
+
+def _width(judged: JudgedPeople, inside: np.ndarray) -> dict[str, Any]:
+    """Median width of the fused 90 % interval; low and high are the middle half of people, not a 95 % interval."""
+    widths = (judged.interval_high - judged.interval_low)[inside]
+    widths = widths[np.isfinite(widths)]
+    if not widths.size:
+        return figure((float("nan"),) * 3, 0, "quartiles", "not measured: no interval was given")
+    middle, low, high = np.quantile(widths, (0.5, 0.25, 0.75))
+    return figure((float(middle), float(low), float(high)), len(widths), "quartiles")
