@@ -1,4 +1,4 @@
-"""The command line of the library: simulate, train, evaluate, score. Needs no web and no worker."""
+"""The command line of the library: simulate, train, evaluate, score, leaks. Needs no web and no worker."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ import numpy as np
 
 from salus_learn.contracts import RiskResult
 from salus_learn.errors import LearnError
+from salus_learn.leaks.finding import to_json
+from salus_learn.leaks.hunt import hunt
 from salus_learn.reporting.write import write_report
 from salus_learn.scoring.judge import fill_sheet, target_of
 from salus_learn.scoring.judged import judged_people
@@ -64,6 +66,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--data", required=True, type=Path)
     command.add_argument("--out", required=True, type=Path)
     command.set_defaults(run=_score)
+    command = commands.add_parser("leaks", help="look for what would flatter a model: twins, answers in disguise, sources")
+    command.add_argument("--data", required=True, type=Path)
+    command.add_argument("--task", type=Path)
+    command.add_argument("--label", help="without a task: the column of the outcome; its two commonest words are compared")
+    command.add_argument("--json", type=Path)
+    command.set_defaults(run=_leaks)
     return parser
 
 
@@ -111,6 +119,18 @@ def _evaluate(options: argparse.Namespace) -> int:
     if options.json:
         options.json.write_text(json.dumps(found, indent=1))
     return 0
+
+
+def _leaks(options: argparse.Namespace) -> int:
+    task = load_task(options.task) if options.task else None
+    findings = hunt(options.data, task, label=options.label, report=_say)
+    if options.json:
+        options.json.write_text(json.dumps(to_json(findings), indent=1))
+    for finding in findings:
+        rows = f" Rows {', '.join(str(row) for row in finding.rows[:6])}." if finding.rows else ""
+        print(f"{finding.severity:<6} {finding.table}: {finding.evidence}{rows}")
+    print(f"{len(findings)} finding(s)")
+    return 1 if any(finding.severity == "blocks" for finding in findings) else 0
 
 
 def _score(options: argparse.Namespace) -> int:

@@ -92,7 +92,11 @@ class OutcomeSpec:
 
 @dataclass(frozen=True, slots=True)
 class RiskTask:
-    """A risk task file, checked. `digest` is the sha256 of its canonical form; `encoder` is frozen, tuned or auto."""
+    """A risk task file, checked. `digest` is the sha256 of its canonical form; `encoder` is frozen, tuned or auto.
+
+    Of a case table: `only` keeps the rows whose column holds one of the words; `same_person` lists ids that are one
+    person; `leave_out_unknown` leaves rows without an outcome out instead of refusing the table.
+    """
 
     id: str
     title: str
@@ -114,6 +118,9 @@ class RiskTask:
     digest: str
     source_text: str
     encoder: str = "auto"
+    only: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    same_person: tuple[tuple[str, ...], ...] = ()
+    leave_out_unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,9 +68,12 @@ def read_case_rows(task: RiskTask, folder: Path | str, *, require_outcome: bool 
     folder = Path(folder)
     if not task.table:
         raise CaseError(f"The task {task.id} names no case table ([cases] table = …).")
-    header, lines = _read_table(folder / task.table)
+    header, lines = read_table(folder / task.table)
     _check_columns(task, header, require_outcome)
-    found = [_row(task, folder, number, line) for number, line in lines]
+    kept = [(number, line) for number, line in lines if all(line.get(column, "") in words for column, words in task.only)]
+    if not kept:
+        raise CaseError(f"{task.table}: no row is left by [cases] only ({', '.join(column for column, _ in task.only)}).")
+    found = [_row(task, folder, number, line) for number, line in kept]
     rows = [row for row in found if row is not None]
     _check_rows(task, rows, require_outcome)
     return rows
@@ -111,7 +114,7 @@ def _snapshot_image(entry: RowImage, row: CaseRow, table: str) -> SnapshotImage:
     )  # fmt: skip
 
 
-def _read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+def read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     """The header and the numbered rows of a CSV file (UTF-8, with or without a mark) or an ARFF file."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
@@ -130,6 +133,7 @@ def _read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]
 def _check_columns(task: RiskTask, header: list[str], require_outcome: bool) -> None:
     """Every column the task names is there."""
     wanted = [task.patient_column, task.case_column, *(spec.column for spec in task.features)]
+    wanted += [column for column, _ in task.only]
     wanted += [spec.column for spec in task.images] + [spec.region_column for spec in task.images]
     if require_outcome:
         wanted += [task.outcome.column, task.outcome.time_column]
@@ -143,6 +147,7 @@ def _row(task: RiskTask, folder: Path, number: int, line: dict[str, str]) -> Cas
     where = f"{task.table} row {number}"
     case = line.get(task.case_column or "", "") or str(number)
     person = line.get(task.patient_column or "", "") or case
+    person = next((group[0] for group in task.same_person if person in group), person)
     values: dict[str, float | str] = {}
     for spec in task.features:
         word = line.get(spec.column or "", "")
@@ -152,7 +157,7 @@ def _row(task: RiskTask, folder: Path, number: int, line: dict[str, str]) -> Cas
         image for spec in task.images if (image := _image(task, spec, folder, line, where)) is not None
     )
     outcome, word = _outcome(task, line, where)
-    if word and outcome is None:
+    if outcome is None and (word or task.leave_out_unknown):
         return None
     return CaseRow(number, person, case, values, images, outcome, word, _time(task, line, where) if word else None)
 

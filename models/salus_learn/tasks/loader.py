@@ -27,7 +27,10 @@ _TABLES: dict[str, dict[str, type | tuple[type, ...]]] = {
         "label": str, "horizon_days": (int, float), "column": str, "positive": list, "negative": list,
         "code": str, "system": str, "time_column": str, "time_unit_days": (int, float),
     },
-    "cases": {"table": str, "patient": str, "case": str, "missing": list},
+    "cases": {
+        "table": str, "patient": str, "case": str, "missing": list, "only": dict, "same_person": list,
+        "leave_out_unknown": bool,
+    },
     "threshold": {"rule": str, "target": (int, float)},
     "training": {"encoder": str},
     "feature": {
@@ -86,7 +89,24 @@ def task_from_text(text: str, *, name: str = "task file") -> RiskTask:
         threshold_target=float(threshold.get("target", 0.9)), table=cases.get("table"),
         patient_column=cases.get("patient"), case_column=cases.get("case"),
         missing_words=tuple(str(word) for word in cases.get("missing", [""])), digest=digest, source_text=text, encoder=encoder,
+        only=_only(cases, name), same_person=_same_person(cases, name), leave_out_unknown=bool(cases.get("leave_out_unknown")),
     )  # fmt: skip
+
+
+def _only(cases: dict[str, Any], name: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The words by which rows are kept, by column."""
+    for column, words in cases.get("only", {}).items():
+        if not isinstance(words, list) or not words:
+            raise TaskError(f"{name}: [cases] only: {column} must list the words that are kept.")
+    return tuple((column, tuple(str(word) for word in words)) for column, words in cases.get("only", {}).items())
+
+
+def _same_person(cases: dict[str, Any], name: str) -> tuple[tuple[str, ...], ...]:
+    """Lists of ids that are one person."""
+    groups = cases.get("same_person", [])
+    if any(not isinstance(group, list) or len(group) < 2 for group in groups):
+        raise TaskError(f"{name}: [cases] same_person must hold lists of two or more ids.")
+    return tuple(tuple(str(entry) for entry in group) for group in groups)
 
 
 def index_hours(task: RiskTask) -> float:

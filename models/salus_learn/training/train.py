@@ -26,6 +26,7 @@ from salus_learn.scoring.score import account_all
 from salus_learn.store.bundle import write_bundle
 from salus_learn.store.model import Model
 from salus_learn.training.fit import fit_model
+from salus_learn.training.leakage import without_leaks
 from salus_learn.training.material import Material
 from salus_learn.training.tuning import early_material, fit_gates, tuned_material, wants_tuning
 
@@ -62,6 +63,7 @@ def train(
     tell = report or (lambda fraction, message: None)
     tuning = wants_tuning(task, cases)
     material = prepare_material(task, cases, lambda part, message: tell(0.3 * part, message), embedded=not tuning)
+    material, leaks = without_leaks(material, cases)
     early = early_material(task, cases, seed=seed, report=lambda part, text: tell(0.15 * part, text)) if tuning else None
     splits = _outer_folds(material, folds or (3 if tuning else 5), repeats or (1 if tuning else 3), seed)
     tell(0.28, "learning what its images look like")
@@ -71,6 +73,7 @@ def train(
     final, _, history = fit(np.arange(len(cases)), seed, lambda part, text: tell(0.9 + 0.1 * part, text))
     figures = mean_report([sheet.report(task, material.target) for sheet in found.sheets])
     crossval = figures | {"repeats": len(splits), "folds": len(splits[0]), "encoder": "tuned" if tuning else "frozen"}
+    crossval["leaks"] = leaks
     crossval["tuning_curves"] = [*found.histories, history] if tuning else []
     card = _card(task, cases, material, final, seed)
     digest = write_bundle(out, final, card=card, crossval=crossval, folds=found.models)
@@ -78,16 +81,18 @@ def train(
     tell(1.0, "done")
     judged = judged_people(
         task, cases, found.sheets[0], origin=f"out of fold, {len(splits[0])} folds by person, repeat 1 of {len(splits)}",
-        threshold=final.thresholds["fused"], extra=_extra(material, crossval),
+        threshold=final.thresholds["fused"], extra=_extra(crossval),
     )  # fmt: skip
     return Trained(digest, crossval, kept, found.fold_of, judged)
 
 
-def _extra(material: Material, crossval: dict[str, Any]) -> dict[str, Any]:
-    """The report's parts that training itself knows: how each fold's encoder learned."""
+def _extra(crossval: dict[str, Any]) -> dict[str, Any]:
+    """The report's parts that training itself knows: what the leak hunt found, how each fold's encoder learned."""
+    rows = [[one["severity"], one["evidence"]] for one in crossval["leaks"]] or [["none", "Nothing suspicious was found."]]
+    hunted = {"note": "Looked for before this training.", "columns": ["severity", "finding"], "rows": rows}
     curves = crossval["tuning_curves"]
     if not curves:
-        return {}
+        return {"leaks": hunted}
     series = []
     for at, curve in enumerate(curves):
         name = f"fold {at + 1}" if at + 1 < len(curves) else "on everybody"
@@ -95,7 +100,7 @@ def _extra(material: Material, crossval: dict[str, Any]) -> dict[str, Any]:
         series.append({"name": f"{name}, taught", "x": passes, "y": [pair[0] for pair in curve]})
         series.append({"name": f"{name}, not taught", "x": passes, "y": [pair[1] for pair in curve]})
     note = "Log loss after each pass over the images, on those who taught the encoder and on the quarter who never did."
-    return {"learning_curve": {"note": note, "series": series, "x": "pass", "y": "log loss"}}
+    return {"leaks": hunted, "learning_curve": {"note": note, "series": series, "x": "pass", "y": "log loss"}}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,88 @@
+"""Near-duplicate images: fingerprints, pairs, and people joined by them. Knows nothing of tables.
+
+A fingerprint is a 256-bit difference hash (Krawetz 2013); a pair within 12 bits counts only when small grey copies of
+the two also correlate, because smooth images share hashes by chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+SIDE = 16
+SMALL = 32
+BITS_APART = 12
+CORRELATED = 0.985
+_BLOCK = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Prints:
+    """bits (n, 256) of 0 and 1 as float32; small (n, 1024) standardised grey copies."""
+
+    bits: np.ndarray
+    small: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two images (positions) that look the same: how many bits differ and how their small copies correlate."""
+
+    first: int
+    second: int
+    bits_apart: int
+    correlation: float
+
+
+def fingerprint(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bits (256,) and a standardised small copy (1024,) of an image (H, W) or (H, W, 3), any integer depth."""
+    grey = pixels if pixels.ndim == 2 else pixels[..., :3].mean(axis=2)
+    top = float(grey.max()) or 1.0
+    picture = Image.fromarray((grey.astype(np.float32) * (255.0 / top)).astype(np.uint8))
+    wide = np.asarray(picture.resize((SIDE + 1, SIDE), Image.Resampling.BOX), dtype=np.int16)
+    small = np.asarray(picture.resize((SMALL, SMALL), Image.Resampling.BOX), dtype=np.float32).ravel()
+    spread = float(small.std())
+    return (wide[:, 1:] > wide[:, :-1]).ravel().astype(np.float32), (small - small.mean()) / (spread or 1.0)
+
+
+def prints_of(images: Sequence[np.ndarray]) -> Prints:
+    """Fingerprints of many images."""
+    found = [fingerprint(pixels) for pixels in images]
+    if not found:
+        return Prints(np.zeros((0, SIDE * SIDE), np.float32), np.zeros((0, SMALL * SMALL), np.float32))
+    return Prints(np.stack([bits for bits, _ in found]), np.stack([small for _, small in found]))
+
+
+def near_duplicates(prints: Prints) -> list[Pair]:
+    """Every pair that looks the same. Bits are compared as a matrix product, a thousand images at a time."""
+    pairs = []
+    ones = prints.bits.sum(axis=1)
+    for start in range(0, len(ones), _BLOCK):
+        block = prints.bits[start : start + _BLOCK]
+        apart = ones[start : start + _BLOCK, None] + ones[None, :] - 2 * block @ prints.bits.T  # (b, n)
+        for a, second in zip(*np.nonzero(apart <= BITS_APART), strict=True):
+            first = start + int(a)
+            if first >= second:
+                continue
+            alike = float(prints.small[first] @ prints.small[second]) / (SMALL * SMALL)
+            if alike >= CORRELATED:
+                pairs.append(Pair(first, int(second), round(float(apart[a, second])), alike))
+    return pairs
+
+
+def joined_people(persons: np.ndarray, owner: np.ndarray, pairs: Sequence[Pair]) -> np.ndarray:
+    """persons (n,) ids with those who share a near-duplicate image made one; owner (m,) is each image's case."""
+    parent = {int(one): int(one) for one in np.unique(persons)}
+
+    def root(one: int) -> int:
+        while parent[one] != one:
+            one = parent[one]
+        return one
+
+    for pair in pairs:
+        a, b = root(int(persons[owner[pair.first]])), root(int(persons[owner[pair.second]]))
+        parent[max(a, b)] = min(a, b)
+    return np.array([root(int(one)) for one in persons])

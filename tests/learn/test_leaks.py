@@ -1,0 +1,149 @@
+"""The leak hunter: what it must find, and what it must leave alone."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from salus_learn.cli import main
+from salus_learn.leaks.finding import Finding
+from salus_learn.leaks.hunt import hunt
+from salus_learn.leaks.twins import joined_people, near_duplicates, prints_of
+from salus_learn.tasks.cases import read_cases
+from salus_learn.tasks.loader import load_task, task_from_text
+from salus_learn.training.leakage import without_leaks
+from salus_learn.training.train import prepare_material
+
+from tests.factories.cases import TASK, make_cases
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def kinds(findings: list[Finding]) -> set[tuple[str, tuple[str, ...]]]:
+    return {(one.kind, one.columns) for one in findings}
+
+
+def with_columns(folder: Path, **columns: object) -> Path:
+    """Add columns to cases.csv; each is a function of the row number and whether the case is ill."""
+    lines = list(csv.DictReader((folder / "cases.csv").open()))
+    for at, line in enumerate(lines):
+        for name, value in columns.items():
+            line[name] = str(value(at, line["ill"] == "yes"))  # type: ignore[operator]
+    with (folder / "cases.csv").open("w", newline="") as stream:
+        table = csv.DictWriter(stream, list(lines[0]))
+        table.writeheader()
+        table.writerows(lines)
+    return folder
+
+
+def picture(seed: int, side: int = 96) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return np.kron(rng.integers(0, 255, (side // 8, side // 8)), np.ones((8, 8))).astype(np.uint8)
+
+
+def test_a_clean_table_gives_no_finding(tmp_path: Path) -> None:
+    folder = make_cases(tmp_path / "data", people=60)
+    task = load_task(folder / "task.toml")
+    assert hunt(folder, task) == []
+
+
+def test_an_input_that_gives_the_answer_blocks_and_under_never_it_is_silent(tmp_path: Path) -> None:
+    folder = with_columns(make_cases(tmp_path / "data", people=60), grade=lambda at, ill: 4 + ill + at % 3 / 10)
+    extra = '\n[[feature]]\nname = "grade"\ncolumn = "grade"\n'
+    found = hunt(folder, task_from_text(TASK + extra))
+    assert [(one.kind, one.severity, one.columns) for one in found] == [("answer_column", "blocks", ("grade",))]
+    assert found[0].figure is not None and found[0].figure[0] > 0.95 and "under never" in found[0].evidence
+    silent = hunt(folder, task_from_text(TASK.replace('never = ["answer_sheet"]', 'never = ["answer_sheet", "grade"]')))
+    assert silent == []
+
+
+def test_a_column_that_is_filled_because_of_the_outcome_is_found(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    folder = with_columns(make_cases(tmp_path / "data", people=80), biopsy=lambda at, ill: f"{rng.normal():.2f}" if ill else "")
+    found = hunt(folder, load_task(folder / "task.toml"))
+    assert kinds(found) == {("answer_column", ("biopsy",))} and "filled" in found[0].evidence
+
+
+def test_sources_later_columns_and_two_units_are_named(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    folder = with_columns(
+        make_cases(tmp_path / "data", people=100),
+        scanner=lambda at, ill: "A" if rng.random() < (0.8 if ill else 0.25) else "B",
+        slos=lambda at, ill: rng.integers(1, 30),
+        oxygen_saturation=lambda at, ill: 140 if at in (3, 9) else rng.integers(85, 100),
+    )
+    found = {one.kind: one for one in hunt(folder, load_task(folder / "task.toml"))}
+    assert found["source_predicts_outcome"].columns == ("scanner",)
+    assert found["after_index"].columns == ("slos",) and "discharge" in found["after_index"].evidence
+    assert found["two_units"].columns == ("oxygen_saturation",) and found["two_units"].rows == (5, 11)
+
+
+def test_twins_across_people_are_found_also_when_saved_again_and_not_within_a_person(tmp_path: Path) -> None:
+    folder = make_cases(tmp_path / "data", people=40)
+    films = folder / "films"
+    Image.fromarray(picture(1)).save(films / "c2.png")
+    Image.fromarray(picture(1)).resize((80, 80)).save(films / "c3.png")
+    found = [one for one in hunt(folder, load_task(folder / "task.toml")) if one.kind == "near_duplicate_images"]
+    assert [one.rows for one in found] == [(4, 5)] and "outcomes differ" in found[0].evidence
+    merged = TASK.replace('missing = ["", "unknown"]', 'missing = ["", "unknown"]\nsame_person = [["p2", "p3"]]')
+    assert [one for one in hunt(folder, task_from_text(merged)) if one.kind == "near_duplicate_images"] == []
+
+
+def test_training_takes_twins_as_one_person(tmp_path: Path) -> None:
+    folder = make_cases(tmp_path / "data", people=40)
+    for name in ("c2.png", "c13.png", "c21.png"):
+        Image.fromarray(picture(1)).save(folder / "films" / name)
+    task = load_task(folder / "task.toml")
+    cases = read_cases(task, folder)
+    material = prepare_material(task, cases, embedded=False)
+    merged, findings = without_leaks(material, cases)
+    assert merged.persons[2] == merged.persons[13] == merged.persons[21]
+    assert len(np.unique(merged.persons)) == 38
+    assert [one["kind"] for one in findings] == ["near_duplicate_images"] and findings[0]["count"] == 3
+
+
+def test_joining_goes_through_common_friends() -> None:
+    prints = prints_of([picture(1), picture(1), picture(2), picture(1)])
+    pairs = near_duplicates(prints)
+    assert {(pair.first, pair.second) for pair in pairs} == {(0, 1), (0, 3), (1, 3)}
+    assert joined_people(np.array([5, 6, 7, 8]), np.arange(4), pairs).tolist() == [5, 5, 7, 5]
+
+
+def test_same_numbers_under_two_people_are_one_person(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    numbers = rng.normal(50, 9, (60, 5)).round(1)
+    numbers[31] = numbers[12]
+    with (tmp_path / "cases.csv").open("w", newline="") as stream:
+        table = csv.writer(stream)
+        table.writerow(["patient", *"abcde"])
+        table.writerows([f"p{at}", *row] for at, row in enumerate(numbers.tolist()))
+    found = hunt(tmp_path)
+    assert [(one.kind, one.rows) for one in found] == [("same_person_two_ids", (14, 33))]
+
+
+def test_the_command_says_it_in_sentences_and_by_its_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = with_columns(make_cases(tmp_path / "data", people=60), grade=lambda at, ill: int(ill) + at % 3 / 10)
+    (tmp_path / "t.toml").write_text(TASK + '\n[[feature]]\nname = "grade"\ncolumn = "grade"\n')
+    assert main(["leaks", "--data", str(folder), "--task", str(tmp_path / "t.toml")]) == 1
+    assert "blocks cases.csv: grade alone tells the outcome" in capsys.readouterr().out
+    assert main(["leaks", "--data", str(folder), "--task", str(folder / "task.toml")]) == 0
+
+
+@pytest.mark.data
+def test_what_the_readme_of_the_covid_set_says_is_found(shared_data: Path) -> None:
+    folder = shared_data / "covid_chestxray"
+    found = hunt(folder, label="went_icu")
+    sources = {one.columns[0] for one in found if one.kind == "source_predicts_outcome"}
+    assert {"from_hannover_repo", "view"} <= sources
+    assert ("two_units", ("pO2_saturation",)) in kinds(found)
+    named = csv.DictReader((folder / "near_duplicates.csv").open())
+    there = {line["image"] for line in csv.DictReader((folder / "metadata_xray.csv").open())}
+    wanted = {frozenset((row["image_a"], row["image_b"])) for row in named if row["patient_a"] != row["patient_b"] and {row["image_a"], row["image_b"]} <= there}
+    said = [one.evidence for one in found if one.kind == "near_duplicate_images"]
+    assert wanted and all(any(all(name in sentence for name in pair) for sentence in said) for pair in wanted)
+    assert len(said) == len(wanted), "and no pair that is not one"
+    by_task = hunt(folder, load_task(ROOT / "tasks" / "covid_icu.toml"))
+    assert not {"near_duplicate_images", "two_units"} & {one.kind for one in by_task}, "the task file has dealt with them"
