@@ -23,6 +23,7 @@ from salus_web.audit.models import Event
 from salus_web.jobs.models import Job
 from salus_web.predictions.models import Review
 from salus_web.records.models import CareTeamMembership
+from salus_web.registry.services import store_reports
 from salus_web.releases.models import ReleaseState
 
 from tests.factories.cohorts import make_project
@@ -61,6 +62,7 @@ TABLE: dict[str, tuple[str, int, str, int]] = {
     "uploads": ("ca", 200, "ca", 302), "upload-rows": ("ca", 200, "", 0),
     "jobs": ("car", 200, "", 0), "retry": ("", 0, "a", 302),
     "models": ("car", 200, "", 0), "model": ("car", 200, "a", 302),
+    "model-report": ("car", 200, "", 0),
     "access": ("au", 200, "", 0), "add-person": ("", 0, "a", 302), "add-role": ("", 0, "a", 302),
     "end-role": ("", 0, "a", 302), "add-member": ("", 0, "a", 302), "end-member": ("", 0, "a", 302),
     "add-relation": ("", 0, "a", 302), "end-relation": ("", 0, "a", 302),
@@ -132,6 +134,7 @@ def place() -> Place:
         found.people[whose] = person
         members = [colleague, found.users["researcher"]] if whose == "own" else [colleague]
         found.ids[whose] = ids_of(person, make_project(site, members=members), colleague)
+    store_reports(bundle=bundle, files={"json": b"{}"}, policy="default-src 'none'", by=SYSTEM)
     relate(found.users["clinician"], found.people["own"].patient)
     make_upload(here)
     for role in ROLES:
@@ -155,7 +158,7 @@ def ids_of(person: Person, project: Any, researcher: User) -> dict[str, Any]:
         "retry job_id": make_job("ingest_upload", "failed").pk, "verified job_id": make_job("verify_log").pk,
         "user_id": researcher.pk, "grant_id": RoleGrant.objects.get(user=carer).pk, "relation_id": relation.pk,
         "membership_id": CareTeamMembership.objects.get(user=carer).pk, "project_id": project.pk, "cohort_id": waits.cohort_id,
-        "release_id": waits.pk, "release-file release_id": gone.pk, "file_id": gone.files.get().pk,
+        "model-report form": "json", "release_id": waits.pk, "release-file release_id": gone.pk, "file_id": gone.files.get().pk,
     }  # fmt: skip
 
 

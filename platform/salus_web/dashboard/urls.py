@@ -27,6 +27,7 @@ urlpatterns = [
     path("jobs/<uuid:job_id>/retry/", operations.retry_job, name="retry"),
     path("models/", operations.models, name="models"),
     path("models/<uuid:bundle_id>/", operations.model, name="model"),
+    path("models/<uuid:bundle_id>/report.<str:form>", operations.model_report, name="model-report"),
     path("access/", access.access, name="access"),
     path("access/people/", access.add_person, name="add-person"),
     path("access/people/<uuid:user_id>/roles/", access.add_role, name="add-role"),

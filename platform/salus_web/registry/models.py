@@ -61,3 +61,18 @@ class BundleStep(models.Model):
     by_name = models.CharField(max_length=200)
     why = models.CharField(max_length=400)
     at = models.DateTimeField()
+
+
+class BundleReport(models.Model):
+    """One form (html, pdf or json) of a bundle's report, in the vault. `policy` is the content policy under which its
+    page works: it names the page's own style and script by digest and allows nothing else."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    bundle = models.ForeignKey(ModelBundle, on_delete=models.CASCADE, related_name="reports")
+    form = models.CharField(max_length=4)
+    policy = models.TextField(blank=True)
+    blob_key = models.CharField(max_length=64)
+    blob_sha256 = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["bundle", "form"], name="one_report_of_each_form")]

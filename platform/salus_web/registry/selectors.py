@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from salus_web.accounts.permissions import Resource, authorize
-from salus_web.registry.models import BundleState, ModelBundle, TaskFile
+from salus_web.registry.models import BundleReport, BundleState, ModelBundle, TaskFile
 
 
 def live_bundle(task_id: str) -> ModelBundle | None:
@@ -29,6 +29,18 @@ def bundles(*, viewer: Any) -> QuerySet[ModelBundle]:
 def bundle_for(*, viewer: Any, bundle_id: Any) -> ModelBundle | None:
     """One bundle with its history (2 queries)."""
     return bundles(viewer=viewer).filter(pk=bundle_id).first()
+
+
+def report_for(*, viewer: Any, bundle_id: Any, form: str) -> BundleReport | None:
+    """One form of a bundle's report (1 query)."""
+    authorize(viewer, "models.read", Resource("bundle", str(bundle_id)))
+    return BundleReport.objects.filter(bundle_id=bundle_id, form=form).first()
+
+
+def report_forms(*, viewer: Any, bundle: ModelBundle) -> list[str]:
+    """Which forms of the report there are (1 query)."""
+    authorize(viewer, "models.read", Resource("bundle", str(bundle.pk)))
+    return sorted(bundle.reports.values_list("form", flat=True))
 
 
 def task_file(task_file_id: str) -> TaskFile:

@@ -11,7 +11,7 @@ from salus_web.audit.services import Act, record
 from salus_web.common import vault
 from salus_web.common.clock import now
 from salus_web.common.errors import Refused, StateConflict
-from salus_web.registry.models import BundleState, BundleStep, ModelBundle, TaskFile
+from salus_web.registry.models import BundleReport, BundleState, BundleStep, ModelBundle, TaskFile
 
 MOVES = {
     BundleState.CANDIDATE: {BundleState.LIVE, BundleState.WITHDRAWN},
@@ -54,6 +54,17 @@ def store_bundle(
     if made:
         record(Act("bundle.store", "bundle", str(bundle.pk), detail={"digest": digest[:16]}), by=by)
     return bundle
+
+
+@transaction.atomic
+def store_reports(*, bundle: ModelBundle, files: dict[str, bytes], policy: str, by: Any) -> None:
+    """Keep a bundle's report by its forms (html, pdf, json), once."""
+    for form, body in files.items():
+        if bundle.reports.filter(form=form).exists():
+            continue
+        blob = vault.put(body)
+        BundleReport.objects.create(bundle=bundle, form=form, policy=policy, blob_key=blob.key, blob_sha256=blob.sha256)
+    record(Act("bundle.report", "bundle", str(bundle.pk), detail={"forms": sorted(files)}), by=by)
 
 
 @transaction.atomic

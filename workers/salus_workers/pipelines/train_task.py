@@ -7,9 +7,13 @@ import json
 import tarfile
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+from django.conf import settings
 from django.db import transaction
+from salus_learn.reporting.page import content_policy
+from salus_learn.reporting.write import write_report
 from salus_learn.tasks.loader import task_from_text
 from salus_learn.training.train import Trained, train
 from salus_web.accounts.actors import system
@@ -17,7 +21,7 @@ from salus_web.jobs.services import Claim
 from salus_web.predictions.services import store_results
 from salus_web.registry.models import TaskFile
 from salus_web.registry.selectors import task_file
-from salus_web.registry.services import store_bundle
+from salus_web.registry.services import store_bundle, store_reports
 
 from salus_workers.adapters.cases import stored_cases
 from salus_workers.adapters.results import outcome_of
@@ -35,18 +39,29 @@ def run(claim: Claim, report: Callable[[float, str], None]) -> None:
         folder = Path(place) / "bundle"
         repeats = int(claim.payload.get("repeats", 3))
         trained = train(task, as_training(cases), folder, repeats=repeats, report=report)
+        files = _reports(trained, Path(place) / "report")
         with transaction.atomic():
-            _store(claim, kept, folder, trained, cases)
+            _store(claim, kept, folder, trained, cases, files)
 
 
-def _store(claim: Claim, kept: TaskFile, folder: Path, trained: Trained, cases: list[StoredCase]) -> None:
+def _store(
+    claim: Claim, kept: TaskFile, folder: Path, trained: Trained, cases: list[StoredCase], files: dict[str, bytes]
+) -> None:
     bundle = store_bundle(
         digest=trained.digest, task=kept, archive=_tar(folder), card=json.loads((folder / "card.json").read_text()),
         crossval=trained.crossval, asked_by=claim.payload.get("asked_by", ""), by=ACTOR,
     )  # fmt: skip
+    store_reports(bundle=bundle, files=files, policy=content_policy(), by=ACTOR)
     by_key = {case.snapshot.key: case for case in cases}
     outcomes = [outcome_of(by_key[result.key], result, fold=trained.fold_of[result.key]) for result in trained.out_of_fold]
     store_results(claim=claim, bundle=bundle, outcomes=outcomes, origin="out_of_fold", by=ACTOR)
+
+
+def _reports(trained: Trained, folder: Path) -> dict[str, bytes]:
+    """The report in its three forms; it says when the people are simulated."""
+    judged = replace(trained.judged, task=replace(trained.judged.task, simulated=settings.SALUS_SIMULATED))
+    written = write_report(judged, folder)
+    return {"html": written.html.read_bytes(), "pdf": written.pdf.read_bytes(), "json": written.json.read_bytes()}
 
 
 def _tar(folder: Path) -> bytes:

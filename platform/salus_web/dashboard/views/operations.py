@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -14,6 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from salus_web.accounts.access import declare
 from salus_web.accounts.permissions import can
 from salus_web.accounts.selectors import sites_of
+from salus_web.common import vault
 from salus_web.common.errors import BadInput, Hidden
 from salus_web.dashboard.charts.figures import intervals
 from salus_web.dashboard.views.asked import page_number
@@ -26,10 +28,11 @@ from salus_web.jobs.selectors import jobs as jobs_for
 from salus_web.jobs.services import retry
 from salus_web.predictions.services import withdraw_risks
 from salus_web.registry.models import BundleState
-from salus_web.registry.selectors import bundle_for, bundles
+from salus_web.registry.selectors import bundle_for, bundles, report_for, report_forms
 from salus_web.registry.services import MOVES, move_bundle
 
 PAGE = 25
+REPORT_TYPES = {"html": "text/html; charset=utf-8", "pdf": "application/pdf", "json": "application/json"}
 ARMS = (("line", "record, line"), ("trees", "record, trees"), ("image", "image"), ("fused", "fused"))
 
 
@@ -123,7 +126,30 @@ def model(request: HttpRequest, bundle_id: UUID) -> HttpResponse:
     areas = [(words, *figures["auroc"]) for words, figures in shown if None not in figures["auroc"]]
     chart = intervals(areas, "Area under the ROC curve with its 95 % interval, by arm") if areas else ""
     context = {
+        "reports": report_forms(viewer=viewer, bundle=bundle), "survival": survival_rows(bundle.crossval),
         "bundle": bundle, "arms": shown, "chart": chart, "moves": sorted(MOVES[bundle.state]),
         "may_move": can(viewer, "models.promote"), "steps": bundle.bundlestep_set.order_by("at"),
     }  # fmt: skip
     return render(request, "dashboard/model.html", context)
+
+
+def survival_rows(crossval: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Per arm the figures of time to an event; empty where the question is yes or no."""
+    arms = crossval.get("survival", {}).get("arms", {})
+    return [(words, arms[key]) for key, words in ARMS if key in arms]
+
+
+@declare("models.read", audit="models.report")
+@require_GET
+def model_report(request: HttpRequest, bundle_id: UUID, form: str) -> HttpResponse:
+    """A model's report as a page, a PDF or JSON. The page is served under its own policy, stricter than ours."""
+    found = report_for(viewer=request.actor, bundle_id=bundle_id, form=form)  # type: ignore[attr-defined]
+    if found is None:
+        raise Hidden("There is no such page.")
+    answer = HttpResponse(vault.get(found.blob_key, sha256=found.blob_sha256), content_type=REPORT_TYPES[form])
+    answer.headers["X-Content-Type-Options"] = "nosniff"
+    if form == "html":
+        answer.own_policy = f"{found.policy}; frame-ancestors 'none'"  # type: ignore[attr-defined]
+    else:
+        answer.headers["Content-Disposition"] = f'attachment; filename="model-report.{form}"'
+    return answer

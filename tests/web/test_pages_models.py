@@ -1,0 +1,99 @@
+"""A model's report behind its page, and what a risk's page says would change it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from django.test import Client
+from salus_web.audit.models import Event
+from salus_web.registry.services import store_reports
+
+from tests.factories.hospital import make_bundle, make_person
+from tests.factories.people import SYSTEM, make_site, make_user, relate
+
+pytestmark = pytest.mark.django_db
+POLICY = "default-src 'none'; style-src 'sha256-abc'"
+
+
+def client_of(user: Any) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def desk() -> Client:
+    return client_of(make_user("administrator", make_site()))
+
+
+def test_a_report_is_a_page_of_its_own_policy_and_its_reading_is_logged(desk: Client) -> None:
+    bundle = make_bundle()
+    address = f"/models/{bundle.pk}/report.html"
+    assert desk.get(address).status_code == 404, "none was written"
+    assert "open the page" not in desk.get(f"/models/{bundle.pk}/").content.decode()
+    store_reports(bundle=bundle, files={"html": b"<p>figures</p>", "pdf": b"%PDF", "json": b"{}"}, policy=POLICY, by=SYSTEM)
+    answer = desk.get(address)
+    assert answer.content == b"<p>figures</p>" and answer["Content-Type"].startswith("text/html")
+    assert answer["Content-Security-Policy"] == f"{POLICY}; frame-ancestors 'none'"
+    assert Event.objects.filter(action="models.report", object_id=address).exists()
+    for form in ("pdf", "json"):
+        answer = desk.get(f"/models/{bundle.pk}/report.{form}")
+        assert answer["Content-Disposition"].startswith("attachment") and "default-src 'self'" in answer["Content-Security-Policy"]
+    assert desk.get(f"/models/{bundle.pk}/report.exe").status_code == 404
+    assert address in desk.get(f"/models/{bundle.pk}/").content.decode()
+
+
+def test_a_changed_report_is_not_shown(desk: Client) -> None:
+    bundle = make_bundle()
+    store_reports(bundle=bundle, files={"html": b"one", "json": b"two"}, policy="", by=SYSTEM)
+    rows = {row.form: row for row in bundle.reports.all()}
+    bundle.reports.filter(form="html").update(blob_key=rows["json"].blob_key)
+    desk.raise_request_exception = False
+    answer = desk.get(f"/models/{bundle.pk}/report.html")
+    assert answer.status_code == 500 and b"two" not in answer.content
+
+
+def test_leaks_and_survival_figures_stand_on_the_models_page(desk: Client) -> None:
+    bundle = make_bundle()
+    arm = {"n": 90, "harrell_c": [0.71, 0.66, 0.76], "auroc_at_horizon": [0.73, 0.68, 0.78]}
+    bundle.crossval = bundle.crossval | {
+        "leaks": [{"severity": "blocks", "evidence": "grade alone tells the outcome."}],
+        "survival": {"n": 90, "events": 40, "horizon_days": 365.0, "arms": {"fused": arm},
+                     "integrated_brier": [0.11, 0.1, 0.12], "integrated_brier_of_kaplan_meier": [0.13, 0.12, 0.14]},
+    }  # fmt: skip
+    bundle.save()
+    page = desk.get(f"/models/{bundle.pk}/").content.decode()
+    assert "grade alone tells the outcome." in page and "✕ an input gives the answer away" in page
+    assert "Harrell" in page and "0.710" in page and "Kaplan–Meier" in page
+    bundle.crossval["leaks"] = []
+    bundle.save()
+    assert "Nothing suspicious" in desk.get(f"/models/{bundle.pk}/").content.decode()
+
+
+def test_what_would_change_a_risk_stands_on_its_page_and_goes_with_the_number() -> None:
+    site = make_site()
+    user = make_user("clinician", site)
+    person = make_person(site, "Qone", make_bundle())
+    relate(user, person.patient)
+    risk = person.prediction
+    account = json.loads(risk.account_json)
+    account["missing"] = [{"name": "crp", "label": "CRP", "part": "record"}]
+    change = {"name": "crp", "label": "CRP", "part": "record", "crossing": 0.4, "width_now": 0.3, "width_then": 0.21, "low": 0.11, "high": 0.52, "n": 30}
+    address, client = f"/predictions/{risk.pk}/", client_of(user)
+
+    def shown(**changes: Any) -> str:
+        for name, value in changes.items():
+            setattr(risk, name, value)
+        risk.save()
+        return client.get(address).content.decode()
+
+    assert "What would change this" not in shown(account_json=json.dumps(account)), "an old risk for which it was not asked"
+    page = shown(account_json=json.dumps(account | {"would_change": [change]}))
+    assert "12 of 30" in page and "30 → 21" in page and "11–52" in page.replace(" ", "")
+    assert "Nothing would" in shown(account_json=json.dumps(account | {"would_change": []}))
+    page = shown(account_json=json.dumps(account | {"would_change": [change]}), state="abstained", prediction_set=["ill", "not ill"])
+    assert "12 of 30" in page and "11–52" not in page.replace(" ", ""), "no number beside what cannot be told"
+    page = shown(state="abstained", prediction_set=["ill"], why="The image looks upside down.")
+    assert "What would change this" not in page and "looks upside down" in page and "The interval runs" not in page
