@@ -62,11 +62,11 @@ def train(
     """
     tell = report or (lambda fraction, message: None)
     tuning = wants_tuning(task, cases)
-    material = prepare_material(task, cases, lambda part, message: tell(0.3 * part, message), embedded=not tuning)
+    material = prepare_material(task, cases, lambda part, message: tell(0.22 * part, message), embedded=not tuning)
     material, leaks = without_leaks(material, cases)
     early = early_material(task, cases, seed=seed, report=lambda part, text: tell(0.15 * part, text)) if tuning else None
     splits = _outer_folds(material, folds or (3 if tuning else 5), repeats or (1 if tuning else 3), seed)
-    tell(0.28, "learning what its images look like")
+    tell(0.24, "learning what its images look like")
     fit = _Fit(material, early, cases, fit_gates(task, cases, seed=seed))
     found = _cross_validate(fit, splits, seed, tell)
     tell(0.9, "the model on everybody")

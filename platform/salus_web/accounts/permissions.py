@@ -17,6 +17,7 @@ RULES: dict[str, frozenset[str]] = {
     "upload.read": frozenset({"clinician", "administrator"}),
     "jobs.read": frozenset({"administrator", "clinician", "researcher"}),
     "jobs.retry": frozenset({"administrator"}),
+    "jobs.stop": frozenset({"administrator"}),
     "models.read": frozenset({"administrator", "clinician", "researcher"}),
     "models.promote": frozenset({"administrator"}),
     "access.manage": frozenset({"administrator"}),

@@ -25,6 +25,7 @@ urlpatterns = [
     path("uploads/rows/", operations.upload_rows, name="upload-rows"),
     path("jobs/", operations.jobs, name="jobs"),
     path("jobs/<uuid:job_id>/retry/", operations.retry_job, name="retry"),
+    path("jobs/<uuid:job_id>/stop/", operations.stop_job, name="stop"),
     path("models/", operations.models, name="models"),
     path("models/<uuid:bundle_id>/", operations.model, name="model"),
     path("models/<uuid:bundle_id>/report.<str:form>", operations.model_report, name="model-report"),

@@ -22,6 +22,7 @@ from salus_web.jobs.celery import RUN_JOB, configure
 from salus_web.jobs.models import Job, JobState, Outbox
 
 CRASH_LIMIT = 3
+STOPPABLE = frozenset({"train_task"})  # what may be left half done: an upload or a risk somebody waits for may not
 logger = logging.getLogger(__name__)
 
 
@@ -158,6 +159,22 @@ def retry(*, job_id: str, by: Any) -> Job:
     Outbox.objects.update_or_create(job=job, defaults={"created_at": now(), "published_at": None})
     record(Act("job.retry", "job", str(job.pk)), by=by)
     transaction.on_commit(lambda: publish(job_id=str(job.pk)))
+    return job
+
+
+@transaction.atomic
+def stop(*, job_id: str, by: Any) -> Job:
+    """Stop a training that waits or runs. Its worker notices at its next progress, and nothing of it is stored."""
+    authorize(by, "jobs.stop", Resource("job", job_id))
+    job = Job.objects.select_for_update().filter(pk=job_id).first()
+    if job is None:
+        raise Hidden("There is no such job.")
+    if job.kind not in STOPPABLE or job.state not in {JobState.QUEUED, JobState.RUNNING}:
+        raise StateConflict("Only a training that waits or runs can be stopped.")
+    job.state, job.finished_at, job.lease_until = JobState.CANCELLED, now(), None
+    job.failure = f"Stopped by {by.name}. Nothing of it was stored; it can be tried again."
+    job.save()
+    record(Act("job.stop", "job", str(job.pk), detail={"kind": job.kind}), by=by)
     return job
 
 

@@ -25,7 +25,7 @@ from salus_web.ingest.services import receive
 from salus_web.jobs.models import JobState
 from salus_web.jobs.selectors import counts
 from salus_web.jobs.selectors import jobs as jobs_for
-from salus_web.jobs.services import retry
+from salus_web.jobs.services import STOPPABLE, retry, stop
 from salus_web.predictions.services import withdraw_risks
 from salus_web.registry.models import BundleState
 from salus_web.registry.selectors import bundle_for, bundles, report_for, report_forms
@@ -81,7 +81,7 @@ def jobs(request: HttpRequest) -> HttpResponse:
     rows = Paginator(jobs_for(viewer=viewer, state=state), PAGE).get_page(page_number(request))
     context = {
         "rows": rows, "state": state, "states": JobState.choices, "counts": counts(viewer=viewer),
-        "may_retry": can(viewer, "jobs.retry"),
+        "may_retry": can(viewer, "jobs.retry"), "may_stop": can(viewer, "jobs.stop"), "stoppable": STOPPABLE,
     }  # fmt: skip
     return render(request, "dashboard/job_rows.html" if "fragment" in request.GET else "dashboard/jobs.html", context)
 
@@ -92,6 +92,15 @@ def retry_job(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Put a failed job back into the queue."""
     job = retry(job_id=str(job_id), by=request.actor)  # type: ignore[attr-defined]
     messages.info(request, f"“{job.title or job.kind}” is queued again.")
+    return HttpResponseRedirect("/jobs/")
+
+
+@declare("jobs.stop")
+@require_POST
+def stop_job(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """Stop a training."""
+    job = stop(job_id=str(job_id), by=request.actor)  # type: ignore[attr-defined]
+    messages.info(request, f"“{job.title or job.kind}” was stopped. Nothing of it is stored.")
     return HttpResponseRedirect("/jobs/")
 
 
