@@ -105,6 +105,17 @@ def test_training_takes_twins_as_one_person(tmp_path: Path) -> None:
     assert [one["kind"] for one in findings] == ["near_duplicate_images"] and findings[0]["count"] == 3
 
 
+def test_films_of_one_projection_are_not_twins_a_copy_saved_again_is() -> None:
+    """Two people's films share shape and shades; only grain and edges are a person's own."""
+    rng = np.random.default_rng(3)
+    across = np.linspace(0, np.pi, 256)
+    template = 90 + 110 * np.outer(np.sin(across), np.sin(across)) + 25 * np.sin(across * 14)[:, None]
+    films = [np.clip(template + rng.normal(0, 9, (256, 256)), 0, 255).astype(np.uint8) for _ in range(3)]
+    copy = np.asarray(Image.fromarray(films[1]).resize((180, 180), Image.Resampling.BILINEAR))
+    pairs = near_duplicates(prints_of([*films, copy]))
+    assert {(pair.first, pair.second) for pair in pairs} == {(1, 3)}
+
+
 def test_joining_goes_through_common_friends() -> None:
     prints = prints_of([picture(1), picture(1), picture(2), picture(1)])
     pairs = near_duplicates(prints)

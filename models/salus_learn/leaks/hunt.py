@@ -168,7 +168,7 @@ def _images(sheet: _Sheet) -> list[Finding]:
 
 def _twin(sheet: _Sheet, first: tuple[int, Path], second: tuple[int, Path], correlation: float, *, exact: bool) -> Finding:
     (a, one), (b, other) = first, second
-    alike = "are pixel for pixel the same" if exact else f"are nearly the same image (correlation {correlation:.3f})"
+    alike = "are pixel for pixel the same" if exact else f"are nearly the same image (their fine detail correlates at {correlation:.2f})"
     worse = ", and their outcomes differ" if {sheet.y[a], sheet.y[b]} == {0.0, 1.0} else ""
     sentence = f"{one.name} of {sheet.people[a]} and {other.name} of {sheet.people[b]} {alike}{worse}: one person under two ids, or a copied file."
     rows = (int(sheet.table.rows[a]), int(sheet.table.rows[b]))

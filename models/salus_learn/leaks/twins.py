@@ -1,7 +1,7 @@
 """Near-duplicate images: fingerprints, pairs, and people joined by them. Knows nothing of tables.
 
-A fingerprint is a 256-bit difference hash (Krawetz 2013); a pair within 12 bits counts only when small grey copies of
-the two also correlate, because smooth images share hashes by chance.
+A fingerprint is a 256-bit difference hash (Krawetz 2013); a pair within 12 bits counts only when the fine detail of the
+two also correlates: films of one projection share hash and shades, but not the grain and edges of one person.
 """
 
 from __future__ import annotations
@@ -11,25 +11,26 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
+from scipy.ndimage import uniform_filter
 
 SIDE = 16
-SMALL = 32
+SMALL = 64
 BITS_APART = 12
-CORRELATED = 0.985
+CORRELATED = 0.93
 _BLOCK = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Prints:
-    """bits (n, 256) of 0 and 1 as float32; small (n, 1024) standardised grey copies."""
+    """bits (n, 256) of 0 and 1 as float32; detail (n, 4096) standardised fine detail of small grey copies."""
 
     bits: np.ndarray
-    small: np.ndarray
+    detail: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two images (positions) that look the same: how many bits differ and how their small copies correlate."""
+    """Two images (positions) that look the same: how many bits differ and how their fine detail correlates."""
 
     first: int
     second: int
@@ -38,14 +39,15 @@ class Pair:
 
 
 def fingerprint(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Bits (256,) and a standardised small copy (1024,) of an image (H, W) or (H, W, 3), any integer depth."""
+    """Bits (256,) and standardised fine detail (4096,) of an image (H, W) or (H, W, 3), any integer depth."""
     grey = pixels if pixels.ndim == 2 else pixels[..., :3].mean(axis=2)
     top = float(grey.max()) or 1.0
     picture = Image.fromarray((grey.astype(np.float32) * (255.0 / top)).astype(np.uint8))
     wide = np.asarray(picture.resize((SIDE + 1, SIDE), Image.Resampling.BOX), dtype=np.int16)
-    small = np.asarray(picture.resize((SMALL, SMALL), Image.Resampling.BOX), dtype=np.float32).ravel()
-    spread = float(small.std())
-    return (wide[:, 1:] > wide[:, :-1]).ravel().astype(np.float32), (small - small.mean()) / (spread or 1.0)
+    small = np.asarray(picture.resize((SMALL, SMALL), Image.Resampling.BOX), dtype=np.float32)
+    detail = (small - uniform_filter(small, 5, mode="nearest")).ravel()
+    spread = float(detail.std())
+    return (wide[:, 1:] > wide[:, :-1]).ravel().astype(np.float32), (detail - detail.mean()) / (spread or 1.0)
 
 
 def prints_of(images: Sequence[np.ndarray]) -> Prints:
@@ -53,7 +55,7 @@ def prints_of(images: Sequence[np.ndarray]) -> Prints:
     found = [fingerprint(pixels) for pixels in images]
     if not found:
         return Prints(np.zeros((0, SIDE * SIDE), np.float32), np.zeros((0, SMALL * SMALL), np.float32))
-    return Prints(np.stack([bits for bits, _ in found]), np.stack([small for _, small in found]))
+    return Prints(np.stack([bits for bits, _ in found]), np.stack([detail for _, detail in found]))
 
 
 def near_duplicates(prints: Prints) -> list[Pair]:
@@ -67,7 +69,7 @@ def near_duplicates(prints: Prints) -> list[Pair]:
             first = start + int(a)
             if first >= second:
                 continue
-            alike = float(prints.small[first] @ prints.small[second]) / (SMALL * SMALL)
+            alike = float(prints.detail[first] @ prints.detail[second]) / (SMALL * SMALL)
             if alike >= CORRELATED:
                 pairs.append(Pair(first, int(second), round(float(apart[a, second])), alike))
     return pairs
