@@ -67,9 +67,14 @@ def test_leaks_and_survival_figures_stand_on_the_models_page(desk: Client) -> No
     page = desk.get(f"/models/{bundle.pk}/").content.decode()
     assert "grade alone tells the outcome." in page and "✕ an input gives the answer away" in page
     assert "Harrell" in page and "0.710" in page and "Kaplan–Meier" in page
+    assert "How the encoder learned" not in page
     bundle.crossval["leaks"] = []
+    bundle.crossval["tuning_curves"] = [[[0.7, 0.72], [0.4, 0.5], [0.2, 0.45]], [[0.6, None], [0.3, None]]]
     bundle.save()
-    assert "Nothing suspicious" in desk.get(f"/models/{bundle.pk}/").content.decode()
+    page = desk.get(f"/models/{bundle.pk}/").content.decode()
+    assert "Nothing suspicious" in page
+    chart = page.split("How the encoder learned")[1].split("</section>")[0]
+    assert chart.count("k-accent") == 2 + 1 + 1 and chart.count("k-ink dash") == 2 + 1, "drawn steps and the legend; none where it was not measured"
 
 
 def test_what_would_change_a_risk_stands_on_its_page_and_goes_with_the_number() -> None:

@@ -21,7 +21,7 @@ Report = Callable[[float, str], None]
 class Embedded:
     """One image after the encoder: `cells` (49, C) float32, the box they lie over, its slot and hash.
 
-    `kind` (448,) is what the gate looks at, from the image as it is (not averaged with its mirror), `spread` the
+    `kind` (496,) is what the gate looks at, from the image as it is (not averaged with its mirror), `spread` the
     standard deviation of its pixels in the encoder's scale.
     """
 
@@ -64,7 +64,7 @@ def embed(
         ready = [prepared(image, by_name[image.slot]) for _, image in chunk]
         stacked = np.stack([pixels for pixels, _ in ready])
         maps = encoder.run(stacked)  # (B, C, 7, 7)
-        kinds = [gate_features(_flat(one)) for one in maps]
+        kinds = [gate_features(_flat(one), shown) for one, shown in zip(maps, stacked, strict=True)]
         cells = _cells(maps, stacked, [by_name[i.slot].flips for _, i in chunk], encoder)
         for at, (case, image) in enumerate(chunk):
             found = Embedded(image.slot, cells[at], ready[at][1], image.sha256, image.id, kinds[at], float(stacked[at].std()))

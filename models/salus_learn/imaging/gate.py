@@ -1,9 +1,9 @@
 """The gate: is this my kind of image at all? A fundus photograph offered to the chest model, a blank, turned, inverted or cropped film.
 
-It looks at the maps of block 10, which tuning never changes, averaged over the four quarters of the image: kind and
-position show there. Two questions: how far from the training images (robust to direction: along their main components and
+It looks at the maps of block 10, which tuning never changes, averaged over the four quarters of the image, and at a tiny
+colour copy: kind, position and shades show there. Two questions: how far from the training images (robust to direction: along their main components and
 outside them), and does it look more like one of their own spoiled copies than like them. Both thresholds come from
-training images that did not fit the gate, so that about one good image in a hundred is flagged.
+training images that did not fit the gate, so that one or two good images in a hundred are flagged.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from salus_learn.imaging.augment import policy_of
 from salus_learn.imaging.network import MAP_SIDE, MID_CHANNELS
 from salus_learn.imaging.prepare import prepared
 
-COMPONENTS = 32
+COMPONENTS = 48
 FLAGGED_SHARE = 0.01
-MOST_IMAGES = 400
+MOST_IMAGES = 300
 BLANK_SPREAD = 4.0 / 128.0  # four grey levels, in the encoder's scale
-WIDTH = 4 * MID_CHANNELS
+TINY = 4
 _AS_IT_IS = "as it is"
 _ALL = {
     "turned a quarter to the left": lambda x: np.rot90(x, 1, (1, 2)),
@@ -52,17 +52,20 @@ def spoilers(spec: ImageSpec) -> dict[str, Spoil]:
     return dict(_ALL)
 
 
-def gate_features(cells: np.ndarray) -> np.ndarray:
-    """(448,) means of block 10's channels over the four quarters, from an image's cells (49, C)."""
+def gate_features(cells: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """(496,) means of block 10's channels over the four quarters, from an image's cells (49, C), and of its colours over
+    a 4 x 4 grid, from its prepared pixels (3, H, W) in [-1, 1]."""
     grid = cells[:, :MID_CHANNELS].reshape(MAP_SIDE, MAP_SIDE, MID_CHANNELS).astype(np.float64)
     half = MAP_SIDE // 2
     quarters = [grid[rows, columns] for rows in (slice(0, half + 1), slice(half, None)) for columns in (slice(0, half + 1), slice(half, None))]
-    return np.concatenate([quarter.mean(axis=(0, 1)) for quarter in quarters])
+    step = pixels.shape[1] // TINY
+    tiny = pixels.astype(np.float64).reshape(3, TINY, step, TINY, step).mean(axis=(2, 4))  # (3, 4, 4)
+    return np.concatenate([*(quarter.mean(axis=(0, 1)) for quarter in quarters), tiny.ravel()])
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One slot's gate. centre, scale (448,); basis (K, 448); spread (K,); rest: root mean square outside the basis;
+    """One slot's gate. centre, scale (496,); basis (K, 496); spread (K,); rest: root mean square outside the basis;
     weight (L, K + 1), bias (L,) of the look-alike model over `names`, the first being "as it is"."""
 
     slot: str
@@ -78,12 +81,12 @@ class Gate:
     own_below: float
 
     def why(self, features: np.ndarray, spread_of_pixels: float) -> str:
-        """A sentence when the image should not be judged, else nothing. features (448,)."""
+        """A sentence when the image should not be judged, else nothing. features (496,)."""
         if spread_of_pixels < BLANK_SPREAD:
             return "The image is blank."
         along, distance = self._place(features[None])
         if distance[0] > self.far_above:
-            return "The image is not the kind of image the model was trained on."
+            return "The image is not the kind of image the model was trained on, or it is turned, cropped or inverted."
         chances = _softmax(along @ self.weight.T + self.bias)[0]
         if chances[0] < self.own_below:
             return f"The image looks {self.names[int(chances[1:].argmax()) + 1]}."
@@ -117,7 +120,7 @@ _ARRAYS = ("centre", "scale", "basis", "spread", "weight", "bias")
 def fit_gate(
     images: Sequence[SnapshotImage], spec: ImageSpec, run: Callable[[np.ndarray], np.ndarray], *, seed: int
 ) -> Gate | None:
-    """Fit on up to 400 training images of one slot; None under 40, where no threshold would hold.
+    """Fit on up to 300 training images of one slot; None under 40, where no threshold would hold.
 
     `run` is the served encoder (B, 3, 224, 224) -> (B, C, 7, 7). Two thirds fit the gate, one third sets its thresholds.
     """
@@ -133,11 +136,11 @@ def fit_gate(
 
 
 def _features(pixels: np.ndarray, run: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Gate features (n, 448), the encoder in chunks."""
+    """Gate features (n, 496), the encoder in chunks."""
     rows = []
     for start in range(0, len(pixels), 16):
-        maps = run(pixels[start : start + 16])
-        rows += [gate_features(one.reshape(one.shape[0], -1).T) for one in maps]
+        chunk = pixels[start : start + 16]
+        rows += [gate_features(one.reshape(one.shape[0], -1).T, shown) for one, shown in zip(run(chunk), chunk, strict=True)]
     return np.array(rows)
 
 
@@ -154,7 +157,7 @@ def _fit(spec: ImageSpec, copies: list[np.ndarray], held: np.ndarray) -> Gate:
     bare = Gate(spec.name, names, centre, scale, basis, spread, rest, np.inf, np.zeros(0), np.zeros(0), 0.0)
     along = np.concatenate([bare._place(copy)[0] for copy in copies])
     labels = np.repeat(np.arange(len(copies)), [len(copy) for copy in copies])
-    model = LogisticRegression(C=0.1, max_iter=500).fit(along, labels)
+    model = LogisticRegression(C=1.0, max_iter=500).fit(along, labels)
     weight, bias = model.coef_, model.intercept_
     if len(names) == 2:  # scikit-learn keeps one row for two classes
         weight, bias = np.vstack([-weight[0], weight[0]]) / 2, np.array([-bias[0], bias[0]]) / 2
@@ -162,7 +165,7 @@ def _fit(spec: ImageSpec, copies: list[np.ndarray], held: np.ndarray) -> Gate:
     chances = _softmax(held_along @ weight.T + bias)[:, 0]
     return Gate(
         spec.name, names, centre, scale, basis, spread, rest, float(np.quantile(held_far, 1 - FLAGGED_SHARE / 2) * 1.2),
-        weight, bias, float(np.quantile(chances, FLAGGED_SHARE / 2)),
+        weight, bias, float(np.quantile(chances, FLAGGED_SHARE)),
     )  # fmt: skip
 
 

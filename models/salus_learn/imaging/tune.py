@@ -25,6 +25,9 @@ from salus_learn.imaging.prepare import prepared
 
 VARIANTS = 3  # the image itself and two augmented ones
 CHUNK = 32
+# beyond these, memory and time would grow without much to gain: no augmented copies, and a random part in each pass
+MOST_WITH_VARIANTS = 6000
+MOST_A_PASS = 6000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +68,12 @@ def early_maps(
     by_name = {spec.name: spec for spec in specs}
     flat = [(case, image) for case, images in enumerate(cases) for image in images if image.slot in by_name]
     generator, run = torch.Generator().manual_seed(seed), _early_run()
-    maps = torch.empty(VARIANTS, len(flat), 112, 14, 14, dtype=torch.float16)
+    variants = VARIANTS if len(flat) <= MOST_WITH_VARIANTS else 1
+    maps = torch.empty(variants, len(flat), 112, 14, 14, dtype=torch.float16)
     for start in range(0, len(flat), CHUNK):
         chunk = [image for _, image in flat[start : start + CHUNK]]
         pixels = torch.from_numpy(np.stack([prepared(image, by_name[image.slot])[0] for image in chunk]))
-        for variant in range(VARIANTS):
+        for variant in range(variants):
             shown = pixels if variant == 0 else _variants(pixels, chunk, by_name, generator)
             maps[variant, start : start + len(chunk)] = torch.from_numpy(run(shown.numpy())).half()
         if report:
@@ -134,10 +138,10 @@ def tune(
     nn.init.zeros_(head.bias)
     inside = np.flatnonzero(np.isin(early.case, cases))
     target = torch.from_numpy(y[early.case].astype(np.int64))
-    optimiser, schedule = _optimiser(network, head, recipe, len(inside))
+    optimiser, schedule = _optimiser(network, head, recipe, min(len(inside), MOST_A_PASS))
     history: list[tuple[float, float | None]] = []
     for epoch in range(recipe.epochs):
-        loss = _epoch(network, head, early, target, order.permutation(inside), recipe, order, optimiser, schedule)
+        loss = _epoch(network, head, early, target, order.permutation(inside)[:MOST_A_PASS], recipe, order, optimiser, schedule)
         seen = None if watched is None else _loss(network, head, early, target, watched)
         history.append((loss, seen))
         if report:
@@ -163,7 +167,7 @@ def _epoch(
     total = 0.0
     for start in range(0, len(images), recipe.batch):
         at = images[start : start + recipe.batch]
-        maps = early.maps[order.integers(0, VARIANTS, len(at)), at]
+        maps = early.maps[order.integers(0, len(early.maps), len(at)), at]
         margins = head(functional.dropout(_pooled(network, head, maps), recipe.dropout))
         loss = functional.cross_entropy(margins, target[at].to(margins.device), label_smoothing=recipe.smoothing)
         optimiser.zero_grad()

@@ -39,3 +39,29 @@ def intervals(rows: Sequence[tuple[str, float, float, float]], label: str, *, lo
         marks.append(dot(x(value), y, 5, "f-accent", f"{words}: {value:.3f} ({bottom:.3f} to {top:.3f})"))
         marks.append(text(410, y + 4, f"{value:.3f} ({bottom:.3f}–{top:.3f})", "b"))
     return picture(560, 26 * len(rows) + 22, marks, label)
+
+
+def learning(curves: Sequence[Sequence[Sequence[float | None]]], label: str) -> SafeString:
+    """Loss after each pass, a pair of lines for each tuning: solid on those who taught, dashed on those who did not."""
+    left, right, top, bottom = 44.0, 420.0, 12.0, 150.0
+    values = [value for curve in curves for pair in curve for value in pair if value is not None]
+    passes, most = max(len(curve) for curve in curves), max(values) or 1.0
+
+    def at(number: int, value: float) -> tuple[float, float]:
+        return left + (right - left) * number / max(passes - 1, 1), bottom - (bottom - top) * value / most
+
+    marks = []
+    for step in range(4):
+        value = most * step / 3
+        y = at(0, value)[1]
+        marks += [line(left, y, right, y, "k-line"), text(left - 6, y + 4, f"{value:.2f}", "end q")]
+    for number in range(passes):
+        marks.append(text(at(number, 0)[0], bottom + 18, str(number + 1), "mid q"))
+    marks.append(text(right + 8, bottom + 18, "pass", "q"))
+    for curve in curves:
+        for side, look in ((0, "k-accent"), (1, "k-ink dash")):
+            points = [at(number, pair[side] or 0.0) for number, pair in enumerate(curve) if pair[side] is not None]
+            marks += [line(*one, *other, look, 2) for one, other in zip(points, points[1:])]
+    marks += [line(right + 8, 30, right + 34, 30, "k-accent", 2), text(right + 40, 34, "taught", "")]
+    marks += [line(right + 8, 52, right + 34, 52, "k-ink dash", 2), text(right + 40, 56, "not taught", "")]
+    return picture(560, 176, marks, label)

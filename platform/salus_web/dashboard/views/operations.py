@@ -17,7 +17,7 @@ from salus_web.accounts.permissions import can
 from salus_web.accounts.selectors import sites_of
 from salus_web.common import vault
 from salus_web.common.errors import BadInput, Hidden
-from salus_web.dashboard.charts.figures import intervals
+from salus_web.dashboard.charts.figures import intervals, learning
 from salus_web.dashboard.views.asked import page_number
 from salus_web.ingest.selectors import open_uploads
 from salus_web.ingest.selectors import uploads as uploads_for
@@ -134,7 +134,9 @@ def model(request: HttpRequest, bundle_id: UUID) -> HttpResponse:
     shown = [(words, arms[key]) for key, words in ARMS if key in arms]
     areas = [(words, *figures["auroc"]) for words, figures in shown if None not in figures["auroc"]]
     chart = intervals(areas, "Area under the ROC curve with its 95 % interval, by arm") if areas else ""
+    curves = bundle.crossval.get("tuning_curves", [])
     context = {
+        "learning": learning(curves, "Log loss after each pass over the images, by fold") if curves else "",
         "reports": report_forms(viewer=viewer, bundle=bundle), "survival": survival_rows(bundle.crossval),
         "bundle": bundle, "arms": shown, "chart": chart, "moves": sorted(MOVES[bundle.state]),
         "may_move": can(viewer, "models.promote"), "steps": bundle.bundlestep_set.order_by("at"),
