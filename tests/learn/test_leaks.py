@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from salus_learn.cli import main
-from salus_learn.leaks.finding import Finding
+from salus_learn.evaluation.metrics import auroc_delong
+from salus_learn.leaks.alone import auroc_by_person, person_folds
+from salus_learn.leaks.finding import Finding, to_json
 from salus_learn.leaks.hunt import hunt
 from salus_learn.leaks.twins import joined_people, near_duplicates, prints_of
 from salus_learn.tasks.cases import read_cases
@@ -143,6 +145,116 @@ def test_the_command_says_it_in_sentences_and_by_its_status(tmp_path: Path, caps
     assert main(["leaks", "--data", str(folder), "--task", str(folder / "task.toml")]) == 0
 
 
+def table_of(folder: Path, **columns: object) -> Path:
+    """A folder with cases.csv made of whole columns."""
+    folder.mkdir(exist_ok=True)
+    with (folder / "cases.csv").open("w", newline="") as stream:
+        table = csv.writer(stream)
+        table.writerow(columns)
+        table.writerows(zip(*columns.values()))  # type: ignore[call-overload]
+    return folder
+
+
+def only(kind: str, findings: list[Finding]) -> list[Finding]:
+    return [one for one in findings if one.kind == kind]
+
+
+def test_folds_keep_people_whole_and_the_interval_counts_people() -> None:
+    rng = np.random.default_rng(4)
+    y, score = np.tile([0, 1], 30), rng.normal(size=60) + np.tile([0, 0.8], 30)
+    people = np.arange(60)
+    assert auroc_by_person(y, score, people) == pytest.approx(auroc_delong(y, score))
+    thrice = auroc_by_person(np.repeat(y, 3), np.repeat(score, 3), np.repeat(people, 3))
+    assert thrice == pytest.approx(auroc_delong(y, score), abs=1e-9), "three copies of a person tell no more than one"
+    fold = person_folds(np.repeat(y, 3), np.repeat(people, 3))
+    assert all(len(set(fold[3 * at : 3 * at + 3])) == 1 for at in range(60)) and set(fold) == set(range(5))
+    assert all((y[fold[::3] == one] == 1).sum() == 6 for one in range(5))
+
+
+def test_an_answer_at_both_ends_and_an_answer_in_many_words_are_found(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    ill = np.arange(200) % 2
+    folder = table_of(
+        tmp_path / "a", ill=ill,
+        both_ends=(np.where(ill, rng.choice([-1, 1], 200) * rng.uniform(3, 4, 200), rng.uniform(-2, 2, 200))).round(3),
+        words=[f"{'sick' if one else 'well'} {at % 45}" for at, one in enumerate(ill)],
+        note=[f"free text {at}" for at in range(200)],
+    )  # fmt: skip
+    found = hunt(folder, label="ill")
+    assert kinds(found) == {("answer_column", ("both_ends",)), ("answer_column", ("words",))}
+
+
+def test_a_small_site_that_gives_most_of_the_well_is_named_with_its_shares(tmp_path: Path) -> None:
+    ill = np.array([0] * 18 + [1] * 2 + [0, 1, 1] * 60)
+    address = ["https://a.example.org/1"] * 20 + [f"https://b.example.org/{at}" for at in range(180)]
+    found = hunt(table_of(tmp_path / "a", ill=ill, link=address, shuffled=np.roll(address, 7).tolist()[::-1]), label="ill")
+    assert kinds(only("source_predicts_outcome", found)) >= {("source_predicts_outcome", ("link",))}
+    assert "of 20 people with “a.example.org” 10% have the outcome, of 180 others 67%" in next(one for one in found if one.columns == ("link",)).evidence
+
+
+def test_a_level_counts_people_and_not_their_rows(tmp_path: Path) -> None:
+    people = np.array([0] * 20 + list(range(1, 181)))
+    ill = np.array([0] * 20 + [0, 1, 1] * 60)
+    found = hunt(table_of(tmp_path / "a", ill=ill, patient=people, site=["A"] * 20 + ["B"] * 180), label="ill")
+    assert only("source_predicts_outcome", found) == [], "one person with twenty rows is no site"
+
+
+def test_two_clouds_are_two_units_and_a_long_tail_or_a_floor_is_not(tmp_path: Path) -> None:
+    rng = np.random.default_rng(6)
+    creatinine = rng.lognormal(0, 0.35, 200)
+    creatinine[::8] *= 88.4
+    floor = rng.uniform(0.1, 0.9, 200)
+    floor[::9] = 0.0005 + rng.integers(0, 9, 23) * 1e-7
+    found = hunt(table_of(tmp_path / "a", creatinine=creatinine, tail=rng.lognormal(0, 1.6, 200), forecast=floor, age=rng.integers(1, 90, 200)))
+    assert [(one.kind, one.columns, one.count, one.n) for one in found] == [("two_units", ("creatinine",), 25, 200)]
+    assert found[0].rows[:3] == (2, 10, 18)
+
+
+def test_dates_after_the_index_are_later_and_birth_is_not(tmp_path: Path) -> None:
+    days = [f"2024-{1 + at % 12:02d}-{1 + at % 28:02d}" for at in range(40)]
+    folder = table_of(tmp_path / "a", admitted=["2024-01-10"] * 40, result=["2024-01-12 08:30"] * 40, born=[one.replace("2024", "1960") for one in days])
+    found = hunt(folder, index="admitted")
+    assert [(one.kind, one.columns, one.count) for one in found] == [("after_index", ("result", "admitted"), 40)]
+    assert hunt(folder) == []
+
+
+def test_copied_rows_of_a_table_without_people_are_copies_and_not_two_people(tmp_path: Path) -> None:
+    numbers = np.random.default_rng(7).normal(50, 9, (60, 6)).round(1)
+    numbers[31] = numbers[12]
+    found = hunt(table_of(tmp_path / "a", row=range(60), **{name: numbers[:, at] for at, name in enumerate("abcdef")}))
+    assert [(one.kind, one.rows) for one in found] == [("duplicate_rows", (14, 33))]
+    assert to_json(found)[0]["kind"] == "duplicate_rows"
+
+
+def test_rows_that_agree_in_nearly_all_are_only_possibly_one_person(tmp_path: Path) -> None:
+    numbers = np.random.default_rng(8).normal(50, 9, (60, 12)).round(1)
+    numbers[31, :11] = numbers[12, :11]
+    numbers[40, :5] = numbers[3, :5]
+    columns = {f"lab{at}": numbers[:, at] for at in range(12)}
+    columns["lab11"] = np.arange(60) % 25
+    found = hunt(table_of(tmp_path / "a", patient=[f"p{at}" for at in range(60)], **columns))
+    assert [(one.kind, one.rows) for one in found] == [("same_person_two_ids", (14, 33))] and "possibly" in found[0].evidence
+
+
+def test_a_shared_rim_makes_no_twins_and_a_small_copy_on_black_does() -> None:
+    across, down = np.meshgrid(np.linspace(-1, 1, 224), np.linspace(-1, 1, 224))
+    inside = across**2 + down**2 < 0.9
+    eyes = [np.where(inside, 150 + 40 * across + np.random.default_rng(seed).normal(0, 9, (56, 56)).repeat(4, 0).repeat(4, 1), 0) for seed in range(4)]
+    shown = [eye.clip(0, 255).astype(np.uint8) for eye in eyes]
+    copy = np.asarray(Image.fromarray(shown[0]).resize((168, 168), Image.Resampling.BOX))
+    assert {(pair.first, pair.second) for pair in near_duplicates(prints_of([*shown, copy]))} == {(0, 4)}
+
+
+def test_how_files_were_saved_is_found(tmp_path: Path) -> None:
+    folder = make_cases(tmp_path / "data", people=80)
+    for path in (folder / "films").iterdir():
+        Image.open(path).save(path.with_suffix(".jpg"), quality=60 if int(path.stem[1:]) % 2 else 95)
+    text = (folder / "cases.csv").read_text().replace(".png", ".jpg")
+    (folder / "cases.csv").write_text(text)
+    found = only("source_predicts_outcome", hunt(folder, load_task(folder / "task.toml")))
+    assert [one.columns for one in found] == [("image file",)] and found[0].figure is not None and found[0].figure[0] > 0.95
+
+
 @pytest.mark.data
 def test_what_the_readme_of_the_covid_set_says_is_found(shared_data: Path) -> None:
     folder = shared_data / "covid_chestxray"
@@ -158,3 +270,22 @@ def test_what_the_readme_of_the_covid_set_says_is_found(shared_data: Path) -> No
     assert len(said) == len(wanted), "and no pair that is not one"
     by_task = hunt(folder, load_task(ROOT / "tasks" / "covid_icu.toml"))
     assert not {"near_duplicate_images", "two_units"} & {one.kind for one in by_task}, "the task file has dealt with them"
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("folder, task, wanted", [
+    ("odir_fundus", "odir_fundus", {("same_person_two_ids", 4), ("near_duplicate_images", 2)}),
+    ("oasis1_slices", "oasis1_slices", set()),
+    ("ehr_tabular", "support2", set()),
+])  # fmt: skip
+def test_other_sets_give_what_is_there_and_no_more(shared_data: Path, folder: str, task: str, wanted: set[tuple[str, int]]) -> None:
+    found = hunt(shared_data / folder, load_task(ROOT / "tasks" / f"{task}.toml"))
+    assert {(one.kind, one.count) for one in found} == wanted
+
+
+@pytest.mark.data
+def test_the_later_columns_and_copies_of_the_tables_are_found_and_no_second_unit(shared_data: Path) -> None:
+    found = hunt(shared_data / "ehr_tabular", label="hospdead")
+    assert {"slos", "d.time", "surv2m", "surv6m", "prg2m", "prg6m", "sfdm2", "death", "dnr", "charges"} <= {one.columns[0] for one in only("after_index", found)}
+    assert [(one.table, one.count) for one in only("duplicate_rows", found)] == [("indian_liver_patient.csv", 26)]
+    assert only("two_units", found) == []

@@ -77,6 +77,24 @@ def test_leaks_and_survival_figures_stand_on_the_models_page(desk: Client) -> No
     assert chart.count("k-accent") == 2 + 1 + 1 and chart.count("k-ink dash") == 2 + 1, "drawn steps and the legend; none where it was not measured"
 
 
+def test_known_scores_stand_beside_the_risk_and_a_missing_input_is_no_number() -> None:
+    site = make_site()
+    user = make_user("clinician", site)
+    person = make_person(site, "Qone", make_bundle())
+    relate(user, person.patient)
+    risk = person.prediction
+    part = {"label": "Pulse", "value": "135 /min", "points": 3, "source": "x", "time": None}
+    news2 = {"name": "news2", "title": "NEWS2", "points": 3, "highest": 20, "parts": [part], "missing": [], "band": "low to medium", "meaning": "review", "source": "RCP 2017"}
+    curb = {"name": "curb65", "title": "CURB-65", "points": None, "highest": 5, "parts": [], "missing": ["urea"], "band": "", "meaning": "", "source": "Lim 2003"}
+    client = client_of(user)
+    assert "Known scores" not in client.get(f"/predictions/{risk.pk}/").content.decode()
+    risk.account_json = json.dumps(json.loads(risk.account_json) | {"known_scores": [news2, curb]})
+    risk.save()
+    page = " ".join(client.get(f"/predictions/{risk.pk}/").content.decode().split())
+    assert "<strong>NEWS2 3</strong> of 20: low to medium" in page and "Pulse: 135 /min, 3 points" in page and "RCP 2017" in page
+    assert '<strong>CURB-65</strong> <span class="state">✕ not computed</span> for want of: urea' in page and "CURB-65 None" not in page
+
+
 def test_what_would_change_a_risk_stands_on_its_page_and_goes_with_the_number() -> None:
     site = make_site()
     user = make_user("clinician", site)

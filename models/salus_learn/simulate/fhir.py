@@ -110,6 +110,33 @@ def _observations(person: Person, values: Values, rng: np.random.Generator) -> I
             continue
         for turn, hours in enumerate((1.5, 20.0)):
             yield _observation(person, name, code, digits, hours, _reading(name, values, person, hours, rng), turn)
+    yield from _bedside(person, values)
+
+
+def _bedside(person: Person, values: Values) -> Iterator[dict[str, Any]]:
+    """What nurses write down beside the vital signs and the known scores read: they follow from the drawn causes and
+    are no cause themselves, so no task uses them. Their own generator leaves every other drawn number as it was."""
+    n, rng = person.number, np.random.default_rng((9, person.number))
+    spo2, systolic = float(values["spo2_percent"][n]), float(values["systolic_mm_hg"][n])
+    confused = rng.random() < (0.3 if spo2 < 90 or float(values["lactate_mmol_l"][n]) > 4 else 0.02)
+    if rng.random() < 0.9:  # one in ten is not written down
+        yield _base("Observation", person, "consciousness") | {
+            "status": "final", "code": _concept(LOINC, "67775-7", "Level of responsiveness (ACVPU)"),
+            "effectiveDateTime": _text(person.starts_at + timedelta(hours=23)), "valueString": "C" if confused else "A",
+        }  # fmt: skip
+    written = {
+        "oxygen_flow": ("3151-8", "Oxygen given", "L/min", float(rng.integers(2, 7)) if spo2 < 92 else 0.0, 23.0),
+        "glasgow": ("9269-2", "Glasgow coma score", "{score}", 14.0 if confused else 15.0, 23.0),
+        "diastolic": ("8462-4", "Diastolic blood pressure", "mm[Hg]", round(np.clip(0.6 * systolic + rng.normal(0, 6), 30, 130)), 23.0),
+        "urea": ("22664-7", "Urea", "mmol/L", round(float(np.clip(
+            5.0 + 0.06 * (float(values["creatinine_umol_l"][n]) - 80) + rng.normal(0, 1.2), 1.5, 45)), 1), 20.0),
+    }  # fmt: skip
+    for key, (code, words, unit, number, hours) in written.items():
+        yield _base("Observation", person, key) | {
+            "status": "final", "code": _concept(LOINC, code, words),
+            "effectiveDateTime": _text(person.starts_at + timedelta(hours=hours)),
+            "valueQuantity": {"value": float(number), "unit": unit, "system": "http://unitsofmeasure.org", "code": unit},
+        }  # fmt: skip
 
 
 def _reading(name: str, values: Values, person: Person, hours: float, rng: np.random.Generator) -> float:

@@ -17,7 +17,7 @@ from salus_learn.contracts import RiskTask
 from salus_learn.errors import BundleError
 from salus_learn.features.columns import schema_from_levels
 from salus_learn.fusion.chair import Chair
-from salus_learn.imaging.encoder import ServedEncoder, open_encoder, write_encoder
+from salus_learn.imaging.encoder import ServedEncoder, export, open_encoder, write_encoder
 from salus_learn.imaging.gate import Gate
 from salus_learn.imaging.head import ImageHead
 from salus_learn.store.model import Model
@@ -62,7 +62,8 @@ def write_bundle(
     for number, fold in enumerate(folds):
         _write_parts(folder, fold, f"fold{number}_")
         if fold.network is not None:
-            write_encoder(folder, fold.network, prefix=f"fold{number}_")
+            # a fold only ever gives its risks again on the CPU that gave them, so it needs no other form
+            export(fold.network.eval(), folder / f"fold{number}_encoder.onnx")
     _json(folder / "card.json", card | {"encoder_weights": weights})
     _json(folder / "crossval.json", crossval)
     manifest = {

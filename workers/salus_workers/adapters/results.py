@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from django.conf import settings
 from salus_learn.contracts import PatientSnapshot, RiskResult
+from salus_learn.known_scores.scores import score_patient
 from salus_web.predictions.services import MapFile, Outcome
 
 from salus_workers.adapters.snapshots import StoredCase
@@ -27,6 +28,7 @@ def outcome_of(case: StoredCase, result: RiskResult, *, fold: int | None = None)
     account = {
         "reasons": [dataclasses.asdict(reason) for reason in result.reasons],
         "missing": [dataclasses.asdict(entry) for entry in result.missing],
+        "known_scores": [dataclasses.asdict(one) for one in score_patient(case.snapshot)],
         "would_change": [dataclasses.asdict(entry) for entry in result.would_change],
         "arms": result.arm_margins, "interval_level": result.interval_level,
         "above_threshold": result.above_threshold,

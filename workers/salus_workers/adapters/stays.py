@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from salus_learn.contracts import ImageSpec, PatientSnapshot, RecordValue, RiskTask
+from salus_learn.known_scores.inputs import score_codes
 from salus_learn.tasks.loader import index_hours
 from salus_web.common.clock import now
 from salus_web.imaging.models import Rendition
@@ -49,8 +50,8 @@ def stay_cases(
 
 
 def _rows(task: RiskTask, by: Any, patient_ids: list[Any]) -> _Rows:
-    """What the task may need of these patients, in four queries."""
-    codes = {spec.code for spec in task.features if spec.code} | {task.outcome.code}
+    """What the task and the known scores may need of these patients, in four queries."""
+    codes = {spec.code for spec in task.features if spec.code} | {task.outcome.code} | score_codes()
     whose = {"patient_id__in": patient_ids}
     return _Rows(
         _by_patient(Observation.objects.for_actor(by).filter(code__in=codes, **whose)),

@@ -70,6 +70,7 @@ class Page:
     inputs: list[Input]
     missing: list[str]
     changes: list[Change] | None
+    scores: list[dict[str, Any]]
     films: list[Film]
     reviews: list[Review]
     reasons: dict[str, str]
@@ -97,6 +98,7 @@ def page_of(prediction: Prediction, viewer: Any, *, is_stale: bool) -> Page:
         waterfall_narrow=_waterfall(prediction, reasons, narrow=True) if adds_up and shown else "", adds_up=adds_up,
         inputs=[_input(reason, shown) for reason in reasons if not reason["missing"]],
         missing=[entry["label"] for entry in account.get("missing", [])],
+        scores=account.get("known_scores", []) if not is_stale else [],
         changes=_changes(account, shown or (state == "abstained" and len(prediction.prediction_set) == 2), with_numbers=shown),
         films=[_film(found) for found in maps], reviews=reviews_of(viewer=viewer, prediction=prediction),
         reasons=REVIEW_REASONS, before=_before(prediction), is_stale=is_stale,
