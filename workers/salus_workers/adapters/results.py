@@ -28,7 +28,7 @@ def outcome_of(case: StoredCase, result: RiskResult, *, fold: int | None = None)
     account = {
         "reasons": [dataclasses.asdict(reason) for reason in result.reasons],
         "missing": [dataclasses.asdict(entry) for entry in result.missing],
-        "known_scores": [dataclasses.asdict(one) for one in score_patient(case.snapshot)],
+        "known_scores": [dataclasses.asdict(one) for one in score_patient(case.snapshot, all_diagnoses=case.all_diagnoses)],
         "would_change": [dataclasses.asdict(entry) for entry in result.would_change],
         "arms": result.arm_margins, "interval_level": result.interval_level,
         "above_threshold": result.above_threshold,

@@ -24,6 +24,7 @@ class StoredCase:
     encounter_id: str
     outcome: int | None
     time_days: float | None = None
+    all_diagnoses: bool = False  # whether the snapshot holds every diagnosis of the person known by then
 
 
 def table_cases(task: RiskTask, by: Any, patient_ids: Sequence[str] | None = None) -> list[StoredCase]:

@@ -55,7 +55,8 @@ def _rows(task: RiskTask, by: Any, patient_ids: list[Any]) -> _Rows:
     whose = {"patient_id__in": patient_ids}
     return _Rows(
         _by_patient(Observation.objects.for_actor(by).filter(code__in=codes, **whose)),
-        _by_patient(Condition.objects.for_actor(by).filter(code__in=codes, **whose)),
+        # every diagnosis, as a comorbidity index reads “not coded” as “not there”
+        _by_patient(Condition.objects.for_actor(by).filter(**whose)),
         _by_patient(Medication.objects.for_actor(by).filter(code__in=codes, **whose)),
         _by_patient(
             Rendition.objects.for_actor(by).select_related("instance__series").filter(
@@ -95,7 +96,8 @@ def _case(task: RiskTask, stay: Encounter, index: datetime, rows: _Rows) -> Stor
         images=tuple(snapshot_image(row, spec.name) for spec, row in images if row is not None),
         site=patient.site.code,
     )  # fmt: skip
-    return StoredCase(snapshot, str(patient.pk), str(stay.pk), _outcome(task, index, rows.conditions.get(patient.pk, [])))
+    outcome = _outcome(task, index, rows.conditions.get(patient.pk, []))
+    return StoredCase(snapshot, str(patient.pk), str(stay.pk), outcome, all_diagnoses=True)
 
 
 def _demographics(patient: Patient, index: datetime) -> list[RecordValue]:

@@ -1,0 +1,62 @@
+"""A stay as the models and the known scores read it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from salus_learn.known_scores.forms import ScoreResult
+from salus_learn.known_scores.scores import score_patient
+from salus_learn.tasks.loader import load_task
+from salus_web.common.clock import now
+from salus_web.records.models import Condition, Encounter, Patient
+from salus_workers.adapters.stays import stay_cases
+
+from tests.factories.people import SYSTEM, make_patient, make_site
+from tests.factories.simulated import TASK
+
+pytestmark = pytest.mark.django_db
+ICD10 = "http://hl7.org/fhir/sid/icd-10"
+
+
+def test_charlson_reads_every_diagnosis_known_by_the_index_moment_and_none_after() -> None:
+    patient, start = make_patient(make_site()), now() - timedelta(days=90)
+    Encounter.objects.create(
+        patient=patient,
+        kind="inpatient",
+        ward="A",
+        starts_at=start,
+        ends_at=start + timedelta(days=3),
+        source="test",
+        source_key="s",
+    )
+    _diagnose(patient, "I21.4", start - timedelta(days=900))  # an old infarction: 1
+    _diagnose(patient, "E11.9", start - timedelta(days=900))  # diabetes without complication: 1
+    _diagnose(
+        patient, "C78.0", start + timedelta(days=2)
+    )  # metastases found after the index moment: nothing yet
+    found = _charlson()
+    assert found.state == "computed" and found.points == 2
+    _diagnose(patient, "J44.9", start - timedelta(days=90))
+    assert _charlson().points == 3
+    _diagnose(patient, "38341003", start - timedelta(days=90), "http://snomed.info/sct")
+    refused = _charlson()
+    assert refused.points is None and "SNOMED" in refused.missing[0]
+
+
+def _charlson() -> ScoreResult:
+    (case,) = stay_cases(load_task(TASK), SYSTEM)
+    scores = score_patient(case.snapshot, all_diagnoses=case.all_diagnoses)
+    return next(score for score in scores if score.name == "charlson")
+
+
+def _diagnose(patient: Patient, code: str, when: datetime, system: str = ICD10) -> None:
+    Condition.objects.create(
+        patient=patient,
+        system=system,
+        code=code,
+        display=code,
+        recorded_at=when,
+        source="test",
+        source_key=f"c-{code}",
+    )
