@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from salus_learn.benchmark.command import add_command
 from salus_learn.contracts import RiskResult
 from salus_learn.errors import LearnError
 from salus_learn.leaks.finding import to_json
 from salus_learn.leaks.hunt import hunt
 from salus_learn.reporting.write import write_report
-from salus_learn.scoring.judge import fill_sheet, target_of
+from salus_learn.scoring.judge import add_kinds, fill_sheet, target_of
 from salus_learn.scoring.judged import judged_people
 from salus_learn.scoring.score import score
 from salus_learn.simulate.hospital import simulate
@@ -54,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--repeats", type=int, help="of cross-validation; 3, or 1 where the encoder is tuned")
     command.add_argument("--folds", type=int, help="of cross-validation; 5, or 3 where the encoder is tuned")
     command.add_argument("--report", type=Path, help="folder for report.html, report.pdf and report.json")
+    command.add_argument("--no-stress", action="store_true", help="leave out other ways to fuse and the tests of missing parts, poor images and maps")
+    command.add_argument("--ablation", action="store_true", help="tune the first fold once more without variants of the images")
     command.set_defaults(run=_train)
     command = commands.add_parser("evaluate", help="judge a bundle on people it has not seen")
     command.add_argument("--bundle", required=True, type=Path)
@@ -72,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--label", help="without a task: the column of the outcome; its two commonest words are compared")
     command.add_argument("--json", type=Path)
     command.set_defaults(run=_leaks)
+    add_command(commands)
     return parser
 
 
@@ -96,7 +100,9 @@ def _train(options: argparse.Namespace) -> int:
     task = load_task(options.task)
     cases = read_cases(task, options.data)
     done = train(
-        task, cases, options.out, seed=options.seed, repeats=options.repeats, folds=options.folds, report=_say
+        task, cases, options.out, seed=options.seed, repeats=options.repeats, folds=options.folds,
+        stress=not options.no_stress,
+        ablation=options.ablation, report=_say,
     )
     if sys.stderr.isatty():
         print(file=sys.stderr)
@@ -112,6 +118,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     task, cases = bundle.model.task, read_cases(bundle.model.task, options.data)
     sheet = fill_sheet(bundle, cases)
     found = sheet.report(task, target_of(cases))
+    add_kinds(found, task, cases, sheet)
     _show(found)
     if options.report:
         threshold = bundle.model.thresholds["fused"]
@@ -172,14 +179,22 @@ def _show(found: dict[str, Any]) -> None:
         print(f"  {arm:<6} n {figures['n']}  {shown}")
     if found["fused_minus_best"]:
         print(f"  fused minus {found['best_single']} (AUROC, paired): {_figure(found['fused_minus_best'])}")
-
-
+    if "kinds" in found:
+        _show_kinds(found["kinds"])
     for arm, figures in found.get("survival", {}).get("arms", {}).items():
         shown = "  ".join(f"{name} {_figure(figures[name])}" for name in ("harrell_c", "auroc_at_horizon"))
         print(f"  {arm:<6} n {figures['n']}  {shown}")
     if "survival" in found:
         whole, nobody = found["survival"]["integrated_brier"], found["survival"]["integrated_brier_of_kaplan_meier"]
         print(f"  integrated Brier {_figure(whole)}, of Kaplan–Meier {_figure(nobody)}")
+
+
+def _show_kinds(found: dict[str, Any]) -> None:
+    """Each class against the rest, and all of them together."""
+    for one in found["classes"]:
+        print(f"  {one['name']:<20} n {one['n']}  auroc {_figure(one['auroc'])}")
+    whole = "  ".join(f"{name} {_figure(found[name])}" for name in ("macro_auroc", "accuracy", "accuracy_among_kinds"))
+    print(f"  all classes  n {found['n']}  {whole}")
 
 
 _SHOWN = ("auroc", "brier", "calibration_slope", "sensitivity", "specificity")

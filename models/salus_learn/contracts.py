@@ -75,7 +75,7 @@ class ImageSpec:
 class OutcomeSpec:
     """What is predicted. In a case table: a column and its words; in a record: a condition code.
 
-    With `time_column` it is time to an event: the days (`time_unit_days` each) to the outcome, or to the last time the
+    `kinds` names the kinds of the outcome and the words of each; together they are the positive words. With `time_column` it is time to an event: the days (`time_unit_days` each) to the outcome, or to the last time the
     person was seen without it; the risk is then of the outcome by `horizon_days`.
     """
 
@@ -88,6 +88,7 @@ class OutcomeSpec:
     system: str | None = None
     time_column: str | None = None
     time_unit_days: float = 1.0
+    kinds: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,11 +182,13 @@ class PatientSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A snapshot with its known outcome (1 or 0), for training and judging; `time_days` to it where the task asks when."""
+    """A snapshot with its known outcome (1 or 0), for training and judging; `time_days` to it where the task asks when,
+    `kind` of it where the task names kinds and the outcome is 1."""
 
     snapshot: PatientSnapshot
     outcome: int
     time_days: float | None = None
+    kind: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +251,17 @@ class WouldChange:
 
 
 @dataclass(frozen=True, slots=True)
+class KindRisk:
+    """The risk of one kind of the outcome, in [0, 1]; over all kinds they sum to the risk of any. `points` are percentage
+    points over the reference patient, one for each of the result's reasons, in their order."""
+
+    name: str
+    probability: float
+    reference_probability: float
+    points: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RiskResult:
     """A risk and everything needed to believe or doubt it. Probabilities are in [0, 1].
 
@@ -275,6 +289,7 @@ class RiskResult:
     bundle_digest: str
     task_digest: str
     would_change: tuple[WouldChange, ...] = ()
+    kinds: tuple[KindRisk, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,3 +120,28 @@ def test_what_would_change_a_risk_stands_on_its_page_and_goes_with_the_number() 
     assert "12 of 30" in page and "11–52" not in page.replace(" ", ""), "no number beside what cannot be told"
     page = shown(state="abstained", prediction_set=["ill"], why="The image looks upside down.")
     assert "What would change this" not in page and "looks upside down" in page and "The interval runs" not in page
+
+
+def test_the_kinds_stand_beside_the_number_and_wrong_reasons_hide_them() -> None:
+    site = make_site()
+    user = make_user("clinician", site)
+    person = make_person(site, "Qone", make_bundle())
+    relate(user, person.patient)
+    risk, client = person.prediction, client_of(user)
+    account, p, p0 = json.loads(risk.account_json), risk.probability, risk.reference_probability
+    assert p is not None and p0 is not None
+    rest = [0.0] * (len(account["reasons"]) - 1)
+    rare = {"name": "Glioma", "probability": 0.1 * p, "reference_probability": 0.1 * p0, "points": [10 * (p - p0), *rest]}
+    usual = {"name": "Meningioma", "probability": 0.9 * p, "reference_probability": 0.9 * p0, "points": [90 * (p - p0), *rest]}
+
+    def shown(kinds: list[dict[str, Any]], state: str = "computed") -> str:
+        risk.account_json, risk.state = json.dumps(account | {"kinds": kinds}), state
+        risk.save()
+        return " ".join(client.get(f"/predictions/{risk.pk}/").content.decode().split())
+
+    page = shown([rare, usual])
+    part = page.split("Which kind")[1].split("</section>")[0]
+    assert part.index("<strong>Meningioma 28 %</strong>") < part.index("<strong>Glioma 3 %</strong>"), "likeliest first"
+    assert "Which kind" not in shown([rare, usual | {"points": [91 * (p - p0) + 1, *rest]}])
+    assert "Which kind" not in shown([rare, usual], state="abstained"), "no number beside what cannot be told"
+    assert "Which kind" not in shown([])

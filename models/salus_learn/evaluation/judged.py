@@ -14,7 +14,7 @@ from salus_learn.errors import BundleError
 
 ARMS = ("line", "trees", "image", "fused")
 EXTRA_PARTS = (
-    "chairs", "missing_modality", "corruption", "deletion", "random_weights", "learning_curve", "leaks", "augmentation",
+    "kinds", "chairs", "missing_modality", "corruption", "deletion", "random_weights", "learning_curve", "leaks", "augmentation",
 )  # fmt: skip
 FORM = 1
 

@@ -128,13 +128,23 @@ def tuned_head(
     z = (np.nan_to_num(pooled - centre) / scale).reshape(len(teachers), -1)  # (n, S*C)
     components = int(min(COMPONENTS, len(teachers) - 1))
     _, singular, right = np.linalg.svd(z, full_matrices=False)
-    slots = pooled.shape[1]
-    last = np.zeros(CHANNELS)
-    last[MID_CHANNELS:] = weight / slots
-    shared = np.tile(last, (slots, 1))  # (S, C)
+    shared = _shared(weight, pooled.shape[1])
     head = ImageHead(
         prepared.slots, shared, centre, bias + float((shared * centre).sum()), scale, right[:components],
         singular[:components] / np.sqrt(len(teachers)) + 1e-9, np.inf, 0.0,
     )  # fmt: skip
     far = head.distances(prepared, kept if len(kept) else teachers)
     return replace(head, unusual_above=float(np.quantile(far, UNUSUAL_QUANTILE) * 1.5))
+
+
+def other_answer(head: ImageHead, weight: np.ndarray, bias: float) -> ImageHead:
+    """A tuned encoder's head for another question (weight (1280,) on the last maps): same centre and distances."""
+    shared = _shared(weight, len(head.centre))
+    return replace(head, weight=shared, bias=bias + float((shared * head.centre).sum()))
+
+
+def _shared(weight: np.ndarray, slots: int) -> np.ndarray:
+    """(S, C): the weight on the last maps, shared by the slots."""
+    last = np.zeros(CHANNELS)
+    last[MID_CHANNELS:] = weight / slots
+    return np.tile(last, (slots, 1))

@@ -52,8 +52,8 @@ class EarlyMaps:
 
 @dataclass(frozen=True, slots=True)
 class TunedNetwork:
-    """The network, its classifier on pooled last maps (weight (C, 1280), bias (C,)), and the loss after each epoch
-    on the training images and, where given, on watched ones."""
+    """The network, its classifier on pooled last maps (weight (2 + K, 1280), bias (2 + K,): without and with the outcome,
+    then its K kinds), and the loss after each epoch on the training images and, where given, on watched ones."""
 
     network: Encoder
     weight: np.ndarray
@@ -119,12 +119,12 @@ def _early_run() -> Callable[[np.ndarray], np.ndarray]:
 
 
 def tune(
-    early: EarlyMaps, y: np.ndarray, cases: np.ndarray, *, classes: int = 2, seed: int, recipe: Recipe | None = None,
-    watched: np.ndarray | None = None, report: Report | None = None,
+    early: EarlyMaps, y: np.ndarray, cases: np.ndarray, *, kinds: np.ndarray | None = None, seed: int,
+    recipe: Recipe | None = None, watched: np.ndarray | None = None, report: Report | None = None,
 ) -> TunedNetwork:
-    """Tune on the images of `cases` (indices into y, which holds the class 0..classes-1 of all cases).
+    """Tune on the images of `cases` (indices into y (n,), 0 or 1, and kinds (n,), 0..K-1 or -1 for none, of all cases).
 
-    Every image is taught its case's class. The loss on the images of `watched` cases is written down and used for
+    Every image is taught its case's outcome and, where it has one, its kind. The loss on the images of `watched` cases is written down and used for
     nothing. Batch statistics stay as published, so that small batches cannot shift them.
     """
     recipe = recipe or Recipe()
@@ -133,11 +133,11 @@ def tune(
     device = best_device()
     network, _ = new_network()
     network = network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    head = nn.Linear(LAST_CHANNELS, classes).to(device)
+    head = nn.Linear(LAST_CHANNELS, 2 + (0 if kinds is None else int(kinds.max()) + 1)).to(device)
     nn.init.zeros_(head.weight)
     nn.init.zeros_(head.bias)
     inside = np.flatnonzero(np.isin(early.case, cases))
-    target = torch.from_numpy(y[early.case].astype(np.int64))
+    target = _targets(early, y, kinds)
     optimiser, schedule = _optimiser(network, head, recipe, min(len(inside), MOST_A_PASS))
     history: list[tuple[float, float | None]] = []
     for epoch in range(recipe.epochs):
@@ -149,6 +149,23 @@ def tune(
     network = network.to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     weight, bias = head.weight.detach().cpu().double().numpy(), head.bias.detach().cpu().double().numpy()
     return TunedNetwork(network, weight, bias, tuple(history))
+
+
+def _targets(early: EarlyMaps, y: np.ndarray, kinds: np.ndarray | None) -> torch.Tensor:
+    """(N, 2) int64: of each image the outcome, and the kind or -1."""
+    kind = np.full(len(y), -1) if kinds is None else kinds
+    return torch.from_numpy(np.column_stack([y, kind])[early.case].astype(np.int64))
+
+
+def _cross_entropy(margins: torch.Tensor, target: torch.Tensor, *, smoothing: float = 0.0) -> torch.Tensor:
+    """Mean log loss of the outcome, plus that of the kind over those who have one (both over all images)."""
+    loss = functional.cross_entropy(margins[:, :2], target[:, 0], label_smoothing=smoothing)
+    if margins.shape[1] == 2:
+        return loss
+    kind = functional.cross_entropy(
+        margins[:, 2:], target[:, 1], ignore_index=-1, label_smoothing=smoothing, reduction="sum"
+    )
+    return loss + kind / len(margins)
 
 
 def _optimiser(network: Encoder, head: nn.Linear, recipe: Recipe, images: int) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
@@ -169,7 +186,7 @@ def _epoch(
         at = images[start : start + recipe.batch]
         maps = early.maps[order.integers(0, len(early.maps), len(at)), at]
         margins = head(functional.dropout(_pooled(network, head, maps), recipe.dropout))
-        loss = functional.cross_entropy(margins, target[at].to(margins.device), label_smoothing=recipe.smoothing)
+        loss = _cross_entropy(margins, target[at].to(margins.device), smoothing=recipe.smoothing)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -197,5 +214,5 @@ def _loss(network: Encoder, head: nn.Linear, early: EarlyMaps, target: torch.Ten
         for start in range(0, len(images), 2 * CHUNK):
             at = images[start : start + 2 * CHUNK]
             margins = head(_pooled(network, head, early.maps[0, at]))
-            total += float(functional.cross_entropy(margins, target[at].to(margins.device), reduction="sum"))
+            total += float(_cross_entropy(margins, target[at].to(margins.device))) * len(at)
     return total / len(images)

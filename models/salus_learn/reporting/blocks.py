@@ -45,6 +45,15 @@ class Pictures:
 
 
 @dataclass(frozen=True, slots=True)
+class Photo:
+    """A picture of pixels: `png` is base64, `said` is read out instead. Never of a patient: reports are passed on."""
+
+    caption: str
+    said: str
+    png: str
+
+
+@dataclass(frozen=True, slots=True)
 class Sliders:
     """The matrix with threshold and prevalence to move; on paper nothing (the table above it stands there)."""
 
@@ -53,7 +62,7 @@ class Sliders:
     prevalence: float
 
 
-Block = Prose | Table | Pictures | Sliders
+Block = Prose | Table | Pictures | Photo | Sliders
 
 
 @dataclass(frozen=True, slots=True)

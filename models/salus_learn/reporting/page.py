@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from salus_learn.reporting.blocks import Block, Cell, Pictures, Prose, Section, Sliders, Table
+from salus_learn.reporting.blocks import Block, Cell, Photo, Pictures, Prose, Section, Sliders, Table
 from salus_learn.reporting.sections import facts, sections
 from salus_learn.reporting.svg import chart_svg
 
@@ -20,9 +20,10 @@ FOOT = "Written by Salus from report.json, which holds every number to six digit
 
 
 def content_policy() -> str:
-    """The Content-Security-Policy under which the page works whole; it names style and script by their digest."""
+    """The Content-Security-Policy under which the page works whole; it names style and script by their digest, and of
+    pictures allows only those inside the page itself."""
     style, script = (f"'sha256-{_digest(text)}'" for text in (STYLE, SCRIPT))
-    return f"default-src 'none'; style-src {style}; script-src {script}; base-uri 'none'; form-action 'none'"
+    return f"default-src 'none'; style-src {style}; script-src {script}; img-src data:; base-uri 'none'; form-action 'none'"
 
 
 def _digest(text: str) -> str:
@@ -62,6 +63,8 @@ def _block(block: Block) -> str:
         return _table(block)
     if isinstance(block, Sliders):
         return _sliders(block)
+    if isinstance(block, Photo):
+        return _photo(block)
     return _pictures(block)
 
 
@@ -109,6 +112,11 @@ def _pictures(block: Pictures) -> str:
     )
     kind = "pictures one" if len(block.charts) == 1 else "pictures"
     return f'<div class="{kind}">{figures}</div>'
+
+
+def _photo(block: Photo) -> str:
+    source = f"data:image/png;base64,{escape(block.png)}"
+    return f'<figure class="photo"><figcaption>{escape(block.caption)}</figcaption><img src="{source}" alt="{escape(block.said)}"></figure>'
 
 
 def _sliders(block: Sliders) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -18,6 +20,7 @@ from reportlab.platypus import (
     CondPageBreak,
     Flowable,
     Frame,
+    Image,
     KeepTogether,
     PageTemplate,
     Paragraph,
@@ -25,7 +28,7 @@ from reportlab.platypus import (
 )
 from reportlab.platypus import Table as Grid
 
-from salus_learn.reporting.blocks import Cell, Pictures, Prose, Section, Sliders, Table
+from salus_learn.reporting.blocks import Cell, Photo, Pictures, Prose, Section, Sliders, Table
 from salus_learn.reporting.drawing import chart_drawing, ink
 from salus_learn.reporting.sections import facts, sections
 
@@ -105,6 +108,8 @@ def _section(part: Section) -> list[Flowable]:
             made += _table(block)
         elif isinstance(block, Pictures):
             made += _pictures(block)
+        elif isinstance(block, Photo):
+            made += _photo(block)
         elif isinstance(block, Sliders):
             continue
     return made
@@ -168,3 +173,12 @@ def _pictures(block: Pictures) -> list[Flowable]:
         if table is not None:
             made += _table(table)
     return made
+
+
+def _photo(block: Photo) -> list[Flowable]:
+    """The picture under its caption, at most as wide as the page."""
+    shown = Image(io.BytesIO(base64.b64decode(block.png)))
+    scale = min(1.0, _WIDTH / shown.imageWidth)
+    shown.drawWidth, shown.drawHeight = shown.imageWidth * scale, shown.imageHeight * scale
+    shown.hAlign = "LEFT"
+    return [KeepTogether([_said(block.caption, _style(7.5, quiet=True, after=2)), shown]), Spacer(1, 8)]

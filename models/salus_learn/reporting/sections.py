@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from salus_learn.reporting.blocks import Cell, Pictures, Prose, Section, Sliders, Table
+from salus_learn.reporting.blocks import Cell, Photo, Pictures, Prose, Section, Sliders, Table
 from salus_learn.reporting.charts import (
     calibration_chart,
     calibration_table,
@@ -19,6 +19,7 @@ from salus_learn.reporting.verdicts import verdicts
 from salus_learn.reporting.words import (
     ARM_WORDS,
     FIGURE_WORDS,
+    NOT_APPLICABLE,
     cell,
     guarded,
     number,
@@ -28,15 +29,17 @@ from salus_learn.reporting.words import (
     span,
 )
 
+LONGEST_WORDS = 30  # a cell of more letters is a sentence and reads from the left
 EXTRA_TITLES = {
+    "kinds": ("Which kind", "the task names no kinds of the outcome, or one has too few people"),
     "chairs": ("Ways to fuse, compared", "the same margins fused in other ways"),
     "missing_modality": ("When a part is missing", "figures with the record or the image taken away"),
     "corruption": ("When the image is poor", "figures on noisy, blurred or darkened images"),
     "deletion": ("Do the maps point at what counts", "risk while the marked pixels are taken out or put in"),
     "random_weights": ("Do the maps follow the model", "maps of a network with random weights beside the true ones"),
-    "learning_curve": ("Would more people help", "figures when trained on fewer people"),
+    "learning_curve": ("How the encoder learned", "only where the encoder is tuned"),
     "leaks": ("Leaks looked for", "people or images that stand on both sides of a split"),
-    "augmentation": ("What augmentation bought", "figures with and without each augmentation"),
+    "augmentation": ("How pictures are varied while the encoder learns", "only for tasks with images"),
 }  # fmt: skip
 
 
@@ -232,24 +235,43 @@ def _extra(report: dict[str, Any]) -> Section:
 def _extra_part(title: str, would: str, part: dict[str, Any]) -> list[Any]:
     if not part.get("rows") and not part.get("series"):
         note = part.get("note")
+        if part.get("state") == NOT_APPLICABLE:
+            return [Prose(f"– {title}: does not apply ({would}).", "quiet")]
         return [Prose(f"✕ {title}: not measured ({would})." + (f" {note}" if note else ""), "state")]
-    blocks: list[Any] = [Prose(f"• {title}: measured. {part.get('note', '')}".strip(), "state")]
+    state = part.get("state", "measured")
+    blocks: list[Any] = [Prose(f"• {title}: {state}. {part.get('note', '')}".strip(), "state")]
     table = None
     if part.get("rows"):
         rows = tuple(tuple(_any_cell(value) for value in row) for row in part["rows"])
-        table = Table(title, tuple(part["columns"]), rows, tuple(range(1, len(part["columns"]))))
+        columns = tuple(part["columns"])
+        table = Table(title, columns, rows, tuple(at for at in range(1, len(columns)) if _is_numeric(part["rows"], at)))
     if part.get("series"):
         blocks.append(Pictures(((series_chart(title, part), None),)))
+    blocks += [Photo(one["caption"], one["said"], one["png"]) for one in part.get("pictures", [])]
     return blocks + ([table] if table else [])
+
+
+def _is_numeric(rows: list[list[Any]], at: int) -> bool:
+    """Whether a column is read as figures: not when any of its cells is a sentence."""
+    return not any(isinstance(row[at], str) and len(row[at]) > LONGEST_WORDS for row in rows)
 
 
 def _any_cell(value: Any) -> Cell:
     """A cell of a ready-made table: a figure, a number, words, or nothing said."""
     if isinstance(value, dict):
-        return cell(str(value.get("figure", "auroc")), {"method": "", "low": None, "high": None, "n": 0} | value)
+        full: dict[str, Any] = {"method": "", "low": None, "high": None, "n": 0, "figure": "auroc"} | value
+        return _points_cell(full) if full["figure"] == "points" else cell(full["figure"], full)
     if value is None:
         return Cell("not measured", quiet=True)
     return Cell(number(value) if isinstance(value, float) else str(value))
+
+
+def _points_cell(figure: dict[str, Any]) -> Cell:
+    """A figure in percentage points of risk, to a tenth of a point."""
+    if figure["value"] is None:
+        return cell("auroc", figure)
+    value, low, high = (number(figure[part], 1) for part in ("value", "low", "high"))
+    return Cell(value, f"{low} to {high} · n {people(figure['n'])}")
 
 
 def _methods(report: dict[str, Any]) -> Section:

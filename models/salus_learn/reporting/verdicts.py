@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from salus_learn.reporting.words import ARM_WORDS, number, people, percent, sentence, span
+from salus_learn.reporting.words import ARM_WORDS, NOT_APPLICABLE, number, people, percent, sentence, span
 
 
 def verdicts(report: dict[str, Any]) -> list[str]:
@@ -95,7 +95,12 @@ def _groups(report: dict[str, Any]) -> str:
 
 def _missing(report: dict[str, Any]) -> str:
     parts = report["extra"]
-    absent = [part.replace("_", " ") for part, body in parts.items() if not body.get("rows") and not body.get("series")]
+    absent = [part.replace("_", " ") for part, body in parts.items() if not _is_measured(body) and body.get("state") != NOT_APPLICABLE]
     if not absent:
         return "• All further checks were measured."
     return f"✕ Not measured: {', '.join(absent)}."
+
+
+def _is_measured(part: dict[str, Any]) -> bool:
+    """Rows that only describe are not a measurement."""
+    return part.get("state") != "described" and bool(part.get("rows") or part.get("series"))

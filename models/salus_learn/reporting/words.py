@@ -16,6 +16,7 @@ FIGURE_WORDS = {
     "calibration_intercept": "calibration intercept", "sensitivity": "sensitivity", "specificity": "specificity",
     "ppv": "PPV", "npv": "NPV", "accuracy": "accuracy",
 }  # fmt: skip
+NOT_APPLICABLE = "not applicable"  # the state of an extra part that this task cannot have
 SHARES = ("sensitivity", "specificity", "ppv", "npv", "accuracy", "coverage", "abstained")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from salus_learn.contracts import Case, RiskResult, RiskState, RiskTask
+from salus_learn.evaluation.kinds import kinds_report
 from salus_learn.evaluation.report import arms_report
 from salus_learn.evaluation.survival import survival_report
 from salus_learn.explain.points import sigmoid
@@ -30,6 +31,7 @@ class ArmSheet:
         self.interval = np.full((n, 2), np.nan)
         self.sets = np.zeros((n, 2), dtype=bool)
         self.abstained = np.zeros(n, dtype=bool)
+        self.kinds: np.ndarray | None = None
         self.free: np.ndarray | None = None
         self.grid: np.ndarray | None = None
 
@@ -37,6 +39,10 @@ class ArmSheet:
         """Also note the predicted share without the outcome at these times (k,), for time to an event."""
         self.grid = grid
         self.free = np.full((len(self.flagged["fused"]), len(grid)), np.nan)
+
+    def tell_kinds(self, kinds: int) -> None:
+        """Also note the risk of each of so many kinds."""
+        self.kinds = np.full((len(self.abstained), kinds), np.nan)
 
     def note(self, model: Model, case: int, result: RiskResult) -> None:
         """Enter one case. Thresholds of single arms are kept as margins over the arm's reference."""
@@ -48,6 +54,8 @@ class ArmSheet:
         for arm, margin in result.arm_margins.items():
             self.probabilities[arm][case] = sigmoid(margin)
             self.flagged[arm][case] = margin - references[arm] >= model.thresholds.get(arm, 0.0)
+        if self.kinds is not None and result.kinds:
+            self.kinds[case] = [kind.probability for kind in result.kinds]
         if result.probability is not None and result.interval is not None:
             self.interval[case] = result.interval
             self.sets[case] = [word_of(model, label) in result.prediction_set for label in (0, 1)]
@@ -75,6 +83,8 @@ class ArmSheet:
 def new_sheet(task: RiskTask, target: Target) -> ArmSheet:
     """An empty sheet for all cases; of time to an event with twenty times up to the horizon."""
     sheet = ArmSheet(len(target.y))
+    if task.outcome.kinds:
+        sheet.tell_kinds(len(task.outcome.kinds))
     if target.time is not None:
         first = min(float(target.time.min()), task.outcome.horizon_days / 20)
         sheet.follow(np.linspace(first, task.outcome.horizon_days, 20))
@@ -89,9 +99,27 @@ def target_of(cases: Sequence[Case]) -> Target:
     return Target(y, np.array([case.time_days for case in cases], dtype=np.float64))
 
 
+def kinds_of(task: RiskTask, cases: Sequence[Case]) -> np.ndarray:
+    """Each case's kind (n,), as its place in the task file; -1 for none."""
+    names = [name for name, _ in task.outcome.kinds]
+    return np.array([-1 if case.kind is None else names.index(case.kind) for case in cases], dtype=int)
+
+
+def add_kinds(found: dict[str, Any], task: RiskTask, cases: Sequence[Case], sheet: ArmSheet) -> None:
+    """Add the figures of the kinds to a report, where the task names kinds and the model tells them apart."""
+    if sheet.kinds is None or not np.isfinite(sheet.kinds).any():
+        return
+    persons = np.unique([case.snapshot.person for case in cases], return_inverse=True)[1]
+    names = [name for name, _ in task.outcome.kinds]
+    found["kinds"] = kinds_report(names, sheet.kinds, sheet.probabilities["fused"], kinds_of(task, cases), persons)
+
+
 def evaluate(bundle: Bundle, cases: Sequence[Case]) -> dict[str, Any]:
     """Figures of a bundle on cases it has not seen (the caller's word; nothing here can know)."""
-    return fill_sheet(bundle, cases).report(bundle.model.task, target_of(cases))
+    sheet = fill_sheet(bundle, cases)
+    found = sheet.report(bundle.model.task, target_of(cases))
+    add_kinds(found, bundle.model.task, cases, sheet)
+    return found
 
 
 def fill_sheet(bundle: Bundle, cases: Sequence[Case]) -> ArmSheet:

@@ -62,7 +62,18 @@ def _differences(result: RiskResult, receipt: Mapping[str, Any]) -> list[str]:
         # points are percentage points, so a probability's 1e-6 is 1e-4 of them; held to the stricter figure
         if not _same(before.get(name), after.get(name)):
             found.append(_sentence(f"the reason {name}", before.get(name), after.get(name)))
-    return found
+    return found + _kind_differences(result, receipt["account"].get("kinds", []))
+
+
+def _kind_differences(result: RiskResult, kept: list[dict[str, Any]]) -> list[str]:
+    """Compare the risk of each kind and its points."""
+    before = {f"{one['name']} {at}": value for one in kept for at, value in enumerate([one["probability"], *one["points"]])}
+    after = {f"{one.name} {at}": value for one in result.kinds for at, value in enumerate([one.probability, *one.points])}
+    names = sorted(before.keys() | after.keys())
+    return [
+        _sentence(f"the kind {name}", before.get(name), after.get(name))
+        for name in names if not _same(before.get(name), after.get(name))
+    ]  # fmt: skip
 
 
 def _same(before: float | None, after: float | None) -> bool:

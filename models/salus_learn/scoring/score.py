@@ -13,6 +13,7 @@ from salus_learn.features.columns import matrix
 from salus_learn.features.readings import NOTHING, Reading, read_features
 from salus_learn.imaging.embed import Embedded, Prepared, Report, embed
 from salus_learn.imaging.encoder import ServedEncoder
+from salus_learn.kinds.account import account_kinds
 from salus_learn.scoring.account import Evidence, account, failed
 from salus_learn.scoring.change import would_change
 from salus_learn.store.bundle import Bundle
@@ -99,7 +100,11 @@ def account_all(
         )  # fmt: skip
         results.append(account(model, evidence, pattern, bundle_digest))
     asked = would_change(model, [readings[case] for case in index.tolist()], results)
-    return [replace(result, would_change=answers) for result, answers in zip(results, asked, strict=True)]
+    results = [replace(result, would_change=answers) for result, answers in zip(results, asked, strict=True)]
+    if model.kinds is None:
+        return results
+    kinds = account_kinds(model.kinds, model.schema.owner, x, prepared, index, results)
+    return [replace(result, kinds=found) for result, found in zip(results, kinds, strict=True)]
 
 
 def _unusual(model: Model, images: Sequence[Embedded], distance: float) -> str:

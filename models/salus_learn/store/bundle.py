@@ -20,6 +20,7 @@ from salus_learn.fusion.chair import Chair
 from salus_learn.imaging.encoder import ServedEncoder, export, open_encoder, write_encoder
 from salus_learn.imaging.gate import Gate
 from salus_learn.imaging.head import ImageHead
+from salus_learn.kinds.files import read_kinds, write_kinds
 from salus_learn.store.model import Model
 from salus_learn.store.pool import Pool
 from salus_learn.tabular.line import Line
@@ -87,6 +88,8 @@ def _write_parts(folder: Path, model: Model, prefix: str) -> None:
         model.pool.to_file(folder / f"{prefix}pool.safetensors")
     if model.trees is not None:
         model.trees.to_file(folder / f"{prefix}record.ubj")
+    if model.kinds is not None:
+        write_kinds(folder, prefix, model.kinds)
     _json(folder / f"{prefix}chair.json", {name: _chair_json(chair) for name, chair in model.chairs.items()})
     reference = {
         "schema": model.schema.to_json(),
@@ -136,6 +139,7 @@ def _read_parts(folder: Path, task: RiskTask, prefix: str) -> Model:
         doubts={name: Doubt.from_json(body) for name, body in reference["doubts"].items()},
         thresholds=reference["thresholds"],
         pool=Pool.from_file(pool) if pool.exists() else None,
+        kinds=read_kinds(folder, prefix, tuple(spec.name for spec in task.images)),
     )
 
 

@@ -15,6 +15,7 @@ from salus_learn.imaging.embed import Prepared
 from salus_learn.imaging.gate import Gate
 from salus_learn.imaging.head import ImageHead
 from salus_learn.imaging.network import Encoder
+from salus_learn.kinds.model import Kinds
 from salus_learn.store.pool import Pool
 from salus_learn.tabular.line import Line
 from salus_learn.tabular.trees import Trees
@@ -38,6 +39,7 @@ class Model:
     network: Encoder | None = None
     gates: dict[str, Gate] = field(default_factory=dict)
     pool: Pool | None = None
+    kinds: Kinds | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from salus_learn.contracts import (
 )
 from salus_learn.errors import CaseError
 from salus_learn.tasks.arff import arff_reader
+from salus_learn.tasks.loader import kind_of
 from salus_learn.tasks.pictures import mask_region, picture, text_region
 
 # A case table has no clock: every case is taken at one moment, and its outcome a second later.
@@ -81,7 +82,11 @@ def read_case_rows(task: RiskTask, folder: Path | str, *, require_outcome: bool 
 
 def read_cases(task: RiskTask, folder: Path | str) -> list[Case]:
     """Rows with their outcome and decoded images, ready for training and judging."""
-    return [Case(snapshot_of_row(task, row), int(row.outcome or 0), row.time_days) for row in read_case_rows(task, folder)]
+    return [_case(task, row) for row in read_case_rows(task, folder)]
+
+
+def _case(task: RiskTask, row: CaseRow) -> Case:
+    return Case(snapshot_of_row(task, row), int(row.outcome or 0), row.time_days, kind_of(task.outcome, row.outcome_word))
 
 
 def read_snapshots(task: RiskTask, folder: Path | str) -> list[PatientSnapshot]:

@@ -22,10 +22,12 @@ ENCODERS = ("auto", "frozen", "tuned")
 _TABLES: dict[str, dict[str, type | tuple[type, ...]]] = {
     "task": {
         "id": str, "title": str, "version": str, "who": str, "index": str, "use": str, "not_for": str,
+        "data": str,
     },
     "outcome": {
         "label": str, "horizon_days": (int, float), "column": str, "positive": list, "negative": list,
         "code": str, "system": str, "time_column": str, "time_unit_days": (int, float),
+        "kinds": dict,
     },
     "cases": {
         "table": str, "patient": str, "case": str, "missing": list, "only": dict, "same_person": list,
@@ -191,7 +193,28 @@ def _outcome(entry: dict[str, Any], name: str) -> OutcomeSpec:
         system=entry.get("system"),
         time_column=entry.get("time_column"),
         time_unit_days=float(entry.get("time_unit_days", 1.0)),
+        kinds=_kinds(entry, name),
     )
+
+
+def _kinds(entry: dict[str, Any], name: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """[outcome.kinds]: at least two names, and every positive word under exactly one of them."""
+    kinds = entry.get("kinds", {})
+    if not kinds:
+        return ()
+    if entry.get("time_column"):
+        raise TaskError(f"{name}: [outcome.kinds] and a time_column do not go together.")
+    if len(kinds) < 2 or not all(isinstance(words, list) and words for words in kinds.values()):
+        raise TaskError(f"{name}: [outcome.kinds] must name at least two kinds, each with a list of words.")
+    words = [str(word) for listed in kinds.values() for word in listed]
+    if sorted(words) != sorted(str(word) for word in entry.get("positive", [])):
+        raise TaskError(f"{name}: [outcome.kinds] must hold each positive word once, and no other.")
+    return tuple((kind, tuple(str(word) for word in listed)) for kind, listed in kinds.items())
+
+
+def kind_of(outcome: OutcomeSpec, word: str) -> str | None:
+    """The kind that a word of the outcome's column belongs to; None where it is no kind's."""
+    return next((kind for kind, words in outcome.kinds if word in words), None)
 
 
 def _check_names(

@@ -41,8 +41,8 @@ def fit_model(material: Material, index: np.ndarray, *, seed: int) -> Model:
     known = target.at(task.outcome.horizon_days)
     schema = fit_schema(task, [material.readings[case] for case in index])
     x = matrix(task, schema, material.readings)
-    model, choices = _fit_judges(material, x, schema, index, seed, Choices())
-    inner = _out_of_fold(material, model, choices, x, index, seed)
+    model, choices = fit_judges(material, x, schema, index, seed, Choices())
+    inner = out_of_fold(material, model, choices, x, index, seed)
     chairs: dict[str, Chair] = {}
     doubts, fused = {}, np.full(len(index), np.nan)
     for pattern, judges in PATTERNS.items():
@@ -65,7 +65,7 @@ def fit_model(material: Material, index: np.ndarray, *, seed: int) -> Model:
     return Model(task, schema, model.line, model.trees, model.head, chairs, doubts, thresholds, pool=pool)
 
 
-def _fit_judges(
+def fit_judges(
     material: Material, x: np.ndarray, schema: object, index: np.ndarray, seed: int, choices: Choices
 ) -> tuple[Model, Choices]:
     """The three judges on `index`; what `choices` leaves open is chosen there."""
@@ -89,7 +89,7 @@ def _fit_judges(
     return model, chosen
 
 
-def _out_of_fold(
+def out_of_fold(
     material: Material, full: Model, choices: Choices, x: np.ndarray, index: np.ndarray, seed: int
 ) -> Margins:
     """Margins of the cases `index` by judges that have not seen the person, apart from each fold's own reference.
@@ -106,7 +106,7 @@ def _out_of_fold(
     for repeat in range(INNER_REPEATS):
         split = StratifiedGroupKFold(folds, shuffle=True, random_state=seed * 31 + repeat)
         for train, test in split.split(y, y, persons):
-            judges, _ = _fit_judges(material, x, full.schema, index[train], seed, choices)
+            judges, _ = fit_judges(material, x, full.schema, index[train], seed, choices)
             margins = judge_margins(judges, x, material.prepared, index[test])
             for name, values in margins.by_judge.items():
                 apart = values - margins.references[name]

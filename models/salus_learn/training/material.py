@@ -19,7 +19,8 @@ class Material:
     """All cases, ready: readings, embedded images, the target and persons (integer ids).
 
     With a tuned encoder `tuned_head` is its image judge and `honest` (n,) says for whom that judge's margin was not
-    taught; both are None with a frozen encoder, where the head is fitted with the other judges.
+    taught; both are None with a frozen encoder, where the head is fitted with the other judges. Where the task names
+    kinds, `kinds` (n,) is each case's, -1 for none, and `kind_heads` are a tuned encoder's judges of them.
     """
 
     task: RiskTask
@@ -29,6 +30,8 @@ class Material:
     persons: np.ndarray
     tuned_head: ImageHead | None = None
     honest: np.ndarray | None = None
+    kinds: np.ndarray | None = None
+    kind_heads: tuple[ImageHead, ...] = ()
 
     @property
     def y(self) -> np.ndarray:

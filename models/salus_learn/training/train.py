@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
+from threadpoolctl import threadpool_limits
 
 from salus_learn.contracts import Case, RiskResult, RiskTask
 from salus_learn.errors import TrainingError
@@ -20,12 +21,15 @@ from salus_learn.imaging.embed import Report, embed
 from salus_learn.imaging.encoder import default_encoder
 from salus_learn.imaging.gate import Gate
 from salus_learn.imaging.tune import EarlyMaps
-from salus_learn.scoring.judge import ArmSheet, new_sheet, target_of
+from salus_learn.scoring.judge import ArmSheet, add_kinds, kinds_of, new_sheet, target_of
 from salus_learn.scoring.judged import judged_people
 from salus_learn.scoring.score import account_all
 from salus_learn.store.bundle import write_bundle
 from salus_learn.store.model import Model
+from salus_learn.training.extras import known_extras
 from salus_learn.training.fit import fit_model
+from salus_learn.training.further import Further, further
+from salus_learn.training.kinds import fit_kinds
 from salus_learn.training.leakage import without_leaks
 from salus_learn.training.material import Material
 from salus_learn.training.tuning import early_material, fit_gates, tuned_material, wants_tuning
@@ -44,6 +48,8 @@ class Trained:
     judged: JudgedPeople
 
 
+# thousands of small fits: on two cores BLAS threads wait for each other more than they work (measured 2.4 times slower)
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def train(
     task: RiskTask,
     cases: Sequence[Case],
@@ -52,13 +58,17 @@ def train(
     seed: int = 0,
     repeats: int | None = None,
     folds: int | None = None,
+    stress: bool = False,
+    ablation: bool = False,
     report: Report | None = None,
 ) -> Trained:
     """Train and write a bundle into the new folder `out`.
 
     Outer folds are split by person and stratified by outcome; nothing is chosen on them. With a frozen encoder
-    there are 3 repeats of 5 folds, with a tuned one, which every fold tunes anew, 1 of 3. Raises TrainingError when there are too few people
-    of either outcome.
+    there are 3 repeats of 5 folds, with a tuned one, which every fold tunes anew, 1 of 3. `stress` also fuses in
+    other ways and puts the first fold's model to the test on the people it has not seen (a minute or two); `ablation`,
+    with it and a tuned encoder, also tunes the first fold without variants of the images (as long as a fold). Raises
+    TrainingError when there are too few people of either outcome.
     """
     tell = report or (lambda fraction, message: None)
     tuning = wants_tuning(task, cases)
@@ -68,39 +78,18 @@ def train(
     splits = _outer_folds(material, folds or (3 if tuning else 5), repeats or (1 if tuning else 3), seed)
     tell(0.24, "learning what its images look like")
     fit = _Fit(material, early, cases, fit_gates(task, cases, seed=seed))
-    found = _cross_validate(fit, splits, seed, tell)
+    beside = further(material, early, cases, seed=seed, ablation=ablation) if stress else None
+    found = _cross_validate(fit, splits, seed, tell, beside)
     tell(0.9, "the model on everybody")
     final, _, history = fit(np.arange(len(cases)), seed, lambda part, text: tell(0.9 + 0.1 * part, text))
-    figures = mean_report([sheet.report(task, material.target) for sheet in found.sheets])
-    crossval = figures | {"repeats": len(splits), "folds": len(splits[0]), "encoder": "tuned" if tuning else "frozen"}
-    crossval["leaks"] = leaks
-    crossval["tuning_curves"] = [*found.histories, history] if tuning else []
+    crossval = _figures(fit, found, history) | {"repeats": len(splits), "folds": len(splits[0]), "leaks": leaks}
+    tell(1.0, "writing it down")
     card = _card(task, cases, material, final, seed)
     digest = write_bundle(out, final, card=card, crossval=crossval, folds=found.models)
-    kept = [replace(result, bundle_digest=digest) for result in found.first if result is not None]
-    tell(1.0, "done")
-    judged = judged_people(
-        task, cases, found.sheets[0], origin=f"out of fold, {len(splits[0])} folds by person, repeat 1 of {len(splits)}",
-        threshold=final.thresholds["fused"], extra=_extra(crossval),
-    )  # fmt: skip
-    return Trained(digest, crossval, kept, found.fold_of, judged)
-
-
-def _extra(crossval: dict[str, Any]) -> dict[str, Any]:
-    """The report's parts that training itself knows: what the leak hunt found, how each fold's encoder learned."""
-    rows = [[one["severity"], one["evidence"]] for one in crossval["leaks"]] or [["none", "Nothing suspicious was found."]]
-    hunted = {"note": "Looked for before this training.", "columns": ["severity", "finding"], "rows": rows}
-    curves = crossval["tuning_curves"]
-    if not curves:
-        return {"leaks": hunted}
-    series = []
-    for at, curve in enumerate(curves):
-        name = f"fold {at + 1}" if at + 1 < len(curves) else "on everybody"
-        passes = list(range(1, len(curve) + 1))
-        series.append({"name": f"{name}, taught", "x": passes, "y": [pair[0] for pair in curve]})
-        series.append({"name": f"{name}, not taught", "x": passes, "y": [pair[1] for pair in curve]})
-    note = "Log loss after each pass over the images, on those who taught the encoder and on the quarter who never did."
-    return {"leaks": hunted, "learning_curve": {"note": note, "series": series, "x": "pass", "y": "log loss"}}
+    sheet, origin = found.sheets[0], f"out of fold, {len(splits[0])} folds by person, repeat 1 of {len(splits)}"
+    extra = known_extras(crossval) | (beside.parts(sheet.probabilities["fused"]) if beside else {})
+    judged = judged_people(task, cases, sheet, origin=origin, threshold=final.thresholds["fused"], extra=extra)
+    return Trained(digest, crossval, [replace(one, bundle_digest=digest) for one in found.first if one], found.fold_of, judged)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +104,14 @@ class _Fit:
     def __call__(self, inside: np.ndarray, seed: int, tell: Report) -> tuple[Model, Material, list[list[float | None]]]:
         """The model, its material, and the tuning's losses (empty with a frozen encoder)."""
         if self.early is None:
-            return replace(fit_model(self.material, inside, seed=seed), gates=self.gates), self.material, []
+            return self._fitted(self.material, inside, seed), self.material, []
         material, tuned = tuned_material(self.material, self.early, self.cases, inside, seed=seed, report=tell)
-        model = replace(fit_model(material, inside, seed=seed), network=tuned.network, gates=self.gates)
+        model = replace(self._fitted(material, inside, seed), network=tuned.network)
         return model, material, [list(pair) for pair in tuned.history]
+
+    def _fitted(self, material: Material, inside: np.ndarray, seed: int) -> Model:
+        model = fit_model(material, inside, seed=seed)
+        return replace(model, gates=self.gates, kinds=fit_kinds(material, model, inside, seed=seed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +125,19 @@ class _Outside:
     histories: list[list[list[float | None]]]
 
 
-def _cross_validate(fit: _Fit, splits: list[list[tuple[np.ndarray, np.ndarray]]], seed: int, tell: Report) -> _Outside:
+def _figures(fit: _Fit, found: _Outside, last: list[list[float | None]]) -> dict[str, Any]:
+    """The figures of all repeats, of the kinds those of the first; how each encoder learned, `last` the final one's."""
+    task = fit.material.task
+    figures = mean_report([sheet.report(task, fit.material.target) for sheet in found.sheets])
+    add_kinds(figures, task, fit.cases, found.sheets[0])
+    if fit.early is None:
+        return figures | {"encoder": "frozen", "tuning_curves": []}
+    return figures | {"encoder": "tuned", "tuning_curves": [*found.histories, last]}
+
+
+def _cross_validate(
+    fit: _Fit, splits: list[list[tuple[np.ndarray, np.ndarray]]], seed: int, tell: Report, beside: Further | None
+) -> _Outside:
     """Fit inside each fold, give risks outside it."""
     cases = fit.cases
     found = _Outside([], [], [None] * len(cases), {}, [])
@@ -151,6 +156,8 @@ def _cross_validate(fit: _Fit, splits: list[list[tuple[np.ndarray, np.ndarray]]]
             if repeat == 0:
                 found.models.append(model)
                 found.histories.append(history)
+            if beside and repeat == 0:
+                beside.judge(at, model, material, inside, outside, _within(tell, done + 0.6 / steps, 0.0, name))
         found.sheets.append(sheet)
     return found
 
@@ -170,7 +177,8 @@ def prepare_material(
         prepared = embed([case.snapshot.images for case in cases], task.images, default_encoder(), report=report)
     target = target_of(cases)
     _, persons = np.unique([case.snapshot.person for case in cases], return_inverse=True)
-    return Material(task, readings, prepared, target, persons)
+    kinds = kinds_of(task, cases) if task.outcome.kinds else None
+    return Material(task, readings, prepared, target, persons, kinds=kinds)
 
 
 def _outer_folds(

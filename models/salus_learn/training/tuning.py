@@ -18,9 +18,9 @@ from salus_learn.contracts import Case, RiskTask
 from salus_learn.imaging.embed import Prepared, Report, embed
 from salus_learn.imaging.encoder import default_encoder, open_encoder, write_encoder
 from salus_learn.imaging.gate import Gate, fit_gate
-from salus_learn.imaging.head import ImageHead, tuned_head
+from salus_learn.imaging.head import ImageHead, other_answer, tuned_head
 from salus_learn.imaging.network import Encoder
-from salus_learn.imaging.tune import EarlyMaps, early_maps, tune
+from salus_learn.imaging.tune import EarlyMaps, TunedNetwork, early_maps, tune
 from salus_learn.training.material import Material
 
 ENOUGH_IMAGES = 800
@@ -58,14 +58,28 @@ def tuned_material(
     """Tune on `inside` and embed every case with the result, by the encoder that will serve it."""
     teachers = _teachers(material, inside, seed)
     kept = np.setdiff1d(inside, teachers)
-    network = tune(early, material.y, teachers, seed=seed, watched=kept, report=lambda part, text: report(0.6 * part, text))
+    network = tune(
+        early, material.y, teachers, kinds=material.kinds, seed=seed, watched=kept,
+        report=lambda part, text: report(0.6 * part, text),
+    )  # fmt: skip
     prepared = _embedded(material.task, cases, network.network, lambda part, text: report(0.6 + 0.4 * part, text))
     weight, bias = network.weight[1] - network.weight[0], float(network.bias[1] - network.bias[0])
     head = tuned_head(prepared, teachers, kept, weight, bias)
     honest = np.zeros(len(cases), dtype=bool)
     honest[np.setdiff1d(np.arange(len(cases)), teachers)] = True
     tuned = Tuned(network.network, head, honest, network.history)
-    return replace(material, prepared=prepared, tuned_head=head, honest=honest), tuned
+    heads = _kind_heads(network, head)
+    return replace(material, prepared=prepared, tuned_head=head, honest=honest, kind_heads=heads), tuned
+
+
+def _kind_heads(network: TunedNetwork, head: ImageHead) -> tuple[ImageHead, ...]:
+    """One head per kind: its classifier against the mean of the others'."""
+    weight, bias = network.weight[2:], network.bias[2:]
+    heads = []
+    for at in range(len(weight)):
+        others = np.arange(len(weight)) != at
+        heads.append(other_answer(head, weight[at] - weight[others].mean(axis=0), float(bias[at] - bias[others].mean())))
+    return tuple(heads)
 
 
 def _teachers(material: Material, inside: np.ndarray, seed: int) -> np.ndarray:

@@ -30,6 +30,7 @@ def outcome_of(case: StoredCase, result: RiskResult, *, fold: int | None = None)
         "missing": [dataclasses.asdict(entry) for entry in result.missing],
         "known_scores": [dataclasses.asdict(one) for one in score_patient(case.snapshot, all_diagnoses=case.all_diagnoses)],
         "would_change": [dataclasses.asdict(entry) for entry in result.would_change],
+        "kinds": [dataclasses.asdict(kind) for kind in result.kinds],
         "arms": result.arm_margins, "interval_level": result.interval_level,
         "above_threshold": result.above_threshold,
     }  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from salus_learn.contracts import Case, PatientSnapshot, RecordValue, Region, RiskTask, SnapshotImage
 from salus_learn.tasks.cases import case_system
+from salus_learn.tasks.loader import kind_of
 from salus_web.common import vault
 from salus_web.imaging.models import Rendition
 from salus_web.records.models import Encounter, Observation
@@ -24,6 +25,7 @@ class StoredCase:
     encounter_id: str
     outcome: int | None
     time_days: float | None = None
+    kind: str | None = None  # of the outcome, where the task names kinds
     all_diagnoses: bool = False  # whether the snapshot holds every diagnosis of the person known by then
 
 
@@ -50,25 +52,25 @@ def table_cases(task: RiskTask, by: Any, patient_ids: Sequence[str] | None = Non
 
 def as_training(cases: Sequence[StoredCase]) -> list[Case]:
     """Those with a known outcome, for training."""
-    return [Case(case.snapshot, case.outcome, case.time_days) for case in cases if case.outcome is not None]
+    return [Case(case.snapshot, case.outcome, case.time_days, case.kind) for case in cases if case.outcome is not None]
 
 
 def _case(task: RiskTask, row: Encounter, values: list[Observation], pictures: list[Rendition]) -> StoredCase:
     index = row.starts_at
-    outcome = time_days = None
+    outcome = time_days = kind = None
     for value in values:
         if value.code == task.outcome.time_column and value.observed_at > index:
             time_days = value.value_number
         if value.code == task.outcome.column and value.observed_at > index:
             word = value.value_text or f"{value.value_number:g}"
-            outcome = 1 if word in task.outcome.positive else 0
+            outcome, kind = int(word in task.outcome.positive), kind_of(task.outcome, word)
     snapshot = PatientSnapshot(
         key=str(row.pk), person=str(row.patient_id), index_time=index,
         values=tuple(record_value(value) for value in values if value.observed_at <= index),
         images=tuple(snapshot_image(picture, picture.instance.view) for picture in sorted(pictures, key=lambda p: p.instance.view)),
         site=row.patient.site.code,
     )  # fmt: skip
-    return StoredCase(snapshot, str(row.patient_id), str(row.pk), outcome, time_days)
+    return StoredCase(snapshot, str(row.patient_id), str(row.pk), outcome, time_days, kind)
 
 
 def record_value(row: Observation) -> RecordValue:

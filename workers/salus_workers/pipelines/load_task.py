@@ -22,7 +22,7 @@ def run(claim: Claim, report: Callable[[float, str], None]) -> None:
         kept = register_task_file(text=task.source_text, task_id=task.id, title=task.title, digest=task.digest, by=ACTOR)
         training = enqueue(
             kind="train_task", unique_key=f"train:{kept.pk}:{claim.job_id}", queue="gpu",
-            payload={"task_file_id": str(kept.pk), "repeats": claim.payload.get("repeats", 3),
+            payload={"task_file_id": str(kept.pk), "repeats": claim.payload.get("repeats"),
                      "asked_by": claim.payload.get("asked_by", "")},
             title=f"Training: {task.title}", by=ACTOR,
         )  # fmt: skip

@@ -37,8 +37,8 @@ def run(claim: Claim, report: Callable[[float, str], None]) -> None:
     cases = stored_cases(task, ACTOR)
     with tempfile.TemporaryDirectory(prefix="salus-train-") as place:
         folder = Path(place) / "bundle"
-        repeats = int(claim.payload.get("repeats", 3))
-        trained = train(task, as_training(cases), folder, repeats=repeats, report=report)
+        repeats = claim.payload.get("repeats")  # none asked for: as thorough as the library is of itself
+        trained = train(task, as_training(cases), folder, repeats=repeats, stress=repeats is None, report=report)
         files = _reports(trained, Path(place) / "report")
         with transaction.atomic():
             _store(claim, kept, folder, trained, cases, files)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from salus_web.dashboard.charts.figures import bars
 from salus_web.dashboard.charts.risk import Bar, Overlay, icon_array, map_over, plain_film, signed, waterfall
 from salus_web.dashboard.pages.wording import STATES, interval, percent, unit
 from salus_web.jobs.models import Job
@@ -16,6 +17,7 @@ from salus_web.registry.models import BundleState
 
 BARS = 9
 TOLERANCE = 1e-6
+SMALLEST = 0.05  # percentage points; below, a reason would read as 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,17 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Kind:
+    """The risk of one kind of the outcome and its reasons, strongest first: (what, signed points)."""
+
+    name: str
+    probability: float
+    number: str
+    reference: str
+    reasons: list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
 class Film:
     """One image twice: plain and with its map."""
 
@@ -62,7 +75,7 @@ class Page:
     is_number: bool
     number: str
     interval: str
-    of_hundred: int
+    of_hundred: str
     icons: str
     waterfall: str
     waterfall_narrow: str
@@ -71,6 +84,8 @@ class Page:
     missing: list[str]
     changes: list[Change] | None
     scores: list[dict[str, Any]]
+    kinds: list[Kind]
+    kinds_chart: str
     films: list[Film]
     reviews: list[Review]
     reasons: dict[str, str]
@@ -88,17 +103,19 @@ def page_of(prediction: Prediction, viewer: Any, *, is_stale: bool) -> Page:
     state = "withdrawn" if is_withdrawn else state
     sign, word = STATES[state]
     adds_up = _adds_up(prediction, reasons)
+    kinds = _kinds(account, reasons) if shown else []
     maps = maps_of(viewer=viewer, prediction=prediction) if prediction.state != PredictionState.FAILED else []
     return Page(
         prediction=prediction, state=state, sign=sign, word=word, is_number=shown,
         number=percent(prediction.probability) if shown else "",
-        interval=interval(prediction.low, prediction.high), of_hundred=round(100 * (prediction.probability or 0)),
+        interval=interval(prediction.low, prediction.high), of_hundred=_of_hundred(prediction.probability or 0.0),
         icons=icon_array(100 * prediction.probability) if shown and prediction.probability is not None else "",
         waterfall=_waterfall(prediction, reasons) if adds_up and shown else "",
         waterfall_narrow=_waterfall(prediction, reasons, narrow=True) if adds_up and shown else "", adds_up=adds_up,
         inputs=[_input(reason, shown) for reason in reasons if not reason["missing"]],
         missing=[entry["label"] for entry in account.get("missing", [])],
         scores=account.get("known_scores", []) if not is_stale else [],
+        kinds=kinds, kinds_chart=bars([(kind.name, kind.probability, kind.number) for kind in kinds], "Risk of each kind") if kinds else "",
         changes=_changes(account, shown or (state == "abstained" and len(prediction.prediction_set) == 2), with_numbers=shown),
         films=[_film(found) for found in maps], reviews=reviews_of(viewer=viewer, prediction=prediction),
         reasons=REVIEW_REASONS, before=_before(prediction), is_stale=is_stale,
@@ -111,6 +128,25 @@ def _adds_up(prediction: Prediction, reasons: list[dict[str, Any]]) -> bool:
         return False
     total = sum(reason["points"] for reason in reasons) / 100
     return abs(total - (prediction.probability - prediction.reference_probability)) <= TOLERANCE
+
+
+def _of_hundred(probability: float) -> str:
+    """So many of 100 patients; never none or all of them, as no model is that sure."""
+    whole = round(100 * probability)
+    return "fewer than 1" if whole < 1 else "more than 99" if whole > 99 else str(whole)
+
+
+def _kinds(account: dict[str, Any], reasons: list[dict[str, Any]]) -> list[Kind]:
+    """The kinds, likeliest first; one whose points do not add up to its risk is not shown, nor then any of them."""
+    found = []
+    for kind in account.get("kinds", []):
+        gap = sum(kind["points"]) / 100 - (kind["probability"] - kind["reference_probability"])
+        if abs(gap) > TOLERANCE:
+            return []
+        ranked = sorted(zip(reasons, kind["points"], strict=True), key=lambda pair: -abs(pair[1]))
+        rows = [(_label(reason), signed(points)) for reason, points in ranked if abs(points) >= SMALLEST]
+        found.append(Kind(kind["name"], kind["probability"], percent(kind["probability"]), percent(kind["reference_probability"]), rows))
+    return sorted(found, key=lambda kind: -kind.probability)
 
 
 def _waterfall(prediction: Prediction, reasons: list[dict[str, Any]], *, narrow: bool = False) -> str:

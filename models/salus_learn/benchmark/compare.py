@@ -1,0 +1,136 @@
+"""Figures of ours and of a peer on the same people, the paired difference, and what may be claimed from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from salus_learn.evaluation.figures import all_arms, arm_figures, auroc_difference, figure, person_weights
+from salus_learn.evaluation.judged import JudgedPeople
+from salus_learn.evaluation.metrics import NOTHING, Z95, Figure
+from salus_learn.evaluation.survival import auroc_at, harrell_c
+from salus_learn.features.target import Target
+
+SAME_PART = {"record": ("line", "trees"), "image": ("image",)}
+SINGLES = ("line", "trees", "image")
+DRAWS = 1000
+_CHUNK = 512
+
+
+def claim(difference: dict[str, Any]) -> str:
+    """What a difference (ours minus the peer's, more is better) shows: better, worse, or no difference shown."""
+    if difference["low"] is None or difference["high"] is None:
+        return "not computable"
+    if difference["low"] > 0:
+        return "better"
+    return "worse" if difference["high"] < 0 else "no difference shown"
+
+
+def our_arms(judged: JudgedPeople, *, hazards: bool) -> dict[str, Any]:
+    """Figures of our arms. With `hazards` (time to an event) the single arms only rank people: what reads their values as
+    probabilities is left empty."""
+    arms = all_arms(judged)
+    for arm in set(arms) & set(SINGLES) if hazards else ():
+        arms[arm] |= {name: _no_probability(arms[arm][name]) for name in ("brier", "calibration_slope", "calibration_intercept")}
+    return arms
+
+
+def _no_probability(found: dict[str, Any]) -> dict[str, Any]:
+    return figure(NOTHING, found["n"], found["method"], "not computable: the arm gives a log hazard, not a probability")
+
+
+def against(
+    judged: JudgedPeople, probabilities: np.ndarray, flagged: np.ndarray, reads: str, *, hazards: bool = False
+) -> dict[str, Any]:
+    """The peer's own figures, ours minus the peer's, and the same for our arms that look at the same part of the patient.
+
+    probabilities (n,), NaN where silent, and flagged (n,) are of the judged people, in their order; hazards: `our_arms`."""
+    known = np.isfinite(probabilities)
+    arms = [arm for arm in SAME_PART[reads] if arm in judged.speaking()]
+    found: dict[str, Any] = {
+        "figures": arm_figures(judged.y[known], probabilities[known], flagged[known], judged.persons[known]),
+        "ours_minus_peer": difference(judged, "fused", probabilities),
+        "arms_minus_peer": {arm: difference(judged, arm, probabilities) for arm in arms},
+    }
+    for apart in found["arms_minus_peer"].values() if hazards else ():
+        apart["brier"] = _no_probability(apart["brier"])
+    return found | {"claim": claim(found["ours_minus_peer"]["auroc"]), "claim_on": "auroc"}
+
+
+def difference(judged: JudgedPeople, arm: str, probabilities: np.ndarray) -> dict[str, Any]:
+    """One of our arms minus a peer on the people for whom both speak: AUROC (over 0 is better), Brier (under 0 is)."""
+    both = judged.known(arm) & np.isfinite(probabilities)
+    y, persons, ours, theirs = judged.y[both], judged.persons[both], judged.probabilities[arm][both], probabilities[both]
+    n, by = int(both.sum()), "" if len(np.unique(judged.persons[both])) == both.sum() else ", by person"
+    return {
+        "n": n, "events": int(y.sum()),
+        "auroc": figure(auroc_difference(y, ours, theirs, persons), n, f"DeLong, paired{by}"),
+        "brier": figure(_mean_by_person((ours - y) ** 2 - (theirs - y) ** 2, persons), n, f"normal, paired{by}"),
+    }  # fmt: skip
+
+
+def _mean_by_person(values: np.ndarray, persons: np.ndarray) -> Figure:
+    """A mean with its normal interval, values summed within a person before squaring."""
+    names, of = np.unique(persons, return_inverse=True)
+    if len(names) < 2:
+        return NOTHING
+    mean = float(values.mean())
+    sums = np.bincount(of, weights=values - mean)
+    half = Z95 * float(np.sqrt(len(names) / (len(names) - 1) * (sums**2).sum())) / len(values)
+    return mean, mean - half, mean + half
+
+
+def survival_against(
+    target: Target, ours: np.ndarray, theirs: np.ndarray, persons: np.ndarray, horizon_days: float
+) -> dict[str, Any]:
+    """Time to an event: Harrell's C and the AUROC at the horizon of both, and the paired difference in C.
+
+    Risks (n,) by the horizon, of everybody, also those lost before it; judged where both speak."""
+    both = np.isfinite(ours) & np.isfinite(theirs)
+    part, n = target.take(np.flatnonzero(both)), int(both.sum())
+    assert part.time is not None
+    gap = c_difference(part, ours[both], theirs[both], persons[both])
+    found: dict[str, Any] = {
+        "ours": _survival_figures(part, ours[both], horizon_days),
+        "peer": _survival_figures(part, theirs[both], horizon_days),
+        "harrell_c_ours_minus_peer": figure(gap, n, f"bootstrap, paired, by person, {DRAWS} draws"),
+    }
+    return found | {"claim": claim(found["harrell_c_ours_minus_peer"])}
+
+
+def _survival_figures(target: Target, risk: np.ndarray, horizon_days: float) -> dict[str, Any]:
+    assert target.time is not None
+    return {
+        "harrell_c": figure(harrell_c(target.time, target.y, risk), len(risk), "by each person's part"),
+        "auroc_at_horizon": figure(auroc_at(target.time, target.y, risk, horizon_days), len(risk), "bootstrap"),
+    }
+
+
+def c_difference(target: Target, ours: np.ndarray, theirs: np.ndarray, persons: np.ndarray) -> Figure:
+    """Harrell's C of ours minus theirs with its percentile interval over people drawn again, the same draws for both.
+
+    A draw only weighs each pair by how often its two people were drawn, so all draws are one product of matrices."""
+    time, event = target.time, target.y
+    assert time is not None
+    drawn = [np.ones(len(event)), *person_weights(persons, DRAWS)]
+    weights = np.stack(drawn, axis=1).astype(np.float32)  # (n, 1 + DRAWS)
+    gap, pairs = np.zeros(weights.shape[1]), np.zeros(weights.shape[1])
+    firsts = np.flatnonzero(event == 1)
+    for start in range(0, len(firsts), _CHUNK):
+        at = firsts[start : start + _CHUNK]
+        after = (time[None, :] > time[at, None]) | ((time[None, :] == time[at, None]) & (event[None, :] == 0))
+        apart = (_won(ours, at) - _won(theirs, at)) * after
+        gap += ((apart.astype(np.float32) @ weights) * weights[at]).sum(axis=0, dtype=np.float64)
+        pairs += ((after.astype(np.float32) @ weights) * weights[at]).sum(axis=0, dtype=np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        values = gap / pairs
+    finite = values[1:][np.isfinite(values[1:])]
+    if not np.isfinite(values[0]) or len(finite) < DRAWS / 2:
+        return NOTHING
+    return float(values[0]), float(np.quantile(finite, 0.025)), float(np.quantile(finite, 0.975))
+
+
+def _won(risk: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """(k, n): 1 where the person `at` has the higher risk, a half for a tie."""
+    return 0.5 + 0.5 * np.sign(risk[at, None] - risk[None, :])
