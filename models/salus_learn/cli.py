@@ -15,6 +15,7 @@ import numpy as np
 from salus_learn.benchmark.command import add_command
 from salus_learn.contracts import RiskResult
 from salus_learn.errors import LearnError
+from salus_learn.imaging.memory import keep_freed_memory
 from salus_learn.leaks.finding import to_json
 from salus_learn.leaks.hunt import hunt
 from salus_learn.reporting.write import write_report
@@ -31,6 +32,7 @@ from salus_learn.training.train import train
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. A refusal is one sentence on standard error and exit status 2."""
     options = _parser().parse_args(arguments)
+    keep_freed_memory()
     try:
         return int(options.run(options))
     except LearnError as error:
@@ -73,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--data", required=True, type=Path)
     command.add_argument("--task", type=Path)
     command.add_argument("--label", help="without a task: the column of the outcome; its two commonest words are compared")
+    command.add_argument("--index", help="a column with the day of the prediction: what is dated later is known only later")
     command.add_argument("--json", type=Path)
     command.set_defaults(run=_leaks)
     add_command(commands)
@@ -130,7 +133,7 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 def _leaks(options: argparse.Namespace) -> int:
     task = load_task(options.task) if options.task else None
-    findings = hunt(options.data, task, label=options.label, report=_say)
+    findings = hunt(options.data, task, label=options.label, index=options.index, report=_say)
     if options.json:
         options.json.write_text(json.dumps(to_json(findings), indent=1))
     for finding in findings:

@@ -11,6 +11,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+# An empty cell of the outcome's column, where the task file lists "" among its words: everything behind the table sees this.
+EMPTY_WORD = "(empty)"
+
 
 class RiskState(StrEnum):
     """What became of a request for a risk. Only COMPUTED carries a number that may be shown as one."""
@@ -96,7 +99,8 @@ class RiskTask:
     """A risk task file, checked. `digest` is the sha256 of its canonical form; `encoder` is frozen, tuned or auto.
 
     Of a case table: `only` keeps the rows whose column holds one of the words; `same_person` lists ids that are one
-    person; `leave_out_unknown` leaves rows without an outcome out instead of refusing the table.
+    person; `leave_out_unknown` leaves rows without an outcome out instead of refusing the table; `pooled` makes all rows of
+    a person one case.
     """
 
     id: str
@@ -122,6 +126,7 @@ class RiskTask:
     only: tuple[tuple[str, tuple[str, ...]], ...] = ()
     same_person: tuple[tuple[str, ...], ...] = ()
     leave_out_unknown: bool = False
+    pooled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,12 +188,14 @@ class PatientSnapshot:
 @dataclass(frozen=True, slots=True)
 class Case:
     """A snapshot with its known outcome (1 or 0), for training and judging; `time_days` to it where the task asks when,
-    `kind` of it where the task names kinds and the outcome is 1."""
+    `kind` of it where the task names kinds and the outcome is 1. Where several rows make one case, `image_outcomes` are
+    each image's own (1, 0, or None where unknown), in the order of the snapshot's images; else empty."""
 
     snapshot: PatientSnapshot
     outcome: int
     time_days: float | None = None
     kind: str | None = None
+    image_outcomes: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -252,9 +252,12 @@ def test_every_shipped_task_knows_its_folder(repository_root: Path, tmp_path: Pa
     rows = {row.file: row for row in rows_of(repository_root / "tasks", tmp_path)}
     assert "simulated_deterioration.toml" not in rows and all(row.absent and not row.broken for row in rows.values())
     named = {file: row.folder.name for file, row in rows.items() if row.folder.name != Path(file).stem}
-    assert set(named.values()) == {"covid_chestxray", "ehr_tabular"}
+    assert set(named.values()) == {"covid_chestxray", "ehr_tabular", "oasis1_slices", "odir_fundus"}
     assert {file for file, name in named.items() if name == "covid_chestxray"} == {
         "covid_death.toml", "covid_icu.toml", "covid_intubation.toml",
+    }  # fmt: skip
+    assert {file for file, name in named.items() if name == "odir_fundus"} == {
+        "odir_patient.toml", "odir_patient_referable.toml", "odir_referable.toml",
     }  # fmt: skip
     with pytest.raises(TaskError, match="no task file"):
         rows_of(tmp_path, tmp_path)

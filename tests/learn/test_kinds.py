@@ -19,7 +19,7 @@ from salus_learn.store.bundle import Bundle, load_bundle
 from salus_learn.tasks.cases import read_cases
 from salus_learn.tasks.loader import load_task, task_from_text
 from salus_learn.training.train import Trained, prepare_material, train
-from salus_learn.training.tuning import early_material, tuned_material
+from salus_learn.training.tuning import pixel_material, tuned_material
 
 from tests.factories.cases import TASK
 
@@ -134,8 +134,8 @@ def test_a_kind_of_too_few_people_is_not_told_apart(taught: Taught, tmp_path: Pa
 def test_a_tuned_encoder_learns_the_kinds_too(taught: Taught) -> None:
     task, cases = taught.bundle.model.task, taught.cases
     material = prepare_material(task, cases, embedded=False)
-    early = early_material(task, cases, seed=0, report=lambda part, text: None)
-    tuned, _ = tuned_material(material, early, cases, np.arange(len(cases)), seed=0, report=lambda part, text: None)
+    pixels = pixel_material(task, cases, report=lambda part, text: None)
+    tuned, _ = tuned_material(material, pixels, cases, np.arange(len(cases)), seed=0, report=lambda part, text: None)
     cold = tuned.kind_heads[1].margins(tuned.prepared)  # type: ignore[arg-type]
     assert len(tuned.kind_heads) == 2
     kinds = np.array([case.kind or "" for case in cases])

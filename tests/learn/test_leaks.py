@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -216,6 +217,9 @@ def test_dates_after_the_index_are_later_and_birth_is_not(tmp_path: Path) -> Non
     found = hunt(folder, index="admitted")
     assert [(one.kind, one.columns, one.count) for one in found] == [("after_index", ("result", "admitted"), 40)]
     assert hunt(folder) == []
+    kept = tmp_path / "found.json"
+    assert main(["leaks", "--data", str(folder), "--index", "admitted", "--json", str(kept)]) == 0
+    assert [one["kind"] for one in json.loads(kept.read_text())] == ["after_index"]
 
 
 def test_copied_rows_of_a_table_without_people_are_copies_and_not_two_people(tmp_path: Path) -> None:

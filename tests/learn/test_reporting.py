@@ -223,12 +223,12 @@ def test_a_stated_n_gives_wilsons_interval_over_the_right_people() -> None:
 def test_what_was_not_measured_is_said_and_never_made_up(judged: JudgedPeople, report: dict) -> None:
     assert all(part == {"state": "not measured"} for part in report["extra"].values())
     page = page_html(report)
-    assert page.count("not measured (") == 9
+    assert page.count("not measured (") == 10
     curve = {"x": "people", "y": "AUROC", "series": [{"name": "fused", "x": [50, 100], "y": [0.7, 0.8]}]}
     apart = build_report(replace(judged, extra={"kinds": {"state": "not applicable"}}))
     assert "– Which kind: does not apply (" in page_html(apart) and not any("kinds" in one for one in verdicts(apart))
     more = page_html(build_report(replace(judged, extra={"learning_curve": curve})))
-    assert more.count("not measured (") == 8 and "fused ends at 0.800" in more
+    assert more.count("not measured (") == 9 and "fused ends at 0.800" in more
 
 
 def test_verdicts_go_no_further_than_the_intervals(judged: JudgedPeople, report: dict) -> None:

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import platform
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from salus_learn.contracts import Case, ImageSpec, PatientSnapshot, RiskState
 from salus_learn.errors import TaskError
+from salus_learn.features.target import Target
 from salus_learn.imaging.augment import augmented
+from salus_learn.imaging.memory import keep_freed_memory
+from salus_learn.imaging.tune import Pixels, Recipe, read_pixels, tune
 from salus_learn.scoring.score import score
 from salus_learn.store.bundle import Bundle, load_bundle
 from salus_learn.tasks.cases import read_cases
 from salus_learn.tasks.loader import task_from_text
+from salus_learn.training.material import Material
 from salus_learn.training.train import Trained, train
-from salus_learn.training.tuning import wants_tuning
+from salus_learn.training.tuning import image_target, wants_tuning
 
 from tests.factories.cases import TASK, make_cases
 
@@ -78,9 +82,14 @@ def test_folds_have_encoders_of_their_own_and_learned_something(tuned: Tuned) ->
     assert tuned.trained.crossval["arms"]["image"]["auroc"][1] > 0.6
 
 
-def test_the_same_seed_gives_the_same_model(tuned: Tuned, tmp_path: Path) -> None:
-    again = train(tuned.bundle.model.task, tuned.cases, tmp_path / "again", folds=2)
-    assert [one.probability for one in again.out_of_fold] == [one.probability for one in tuned.trained.out_of_fold]
+def test_the_same_seed_teaches_the_same(tuned: Tuned) -> None:
+    task, cases = tuned.bundle.model.task, tuned.cases[:40]
+    pixels = read_pixels([case.snapshot.images for case in cases], task.images)
+    target = np.column_stack([[case.outcome for case in cases], np.full(40, -1)])[pixels.case]
+    recipe = Recipe(fewest_passes=2, most_passes=2)
+    first, again, other = (tune(pixels, target, np.arange(40), seed=seed, recipe=recipe) for seed in (1, 1, 2))
+    assert np.array_equal(first.weight, again.weight) and first.history == again.history
+    assert not np.array_equal(first.weight, other.weight)
 
 
 def test_tuning_is_chosen_by_the_file_or_by_the_number_of_images(tuned: Tuned) -> None:
@@ -134,3 +143,31 @@ def test_augmenting_is_repeatable_and_mild() -> None:
     bright = first[:, 0] - first[:, 0].amin(dim=(1, 2), keepdim=True)
     left, right = bright[:, :, :32].sum(dim=(1, 2)), bright[:, :, 32:].sum(dim=(1, 2))
     assert bool((left > right).all()), "unflipped: the patch stays on its side"
+
+
+# --- the recipe
+
+
+def test_pictures_grow_and_no_fit_looks_at_many_more_than_it_should() -> None:
+    recipe = Recipe()
+    for images in (40, 1_000, 2_500, 50_000):
+        sides = recipe.side_of_each_pass(min(images, recipe.most_a_pass))
+        assert list(sides) == sorted(sides) and sides[0] == 128 and sides[-1] == 224, "it ends as large as it is served"
+        assert recipe.fewest_passes <= len(sides) <= recipe.most_passes
+        assert len(sides) * min(images, recipe.most_a_pass) <= recipe.fewest_passes * recipe.most_a_pass
+
+
+def test_an_image_is_taught_its_own_rows_outcome(tuned: Tuned) -> None:
+    """Two eyes of a person with the outcome: the one without it is not taught as if it had it."""
+    film = with_film(tuned).images[0]
+    both = replace(with_film(tuned), images=(film, film))
+    cases = [Case(both, 1, kind="b", image_outcomes=(0, 1)), Case(both, 1, kind="a", image_outcomes=(1, None)), Case(both, 0)]
+    pixels = Pixels(torch.empty(0), np.repeat([0, 1, 2], 2), np.zeros(6, dtype=int), tuned.bundle.model.task.images)
+    target, persons = Target(np.array([1, 1, 0])), np.arange(3)
+    material = Material(tuned.bundle.model.task, [], None, target, persons, kinds=np.array([1, 0, -1]))
+    found = image_target(material, pixels, cases)
+    assert found.tolist() == [[0, -1], [1, 1], [1, 0], [-1, -1], [0, -1], [0, -1]]
+
+
+def test_freed_memory_can_be_kept() -> None:
+    assert keep_freed_memory() == (platform.libc_ver()[0] == "glibc")

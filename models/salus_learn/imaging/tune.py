@@ -1,15 +1,13 @@
-"""Tunes the encoder's last blocks on training people. The early blocks stay as published and run once per image.
+"""Tunes the encoder on training people: small pictures first, larger ones later, each varied anew every time.
 
-What is tuned is a third of the network's work but two thirds of its weights; the early maps of every image and of a few
-augmented variants are kept in half precision, so that a pass over the people costs seconds on two cores.
+The first blocks stay as published: they find edges and colours, and cost most. Progressive resizing follows Tan and Le,
+EfficientNetV2 (2021); the rates follow Smith's one cycle (2018).
 """
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,41 +17,55 @@ from torch.nn import functional
 from salus_learn.contracts import ImageSpec, SnapshotImage
 from salus_learn.imaging.augment import augmented
 from salus_learn.imaging.embed import Report
-from salus_learn.imaging.encoder import best_device, export, new_network, onnx_run
-from salus_learn.imaging.network import LAST_CHANNELS, Encoder
+from salus_learn.imaging.encoder import best_device, new_network
+from salus_learn.imaging.network import INPUT_SIDE, LAST_CHANNELS, Encoder
 from salus_learn.imaging.prepare import prepared
 
-VARIANTS = 3  # the image itself and two augmented ones
 CHUNK = 32
-# beyond these, memory and time would grow without much to gain: no augmented copies, and a random part in each pass
-MOST_WITH_VARIANTS = 6000
-MOST_A_PASS = 6000
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How long and how hard to tune. `rate` is the top of a one-cycle schedule; the classifier learns five times as fast."""
+    """How long and how hard to tune. `views` is how many pictures are looked at in all, within the bounds of passes; of
+    the passes the first share is at 128 pixels and the last at 224, as served. `rate` is the top of the cycle; the
+    classifier learns `head_rate` times as fast."""
 
-    epochs: int = 6
+    views: int = 9_000
+    most_a_pass: int = 4_000  # of a large set each pass draws so many
+    fewest_passes: int = 3
+    most_passes: int = 8
+    sides: tuple[int, int, int] = (128, 160, 224)
+    shares: tuple[float, float] = (0.4, 0.85)
     batch: int = 32
-    rate: float = 7e-4
-    decay: float = 0.02
-    dropout: float = 0.2
-    smoothing: float = 0.02
+    rate: float = 4e-4
+    head_rate: float = 5.0
+    decay: float = 0.05
+    dropout: float = 0.3
+    smoothing: float = 0.1
+
+    def side_of_each_pass(self, images: int) -> tuple[int, ...]:
+        """Pixels of each pass over so many images."""
+        passes = int(np.clip(round(self.views / max(images, 1)), self.fewest_passes, self.most_passes))
+        first, last = round(self.shares[0] * passes), min(round(self.shares[1] * passes), passes - 1)
+        return tuple(self.sides[(at >= first) + (at >= last)] for at in range(passes))
 
 
 @dataclass(frozen=True, slots=True)
-class EarlyMaps:
-    """`maps` (V, N, 112, 14, 14) float16 of N images and V variants (the first is the image itself), and each image's case."""
+class Pixels:
+    """N prepared images: shown (N, 3, 224, 224) uint8, each one's case, and its slot as a place in `specs`. `varied` says
+    whether tuning shows them varied."""
 
-    maps: torch.Tensor
+    shown: torch.Tensor
     case: np.ndarray
+    slot: np.ndarray
+    specs: tuple[ImageSpec, ...]
+    varied: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class TunedNetwork:
     """The network, its classifier on pooled last maps (weight (2 + K, 1280), bias (2 + K,): without and with the outcome,
-    then its K kinds), and the loss after each epoch on the training images and, where given, on watched ones."""
+    then its K kinds), and the loss after each pass on the training images and, where given, on watched ones."""
 
     network: Encoder
     weight: np.ndarray
@@ -61,100 +73,126 @@ class TunedNetwork:
     history: tuple[tuple[float, float | None], ...]
 
 
-def early_maps(
-    cases: Sequence[Sequence[SnapshotImage]], specs: Sequence[ImageSpec], *, seed: int, report: Report | None = None
-) -> EarlyMaps:
-    """Run the frozen blocks over every image and its augmented variants."""
-    by_name = {spec.name: spec for spec in specs}
-    flat = [(case, image) for case, images in enumerate(cases) for image in images if image.slot in by_name]
-    generator, run = torch.Generator().manual_seed(seed), _early_run()
-    variants = VARIANTS if len(flat) <= MOST_WITH_VARIANTS else 1
-    maps = torch.empty(variants, len(flat), 112, 14, 14, dtype=torch.float16)
-    for start in range(0, len(flat), CHUNK):
-        chunk = [image for _, image in flat[start : start + CHUNK]]
-        pixels = torch.from_numpy(np.stack([prepared(image, by_name[image.slot])[0] for image in chunk]))
-        for variant in range(variants):
-            shown = pixels if variant == 0 else _variants(pixels, chunk, by_name, generator)
-            maps[variant, start : start + len(chunk)] = torch.from_numpy(run(shown.numpy())).half()
-        if report:
-            report((start + len(chunk)) / len(flat), f"reading images, {start + len(chunk)} of {len(flat)}")
-    return EarlyMaps(maps, np.array([case for case, _ in flat]))
-
-
-def _variants(
-    pixels: torch.Tensor, images: Sequence[SnapshotImage], specs: dict[str, ImageSpec], generator: torch.Generator
-) -> torch.Tensor:
-    """One augmented variant each, by each slot's own policy."""
-    out = torch.empty_like(pixels)
-    for slot in {image.slot for image in images}:
-        at = [number for number, image in enumerate(images) if image.slot == slot]
-        out[at] = augmented(pixels[at], specs[slot], generator)
-    return out.contiguous()
-
-
-class _Early(nn.Module):
-    """The frozen part as a module of its own, for export."""
-
-    def __init__(self, network: Encoder) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.network.early(x)
-
-
-def _early_run() -> Callable[[np.ndarray], np.ndarray]:
-    network, _ = new_network()
-    if best_device() == "cuda":
-        on_gpu = network.to("cuda")
-
-        def run(pixels: np.ndarray) -> np.ndarray:
-            with torch.inference_mode():
-                return on_gpu.early(torch.from_numpy(pixels).to("cuda")).cpu().numpy()
-
-        return run
-    with tempfile.TemporaryDirectory(prefix="salus-early-") as place:
-        export(_Early(network).eval(), Path(place) / "early.onnx")
-        return onnx_run(Path(place) / "early.onnx")
+def read_pixels(
+    cases: Sequence[Sequence[SnapshotImage]], specs: Sequence[ImageSpec], *, report: Report | None = None
+) -> Pixels:
+    """Cut out and scale every image of the slots once."""
+    place = {spec.name: at for at, spec in enumerate(specs)}
+    flat = [(case, image) for case, images in enumerate(cases) for image in images if image.slot in place]
+    shown = torch.empty(len(flat), 3, INPUT_SIDE, INPUT_SIDE, dtype=torch.uint8)
+    for at, (_, image) in enumerate(flat):
+        pixels, _ = prepared(image, specs[place[image.slot]])
+        shown[at] = torch.from_numpy(pixels * 128 + 127).round().to(torch.uint8)
+        if report and at % CHUNK == 0:
+            report(at / len(flat), f"reading images, {at} of {len(flat)}")
+    slots = np.array([place[image.slot] for _, image in flat], dtype=int)
+    return Pixels(shown, np.array([case for case, _ in flat], dtype=int), slots, tuple(specs))
 
 
 def tune(
-    early: EarlyMaps, y: np.ndarray, cases: np.ndarray, *, kinds: np.ndarray | None = None, seed: int,
-    recipe: Recipe | None = None, watched: np.ndarray | None = None, report: Report | None = None,
+    pixels: Pixels, target: np.ndarray, cases: np.ndarray, *, seed: int, recipe: Recipe | None = None,
+    watched: np.ndarray | None = None, report: Report | None = None,
 ) -> TunedNetwork:
-    """Tune on the images of `cases` (indices into y (n,), 0 or 1, and kinds (n,), 0..K-1 or -1 for none, of all cases).
-
-    Every image is taught its case's outcome and, where it has one, its kind. The loss on the images of `watched` cases is written down and used for
-    nothing. Batch statistics stay as published, so that small batches cannot shift them.
+    """Tune on the images of `cases`; target (N, 2) int: of each image the outcome (0, 1, or -1 for not known) and the kind
+    (0..K-1, or -1 for none). The loss on the images of `watched` cases is written down and used for nothing.
     """
-    recipe = recipe or Recipe()
-    torch.manual_seed(seed)
-    order = np.random.default_rng(seed)
-    device = best_device()
-    network, _ = new_network()
-    network = network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    head = nn.Linear(LAST_CHANNELS, 2 + (0 if kinds is None else int(kinds.max()) + 1)).to(device)
-    nn.init.zeros_(head.weight)
-    nn.init.zeros_(head.bias)
-    inside = np.flatnonzero(np.isin(early.case, cases))
-    target = _targets(early, y, kinds)
-    optimiser, schedule = _optimiser(network, head, recipe, min(len(inside), MOST_A_PASS))
+    recipe, order = recipe or Recipe(), np.random.default_rng(seed)
+    inside = np.flatnonzero(np.isin(pixels.case, cases) & (target[:, 0] >= 0))
+    a_pass = min(len(inside), recipe.most_a_pass)
+    sides = recipe.side_of_each_pass(a_pass)
+    tuning = _Tuning(pixels, torch.from_numpy(target.astype(np.int64)), recipe, len(sides) * _steps(a_pass, recipe), seed)
     history: list[tuple[float, float | None]] = []
-    for epoch in range(recipe.epochs):
-        loss = _epoch(network, head, early, target, order.permutation(inside)[:MOST_A_PASS], recipe, order, optimiser, schedule)
-        seen = None if watched is None else _loss(network, head, early, target, watched)
-        history.append((loss, seen))
+    for number, side in enumerate(sides):
+        loss = tuning.one_pass(order.permutation(inside)[:a_pass], side)
+        history.append((loss, None if watched is None else tuning.loss(watched)))
         if report:
-            report((epoch + 1) / recipe.epochs, f"tuning, pass {epoch + 1} of {recipe.epochs}, loss {loss:.3f}")
-    network = network.to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    weight, bias = head.weight.detach().cpu().double().numpy(), head.bias.detach().cpu().double().numpy()
+            report((number + 1) / len(sides), f"tuning, pass {number + 1} of {len(sides)}, loss {loss:.3f}")
+    network = tuning.network.to("cpu", memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
+    weight, bias = (part.detach().cpu().double().numpy() for part in (tuning.head.weight, tuning.head.bias))
     return TunedNetwork(network, weight, bias, tuple(history))
 
 
-def _targets(early: EarlyMaps, y: np.ndarray, kinds: np.ndarray | None) -> torch.Tensor:
-    """(N, 2) int64: of each image the outcome, and the kind or -1."""
-    kind = np.full(len(y), -1) if kinds is None else kinds
-    return torch.from_numpy(np.column_stack([y, kind])[early.case].astype(np.int64))
+def _steps(images: int, recipe: Recipe) -> int:
+    """Steps of one pass: batches of nearly the same size, so that no small one sways the batch statistics."""
+    return max(1, round(images / recipe.batch))
+
+
+class _Tuning:
+    """The network and its classifier while they learn."""
+
+    def __init__(self, pixels: Pixels, target: torch.Tensor, recipe: Recipe, steps: int, seed: int) -> None:
+        torch.manual_seed(seed)
+        self.pixels, self.target, self.recipe = pixels, target, recipe
+        self.device, self.generator = best_device(), torch.Generator().manual_seed(seed)
+        network, _ = new_network(tuned=True)
+        self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        # the kinds are counted over all images, so that every fold's classifier has the same shape
+        self.head = nn.Linear(LAST_CHANNELS, 2 + max(int(target[:, 1].max()) + 1, 0)).to(self.device)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+        own = [parameter for part in network.tuned_parts() for parameter in part.parameters()]
+        rates = [recipe.rate, recipe.rate * recipe.head_rate]
+        groups = [{"params": own, "lr": rates[0]}, {"params": list(self.head.parameters()), "lr": rates[1]}]
+        self.optimiser = torch.optim.AdamW(groups, weight_decay=recipe.decay)
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimiser, max_lr=rates, total_steps=steps, pct_start=0.2)
+
+    def one_pass(self, images: np.ndarray, side: int) -> float:
+        """Each image once, in this order. Returns the mean loss."""
+        self._learn()
+        total = 0.0
+        for at in np.array_split(images, _steps(len(images), self.recipe)):
+            margins = self.head(functional.dropout(self._pooled(self._shown(at, side)), self.recipe.dropout))
+            loss = _cross_entropy(margins, self.target[at].to(self.device), smoothing=self.recipe.smoothing)
+            self.optimiser.zero_grad()
+            loss.backward()
+            self.optimiser.step()
+            self.schedule.step()
+            total += float(loss.detach()) * len(at)
+        return total / max(len(images), 1)
+
+    def loss(self, cases: np.ndarray) -> float | None:
+        """Mean log loss on the images of these cases, each as it is and as large as it is served."""
+        images = np.flatnonzero(np.isin(self.pixels.case, cases) & (self.target[:, 0] >= 0).numpy())
+        if not len(images):
+            return None
+        self.network.eval()
+        total = 0.0
+        with torch.inference_mode():
+            for start in range(0, len(images), CHUNK):
+                at = images[start : start + CHUNK]
+                margins = self.head(self._pooled(_scaled(self.pixels.shown[at])))
+                total += float(_cross_entropy(margins, self.target[at].to(self.device))) * len(at)
+        return total / len(images)
+
+    def _learn(self) -> None:
+        """Batch statistics are learned too, but only of the parts that are tuned."""
+        self.network.eval()
+        for part in self.network.tuned_parts():
+            part.train()
+
+    def _pooled(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, 1280) of pixels; on a GPU under autocast to bfloat16 (on a CPU it was measured to be no faster)."""
+        x = x.to(self.device).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.device == "cuda"):
+            with torch.no_grad():
+                front = self.network.front(x)
+            pooled = self.network.back(front).mean(dim=(2, 3))
+        return pooled.float()
+
+    def _shown(self, at: np.ndarray, side: int) -> torch.Tensor:
+        """(B, 3, side, side): these images, each varied by its slot's own policy."""
+        shown = functional.interpolate(_scaled(self.pixels.shown[at]), side, mode="bilinear", antialias=True)
+        if not self.pixels.varied:
+            return shown
+        out = torch.empty_like(shown)
+        for slot in np.unique(self.pixels.slot[at]):
+            these = np.flatnonzero(self.pixels.slot[at] == slot)
+            out[these] = augmented(shown[these], self.pixels.specs[slot], self.generator)
+        return out
+
+
+def _scaled(shown: torch.Tensor) -> torch.Tensor:
+    return (shown.float() - 127.0) / 128.0
 
 
 def _cross_entropy(margins: torch.Tensor, target: torch.Tensor, *, smoothing: float = 0.0) -> torch.Tensor:
@@ -166,53 +204,3 @@ def _cross_entropy(margins: torch.Tensor, target: torch.Tensor, *, smoothing: fl
         margins[:, 2:], target[:, 1], ignore_index=-1, label_smoothing=smoothing, reduction="sum"
     )
     return loss + kind / len(margins)
-
-
-def _optimiser(network: Encoder, head: nn.Linear, recipe: Recipe, images: int) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    rates = [recipe.rate, recipe.rate * 5]
-    groups = [{"params": network.late_parameters(), "lr": rates[0]}, {"params": list(head.parameters()), "lr": rates[1]}]
-    optimiser = torch.optim.AdamW(groups, weight_decay=recipe.decay)
-    steps = recipe.epochs * max(1, -(-images // recipe.batch))
-    return optimiser, torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=rates, total_steps=steps, pct_start=0.2)
-
-
-def _epoch(
-    network: Encoder, head: nn.Linear, early: EarlyMaps, target: torch.Tensor, images: np.ndarray, recipe: Recipe,
-    order: np.random.Generator, optimiser: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LRScheduler,
-) -> float:
-    """One pass in random order, each image in a random variant. Returns the mean loss."""
-    total = 0.0
-    for start in range(0, len(images), recipe.batch):
-        at = images[start : start + recipe.batch]
-        maps = early.maps[order.integers(0, len(early.maps), len(at)), at]
-        margins = head(functional.dropout(_pooled(network, head, maps), recipe.dropout))
-        loss = _cross_entropy(margins, target[at].to(margins.device), smoothing=recipe.smoothing)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        total += float(loss.detach()) * len(at)
-    return total / max(len(images), 1)
-
-
-def _pooled(network: Encoder, head: nn.Linear, maps: torch.Tensor) -> torch.Tensor:
-    """(B, 1280) from early maps; on a GPU under autocast to bfloat16."""
-    device = head.weight.device
-    x = maps.to(device).float().contiguous(memory_format=torch.channels_last)
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
-        pooled = network.late(x).mean(dim=(2, 3))
-    return pooled.float()
-
-
-def _loss(network: Encoder, head: nn.Linear, early: EarlyMaps, target: torch.Tensor, cases: np.ndarray) -> float | None:
-    """Mean log loss on the images of these cases, each as it is."""
-    images = np.flatnonzero(np.isin(early.case, cases))
-    if not len(images):
-        return None
-    total = 0.0
-    with torch.inference_mode():
-        for start in range(0, len(images), 2 * CHUNK):
-            at = images[start : start + 2 * CHUNK]
-            margins = head(_pooled(network, head, early.maps[0, at]))
-            total += float(_cross_entropy(margins, target[at].to(margins.device))) * len(at)
-    return total / len(images)

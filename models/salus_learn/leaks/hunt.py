@@ -21,6 +21,7 @@ from salus_learn.leaks.sources import is_source
 from salus_learn.leaks.twins import Pair, Prints, fingerprint, near_duplicates
 from salus_learn.tasks.cases import read_table
 from salus_learn.tasks.pictures import picture
+from salus_learn.tasks.words import outcome_of, word_of
 
 PERSON_COLUMNS = ("patient", "patientid", "patient_id", "person", "group", "cluster", "subject", "subject_id", "lesion_id", "id")
 MOST_PAIRS = 30
@@ -83,12 +84,8 @@ def _of_task(folder: Path, task: RiskTask) -> _Sheet:
 
 
 def _outcome(task: RiskTask, line: Mapping[str, str]) -> float:
-    word = line.get(task.outcome.column or "", "")
-    if word in task.missing_words or not word:
-        return float("nan")
-    if word in task.outcome.positive:
-        return 1.0
-    return 0.0 if not task.outcome.negative or word in task.outcome.negative else float("nan")
+    outcome = outcome_of(task.outcome, word_of(task, line))
+    return float("nan") if outcome is None else float(outcome)
 
 
 def _of_table(folder: Path, path: Path, label: str | None) -> _Sheet:
@@ -98,7 +95,7 @@ def _of_table(folder: Path, path: Path, label: str | None) -> _Sheet:
     person = next((column for wanted in PERSON_COLUMNS for column in header if column.lower() == wanted), None)
     people = np.array([line.get(person or "", "") or str(number) for number, line in lines])
     pictured = [column for column in header if table.cells[column][0].lower().endswith(PICTURES)]
-    images = {at: _files(folder, [(sub, line[column]) for column in pictured for sub in ("", "images")]) for at, (_, line) in enumerate(lines)}
+    images = {at: _files(folder, [(sub, line.get(column, "")) for column in pictured for sub in ("", "images")]) for at, (_, line) in enumerate(lines)}
     y = _two_commonest(table.cells[label], table.missing) if label and label in table.cells else np.full(len(lines), np.nan)
     skip = frozenset(column for column in (label, person, *pictured) if column)
     return _Sheet(table, y, people, images, frozenset(), skip, tuple(pictured), person is not None)

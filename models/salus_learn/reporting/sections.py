@@ -37,6 +37,7 @@ EXTRA_TITLES = {
     "corruption": ("When the image is poor", "figures on noisy, blurred or darkened images"),
     "deletion": ("Do the maps point at what counts", "risk while the marked pixels are taken out or put in"),
     "random_weights": ("Do the maps follow the model", "maps of a network with random weights beside the true ones"),
+    "more_people": ("Would more people help", "the same model from fewer people"),
     "learning_curve": ("How the encoder learned", "only where the encoder is tuned"),
     "leaks": ("Leaks looked for", "people or images that stand on both sides of a split"),
     "augmentation": ("How pictures are varied while the encoder learns", "only for tasks with images"),

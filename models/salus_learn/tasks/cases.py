@@ -1,4 +1,4 @@
-"""Reads a folder of cases: one CSV row per case, columns and images named by the task file.
+"""Reads a folder of cases: one CSV row per case (or several: pooling.py), columns and images named by the task file.
 
 Every refusal names the file, the row (the header is row 1) and the column.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import math
 from collections import Counter
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,40 +19,18 @@ from salus_learn.contracts import (
     ImageSpec,
     PatientSnapshot,
     RecordValue,
-    Region,
     RiskTask,
     SnapshotImage,
 )
 from salus_learn.errors import CaseError
 from salus_learn.tasks.arff import arff_reader
-from salus_learn.tasks.loader import kind_of
 from salus_learn.tasks.pictures import mask_region, picture, text_region
+from salus_learn.tasks.pooling import pooled
+from salus_learn.tasks.rows import CaseRow, RowImage
+from salus_learn.tasks.words import kind_of, outcome_of, word_of
 
 # A case table has no clock: every case is taken at one moment, and its outcome a second later.
 CASE_INDEX_TIME = datetime(2000, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class RowImage:
-    """One image named by a row: its slot, the file and the marked region, if any."""
-
-    spec: ImageSpec
-    path: Path
-    region: Region | None
-
-
-@dataclass(frozen=True, slots=True)
-class CaseRow:
-    """One checked row: values by feature name (float or text), image files, outcome 1, 0 or None."""
-
-    number: int
-    person: str
-    case: str
-    values: dict[str, float | str]
-    images: tuple[RowImage, ...]
-    outcome: int | None
-    outcome_word: str
-    time_days: float | None = None
 
 
 def case_system(task: RiskTask) -> str:
@@ -62,9 +39,9 @@ def case_system(task: RiskTask) -> str:
 
 
 def read_case_rows(task: RiskTask, folder: Path | str, *, require_outcome: bool = True) -> list[CaseRow]:
-    """Read and check every row without decoding images. Raises CaseError.
+    """Read and check every case without decoding images. Raises CaseError.
 
-    Rows whose outcome word is neither positive nor negative are left out when the task lists both kinds.
+    Where the outcome is needed, cases whose word is neither positive nor negative are left out when the task lists both.
     """
     folder = Path(folder)
     if not task.table:
@@ -75,7 +52,10 @@ def read_case_rows(task: RiskTask, folder: Path | str, *, require_outcome: bool 
     if not kept:
         raise CaseError(f"{task.table}: no row is left by [cases] only ({', '.join(column for column, _ in task.only)}).")
     found = [_row(task, folder, number, line) for number, line in kept]
-    rows = [row for row in found if row is not None]
+    if task.pooled:
+        _check_twice(task, found)
+        found = pooled(task, found)
+    rows = [row for row in found if not (require_outcome and _left_out(task, row))]
     _check_rows(task, rows, require_outcome)
     return rows
 
@@ -86,7 +66,9 @@ def read_cases(task: RiskTask, folder: Path | str) -> list[Case]:
 
 
 def _case(task: RiskTask, row: CaseRow) -> Case:
-    return Case(snapshot_of_row(task, row), int(row.outcome or 0), row.time_days, kind_of(task.outcome, row.outcome_word))
+    own = tuple(outcome_of(task.outcome, image.outcome_word) for image in row.images) if task.pooled else ()
+    kind = kind_of(task.outcome, row.outcome_word)
+    return Case(snapshot_of_row(task, row), int(row.outcome or 0), row.time_days, kind, image_outcomes=own)
 
 
 def read_snapshots(task: RiskTask, folder: Path | str) -> list[PatientSnapshot]:
@@ -100,32 +82,34 @@ def snapshot_of_row(task: RiskTask, row: CaseRow) -> PatientSnapshot:
     values = tuple(
         RecordValue(
             code=str(spec.column), system=system, value=row.values[spec.name], unit=spec.unit,
-            time=CASE_INDEX_TIME, source=f"{table} row {row.number}",
+            time=CASE_INDEX_TIME, source=f"{table} {row.place}",
         )
         for spec in task.features
         if spec.name in row.values
     )  # fmt: skip
-    images = tuple(_snapshot_image(entry, row, str(table)) for entry in row.images)
+    images = tuple(_snapshot_image(entry, str(table)) for entry in row.images)
     return PatientSnapshot(row.case, row.person, CASE_INDEX_TIME, values, images)
 
 
-def _snapshot_image(entry: RowImage, row: CaseRow, table: str) -> SnapshotImage:
-    pixels, sha256 = picture(entry.path, f"{table} row {row.number}")
+def _snapshot_image(entry: RowImage, table: str) -> SnapshotImage:
+    pixels, sha256 = picture(entry.path, f"{table} row {entry.row}")
     return SnapshotImage(
         slot=entry.spec.name, modality=entry.spec.modality, body_part=entry.spec.body_part,
         view=entry.spec.view or entry.spec.name, time=CASE_INDEX_TIME,
-        source=f"{table} row {row.number}, {entry.path.name}", sha256=sha256, pixels=pixels,
+        source=f"{table} row {entry.row}, {entry.path.name}", sha256=sha256, pixels=pixels,
         region=entry.region,
     )  # fmt: skip
 
 
 def read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """The header and the numbered rows of a CSV file (UTF-8, with or without a mark) or an ARFF file."""
+    """The header and the numbered rows of a CSV file (UTF-8, with or without a mark) or an ARFF file.
+
+    A row that ends early has no cell in the columns it does not reach."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
             reader = arff_reader(stream) if path.suffix.lower() == ".arff" else csv.DictReader(stream)
             header = list(reader.fieldnames or [])
-            lines = [(number, {k: (v or "").strip() for k, v in line.items() if k}) for number, line in enumerate(reader, 2)]
+            lines = [(number, {k: v.strip() for k, v in line.items() if k and v is not None}) for number, line in enumerate(reader, 2)]
     except FileNotFoundError:
         raise CaseError(f"The case table {path.name} is not in the folder {path.parent.name}.") from None
     except (UnicodeDecodeError, csv.Error, AttributeError, TypeError) as error:
@@ -147,11 +131,14 @@ def _check_columns(task: RiskTask, header: list[str], require_outcome: bool) -> 
             raise CaseError(f"{task.table} has no column “{column}”. Its columns are: {', '.join(header)}.")
 
 
-def _row(task: RiskTask, folder: Path, number: int, line: dict[str, str]) -> CaseRow | None:
+def _row(task: RiskTask, folder: Path, number: int, line: dict[str, str]) -> CaseRow:
     """One row, checked."""
     where = f"{task.table} row {number}"
     case = line.get(task.case_column or "", "") or str(number)
-    person = line.get(task.patient_column or "", "") or case
+    person = line.get(task.patient_column or "", "")
+    if task.pooled and (not person or person in task.missing_words):
+        raise CaseError(f"{where}, column {task.patient_column}: it is empty, so nobody can say whose row this is; all rows of a patient make one case.")
+    person = person or case
     person = next((group[0] for group in task.same_person if person in group), person)
     values: dict[str, float | str] = {}
     for spec in task.features:
@@ -159,12 +146,17 @@ def _row(task: RiskTask, folder: Path, number: int, line: dict[str, str]) -> Cas
         if spec.column and word not in task.missing_words and word != "":
             values[spec.name] = _value(spec, word, where)
     images = tuple(
-        image for spec in task.images if (image := _image(task, spec, folder, line, where)) is not None
+        image for spec in task.images if (image := _image(task, spec, folder, number, line)) is not None
     )
-    outcome, word = _outcome(task, line, where)
-    if outcome is None and (word or task.leave_out_unknown):
-        return None
-    return CaseRow(number, person, case, values, images, outcome, word, _time(task, line, where) if word else None)
+    word = word_of(task, line)
+    outcome = outcome_of(task.outcome, word)
+    time = None if outcome is None else _time(task, line, where)
+    return CaseRow(number, f"row {number}", person, case, values, images, outcome, word, time)
+
+
+def _left_out(task: RiskTask, row: CaseRow) -> bool:
+    """Neither with nor without the outcome, or not known where the task says that such rows are left out."""
+    return row.outcome is None and bool(row.outcome_word or task.leave_out_unknown)
 
 
 def _value(spec: FeatureSpec, word: str, where: str) -> float | str:
@@ -185,8 +177,9 @@ def _value(spec: FeatureSpec, word: str, where: str) -> float | str:
     return number
 
 
-def _image(task: RiskTask, spec: ImageSpec, folder: Path, line: dict[str, str], where: str) -> RowImage | None:
+def _image(task: RiskTask, spec: ImageSpec, folder: Path, number: int, line: dict[str, str]) -> RowImage | None:
     """The image a row names for one slot, with its marked region."""
+    where = f"{task.table} row {number}"
     name = line.get(spec.column or "", "")
     if name in task.missing_words or not name:
         if spec.may_be_missing:
@@ -201,7 +194,7 @@ def _image(task: RiskTask, spec: ImageSpec, folder: Path, line: dict[str, str], 
         else:
             mask = _inside(folder, spec.region_folder or spec.folder, marked, where, spec.region_column)
             region = mask_region(mask, path, f"{where}, column {spec.region_column}")
-    return RowImage(spec, path, region)
+    return RowImage(spec, path, region, number)
 
 
 def _inside(folder: Path, sub: str, name: str, where: str, column: str) -> Path:
@@ -212,19 +205,6 @@ def _inside(folder: Path, sub: str, name: str, where: str, column: str) -> Path:
     if not path.is_file():
         raise CaseError(f"{where}, column {column}: the image file {name} is not in {sub or folder.name}/.")
     return path
-
-
-def _outcome(task: RiskTask, line: dict[str, str], where: str) -> tuple[int | None, str]:
-    """1, 0 or None (not known), and the word it was read from."""
-    spec = task.outcome
-    word = line.get(spec.column or "", "")
-    if word in task.missing_words or word == "":
-        return None, ""
-    if word in spec.positive:
-        return 1, word
-    if not spec.negative or word in spec.negative:
-        return 0, word
-    return None, word
 
 
 def _time(task: RiskTask, line: dict[str, str], where: str) -> float | None:
@@ -244,9 +224,7 @@ def _time(task: RiskTask, line: dict[str, str], where: str) -> float | None:
 
 def _check_rows(task: RiskTask, rows: list[CaseRow], require_outcome: bool) -> None:
     """No case twice; with outcomes, enough of both classes."""
-    for case, times in Counter(row.case for row in rows).items():
-        if times > 1:
-            raise CaseError(f"{task.table}: the case “{case}” (column {task.case_column}) stands in {times} rows.")
+    _check_twice(task, rows)
     if not require_outcome:
         return
     unknown = [row for row in rows if row.outcome is None]
@@ -258,3 +236,8 @@ def _check_rows(task: RiskTask, rows: list[CaseRow], require_outcome: bool) -> N
             raise CaseError(f"{task.table}: only {count} case(s) {label} the outcome; at least 2 are needed.")
 
 
+def _check_twice(task: RiskTask, rows: list[CaseRow]) -> None:
+    """No case twice."""
+    for case, times in Counter(row.case for row in rows).items():
+        if times > 1:
+            raise CaseError(f"{task.table}: the case “{case}” (column {task.case_column}) stands in {times} rows.")

@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from salus_learn.contracts import FeatureSpec, ImageSpec, OutcomeSpec, RiskTask
+from salus_learn.contracts import EMPTY_WORD, FeatureSpec, ImageSpec, OutcomeSpec, RiskTask
 from salus_learn.errors import TaskError
 
 KINDS = ("number", "category", "flags")
@@ -18,6 +18,7 @@ RULES = ("sensitivity", "specificity", "youden", "alerts_per_100")
 # A mirrored image of these is another patient's: the side is a finding.
 ONE_SIDED = ("CHEST", "THORAX", "HEART", "ABDOMEN")
 HEART = "the heart would lie on the right, and situs inversus is a finding, not noise"
+CASES = ("row", "patient")
 ENCODERS = ("auto", "frozen", "tuned")
 _TABLES: dict[str, dict[str, type | tuple[type, ...]]] = {
     "task": {
@@ -31,7 +32,7 @@ _TABLES: dict[str, dict[str, type | tuple[type, ...]]] = {
     },
     "cases": {
         "table": str, "patient": str, "case": str, "missing": list, "only": dict, "same_person": list,
-        "leave_out_unknown": bool,
+        "leave_out_unknown": bool, "one_case_per": str,
     },
     "threshold": {"rule": str, "target": (int, float)},
     "training": {"encoder": str},
@@ -92,6 +93,7 @@ def task_from_text(text: str, *, name: str = "task file") -> RiskTask:
         patient_column=cases.get("patient"), case_column=cases.get("case"),
         missing_words=tuple(str(word) for word in cases.get("missing", [""])), digest=digest, source_text=text, encoder=encoder,
         only=_only(cases, name), same_person=_same_person(cases, name), leave_out_unknown=bool(cases.get("leave_out_unknown")),
+        pooled=_pooled(cases, outcome, name),
     )  # fmt: skip
 
 
@@ -109,6 +111,20 @@ def _same_person(cases: dict[str, Any], name: str) -> tuple[tuple[str, ...], ...
     if any(not isinstance(group, list) or len(group) < 2 for group in groups):
         raise TaskError(f"{name}: [cases] same_person must hold lists of two or more ids.")
     return tuple(tuple(str(entry) for entry in group) for group in groups)
+
+
+def _pooled(cases: dict[str, Any], outcome: OutcomeSpec, name: str) -> bool:
+    """Whether all rows of a person are one case."""
+    unit = cases.get("one_case_per", "row")
+    if unit not in CASES:
+        raise TaskError(f"{name}: [cases] one_case_per “{unit}” is not one of {', '.join(CASES)}.")
+    if unit == "row":
+        return False
+    if not cases.get("patient"):
+        raise TaskError(f"{name}: [cases] one_case_per = \"patient\" needs patient, the column that says whose row it is.")
+    if outcome.time_column:
+        raise TaskError(f"{name}: [cases] one_case_per = \"patient\" and a time_column do not go together: each row has a time of its own.")
+    return True
 
 
 def index_hours(task: RiskTask) -> float:
@@ -187,14 +203,19 @@ def _outcome(entry: dict[str, Any], name: str) -> OutcomeSpec:
         label=entry.get("label", "outcome"),
         horizon_days=float(entry.get("horizon_days", 0)),
         column=entry.get("column"),
-        positive=tuple(str(word) for word in entry.get("positive", [])),
-        negative=tuple(str(word) for word in entry.get("negative", [])),
+        positive=_words(entry.get("positive", [])),
+        negative=_words(entry.get("negative", [])),
         code=entry.get("code"),
         system=entry.get("system"),
         time_column=entry.get("time_column"),
         time_unit_days=float(entry.get("time_unit_days", 1.0)),
         kinds=_kinds(entry, name),
     )
+
+
+def _words(listed: list[Any]) -> tuple[str, ...]:
+    """Words of the outcome's column; "" stands for an empty cell."""
+    return tuple(str(word) or EMPTY_WORD for word in listed)
 
 
 def _kinds(entry: dict[str, Any], name: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -209,12 +230,7 @@ def _kinds(entry: dict[str, Any], name: str) -> tuple[tuple[str, tuple[str, ...]
     words = [str(word) for listed in kinds.values() for word in listed]
     if sorted(words) != sorted(str(word) for word in entry.get("positive", [])):
         raise TaskError(f"{name}: [outcome.kinds] must hold each positive word once, and no other.")
-    return tuple((kind, tuple(str(word) for word in listed)) for kind, listed in kinds.items())
-
-
-def kind_of(outcome: OutcomeSpec, word: str) -> str | None:
-    """The kind that a word of the outcome's column belongs to; None where it is no kind's."""
-    return next((kind for kind, words in outcome.kinds if word in words), None)
+    return tuple((kind, _words(listed)) for kind, listed in kinds.items())
 
 
 def _check_names(

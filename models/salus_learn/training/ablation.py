@@ -11,16 +11,14 @@ import numpy as np
 from salus_learn.contracts import Case
 from salus_learn.evaluation.figures import auroc_by_person, auroc_difference, figure
 from salus_learn.imaging.embed import Report
-from salus_learn.imaging.tune import MOST_WITH_VARIANTS, EarlyMaps
+from salus_learn.imaging.tune import Pixels
 from salus_learn.training.material import Material
 from salus_learn.training.tuning import tuned_material
-
-NO_VARIANTS = f"the set has more than {MOST_WITH_VARIANTS} images, so none was varied"
 
 
 def without_variants(
     material: Material,
-    early: EarlyMaps,
+    pixels: Pixels,
     cases: Sequence[Case],
     inside: np.ndarray,
     outside: np.ndarray,
@@ -35,10 +33,7 @@ def without_variants(
     material: before tuning, of all cases; varied (len(outside),): the image margins of the fold's own model, tuned with
     this seed on `inside`, NaN without an image. Same people, teachers, passes and seed; it takes as long as a fold.
     """
-    if len(early.maps) < 2:
-        return [["AUROC of the image judge with and without variants", None, NO_VARIANTS]]
-    plain = replace(early, maps=early.maps[:1])
-    tuned, _ = tuned_material(material, plain, cases, inside, seed=seed, report=report)
+    tuned, _ = tuned_material(material, replace(pixels, varied=False), cases, inside, seed=seed, report=report)
     assert tuned.tuned_head is not None and tuned.prepared is not None
     fixed = tuned.tuned_head.margins(tuned.prepared, outside)
     return ablation_rows(material.y[outside], material.persons[outside], varied, fixed)

@@ -20,7 +20,7 @@ from salus_learn.features.columns import read_all
 from salus_learn.imaging.embed import Report, embed
 from salus_learn.imaging.encoder import default_encoder
 from salus_learn.imaging.gate import Gate
-from salus_learn.imaging.tune import EarlyMaps
+from salus_learn.imaging.tune import Pixels
 from salus_learn.scoring.judge import ArmSheet, add_kinds, kinds_of, new_sheet, target_of
 from salus_learn.scoring.judged import judged_people
 from salus_learn.scoring.score import account_all
@@ -32,7 +32,7 @@ from salus_learn.training.further import Further, further
 from salus_learn.training.kinds import fit_kinds
 from salus_learn.training.leakage import without_leaks
 from salus_learn.training.material import Material
-from salus_learn.training.tuning import early_material, fit_gates, tuned_material, wants_tuning
+from salus_learn.training.tuning import fit_gates, pixel_material, tuned_material, wants_tuning
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +74,11 @@ def train(
     tuning = wants_tuning(task, cases)
     material = prepare_material(task, cases, lambda part, message: tell(0.22 * part, message), embedded=not tuning)
     material, leaks = without_leaks(material, cases)
-    early = early_material(task, cases, seed=seed, report=lambda part, text: tell(0.15 * part, text)) if tuning else None
+    pixels = pixel_material(task, cases, report=lambda part, text: tell(0.15 * part, text)) if tuning else None
     splits = _outer_folds(material, folds or (3 if tuning else 5), repeats or (1 if tuning else 3), seed)
     tell(0.24, "learning what its images look like")
-    fit = _Fit(material, early, cases, fit_gates(task, cases, seed=seed))
-    beside = further(material, early, cases, seed=seed, ablation=ablation) if stress else None
+    fit = _Fit(material, pixels, cases, fit_gates(task, cases, seed=seed))
+    beside = further(material, pixels, cases, seed=seed, ablation=ablation) if stress else None
     found = _cross_validate(fit, splits, seed, tell, beside)
     tell(0.9, "the model on everybody")
     final, _, history = fit(np.arange(len(cases)), seed, lambda part, text: tell(0.9 + 0.1 * part, text))
@@ -97,15 +97,15 @@ class _Fit:
     """Fits one model on some of the cases; gives it with the material its risks are worked out from."""
 
     material: Material
-    early: EarlyMaps | None
+    pixels: Pixels | None
     cases: Sequence[Case]
     gates: dict[str, Gate]
 
     def __call__(self, inside: np.ndarray, seed: int, tell: Report) -> tuple[Model, Material, list[list[float | None]]]:
         """The model, its material, and the tuning's losses (empty with a frozen encoder)."""
-        if self.early is None:
+        if self.pixels is None:
             return self._fitted(self.material, inside, seed), self.material, []
-        material, tuned = tuned_material(self.material, self.early, self.cases, inside, seed=seed, report=tell)
+        material, tuned = tuned_material(self.material, self.pixels, self.cases, inside, seed=seed, report=tell)
         model = replace(self._fitted(material, inside, seed), network=tuned.network)
         return model, material, [list(pair) for pair in tuned.history]
 
@@ -130,7 +130,7 @@ def _figures(fit: _Fit, found: _Outside, last: list[list[float | None]]) -> dict
     task = fit.material.task
     figures = mean_report([sheet.report(task, fit.material.target) for sheet in found.sheets])
     add_kinds(figures, task, fit.cases, found.sheets[0])
-    if fit.early is None:
+    if fit.pixels is None:
         return figures | {"encoder": "frozen", "tuning_curves": []}
     return figures | {"encoder": "tuned", "tuning_curves": [*found.histories, last]}
 

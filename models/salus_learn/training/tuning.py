@@ -20,7 +20,7 @@ from salus_learn.imaging.encoder import default_encoder, open_encoder, write_enc
 from salus_learn.imaging.gate import Gate, fit_gate
 from salus_learn.imaging.head import ImageHead, other_answer, tuned_head
 from salus_learn.imaging.network import Encoder
-from salus_learn.imaging.tune import EarlyMaps, TunedNetwork, early_maps, tune
+from salus_learn.imaging.tune import Pixels, TunedNetwork, read_pixels, tune
 from salus_learn.training.material import Material
 
 ENOUGH_IMAGES = 800
@@ -47,22 +47,22 @@ def wants_tuning(task: RiskTask, cases: Sequence[Case]) -> bool:
     return sum(len(case.snapshot.images) for case in cases) >= ENOUGH_IMAGES
 
 
-def early_material(task: RiskTask, cases: Sequence[Case], *, seed: int, report: Report) -> EarlyMaps:
-    """The frozen blocks' maps of all images; they see no outcome, so they are shared by all folds."""
-    return early_maps([case.snapshot.images for case in cases], task.images, seed=seed, report=report)
+def pixel_material(task: RiskTask, cases: Sequence[Case], *, report: Report) -> Pixels:
+    """All images, cut out and scaled once for all folds; nothing is learnt from them here."""
+    return read_pixels([case.snapshot.images for case in cases], task.images, report=report)
 
 
 def tuned_material(
-    material: Material, early: EarlyMaps, cases: Sequence[Case], inside: np.ndarray, *, seed: int, report: Report
+    material: Material, pixels: Pixels, cases: Sequence[Case], inside: np.ndarray, *, seed: int, report: Report
 ) -> tuple[Material, Tuned]:
     """Tune on `inside` and embed every case with the result, by the encoder that will serve it."""
     teachers = _teachers(material, inside, seed)
     kept = np.setdiff1d(inside, teachers)
     network = tune(
-        early, material.y, teachers, kinds=material.kinds, seed=seed, watched=kept,
-        report=lambda part, text: report(0.6 * part, text),
+        pixels, image_target(material, pixels, cases), teachers, seed=seed, watched=kept,
+        report=lambda part, text: report(0.85 * part, text),
     )  # fmt: skip
-    prepared = _embedded(material.task, cases, network.network, lambda part, text: report(0.6 + 0.4 * part, text))
+    prepared = _embedded(material.task, cases, network.network, lambda part, text: report(0.85 + 0.15 * part, text))
     weight, bias = network.weight[1] - network.weight[0], float(network.bias[1] - network.bias[0])
     head = tuned_head(prepared, teachers, kept, weight, bias)
     honest = np.zeros(len(cases), dtype=bool)
@@ -70,6 +70,22 @@ def tuned_material(
     tuned = Tuned(network.network, head, honest, network.history)
     heads = _kind_heads(network, head)
     return replace(material, prepared=prepared, tuned_head=head, honest=honest, kind_heads=heads), tuned
+
+
+def image_target(material: Material, pixels: Pixels, cases: Sequence[Case]) -> np.ndarray:
+    """(N, 2) of each image its outcome and kind: its case's, or its own where several rows make a case."""
+    kinds = np.full(len(cases), -1) if material.kinds is None else material.kinds
+    outcome, kind = material.y[pixels.case].astype(int), kinds[pixels.case].astype(int)
+    slots = {spec.name for spec in pixels.specs}
+    at = 0
+    for case in cases:
+        own = [label for image, label in zip(case.snapshot.images, case.image_outcomes, strict=False) if image.slot in slots]
+        for label in own:
+            outcome[at] = -1 if label is None else label
+            at += 1
+        at += sum(image.slot in slots for image in case.snapshot.images) - len(own)
+    # an eye without the outcome shows no kind of it, whatever the other eye shows
+    return np.column_stack([outcome, np.where(outcome == 1, kind, -1)])
 
 
 def _kind_heads(network: TunedNetwork, head: ImageHead) -> tuple[ImageHead, ...]:

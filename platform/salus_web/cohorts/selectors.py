@@ -11,6 +11,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from django.db.models import Case, Count, F, Max, QuerySet, Value, When
+from salus_learn.contracts import EMPTY_WORD
 
 from salus_web.accounts.actors import Actor
 from salus_web.accounts.permissions import Resource, authorize
@@ -279,8 +280,8 @@ def _known_cases(
         for case, text, number in found.values_list("encounter_id", "value_text", "value_number")
         if text or number is not None
     }
-    positive = {str(word) for word in outcome.get("positive", [])}
-    negative = {str(word) for word in outcome.get("negative", [])}
+    # an empty cell is stored as a word where the task file lists it
+    positive, negative = ({str(word) or EMPTY_WORD for word in outcome.get(key, [])} for key in ("positive", "negative"))
     known = {key: words[one.encounter_id] for key, one in judged.items() if one.encounter_id in words}
     return {
         key: int(word in positive) for key, word in known.items() if word in positive or not negative or word in negative

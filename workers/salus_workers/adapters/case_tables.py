@@ -6,17 +6,23 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from salus_learn.contracts import RiskTask
-from salus_learn.tasks.cases import CaseRow, case_system
+from salus_learn.tasks.cases import case_system
 from salus_learn.tasks.pictures import picture
+from salus_learn.tasks.rows import CaseRow, RowImage
 from salus_web.ingest.parsers.dicom import wrap_picture
 
 OUTCOME_DELAY = timedelta(seconds=1)
 
 
+def image_outcome_code(task: RiskTask) -> str:
+    """The code of one image's own outcome, where several rows make a case; never the code of the case's outcome."""
+    return f"{str(task.outcome.column)[:60]} of one image"
+
+
 def person_of_row(task: RiskTask, row: CaseRow, taken_at: datetime) -> dict[str, Any]:
-    """One row as a parsed person: the case is an encounter, its values observations at the index moment, its
+    """One case as a parsed person: the case is an encounter, its values observations at the index moment, its
     outcome an observation one second later, so that it can never be an input."""
-    source = f"{task.table} row {row.number}"
+    source = f"{task.table} {row.place}"
     base = {"source": source, "encounter": row.case, "system": case_system(task), "unit": ""}
     observations = [
         base | {
@@ -36,6 +42,7 @@ def person_of_row(task: RiskTask, row: CaseRow, taken_at: datetime) -> dict[str,
             "key": f"{task.id}/{row.case}/time", "code": task.outcome.time_column, "display": f"Time to {task.outcome.label}",
             "unit": "d", "observed_at": (taken_at + OUTCOME_DELAY).isoformat(), **_value(row.time_days),
         })  # fmt: skip
+    observations += [base | own for own in _image_outcomes(task, row, taken_at)]
     encounter = {
         "key": f"case/{task.id}/{row.case}", "id": row.case, "kind": "case", "ward": f"Case review {task.id}",
         "reason": task.title, "starts_at": taken_at.isoformat(), "ends_at": None, "source": source,
@@ -44,8 +51,21 @@ def person_of_row(task: RiskTask, row: CaseRow, taken_at: datetime) -> dict[str,
         "mrn": row.person, "mrn_system": case_system(task), "name": f"Case {row.case}", "birth_date": None,
         "sex": "unknown", "died_at": None, "is_simulated": False, "conditions": [], "medications": [],
         "allergies": [], "encounters": [encounter], "observations": observations,
-        "images": [_image(task, row, at, taken_at) for at in range(len(row.images))],
+        "images": [_image(task, row, entry, taken_at) for entry in row.images],
     }  # fmt: skip
+
+
+def _image_outcomes(task: RiskTask, row: CaseRow, taken_at: datetime) -> list[dict[str, Any]]:
+    """Each image's own outcome, where several rows make a case; it names its image by the image's source."""
+    return [
+        {
+            "key": f"{task.id}/{row.case}/outcome of one image/{_name(entry)}", "code": image_outcome_code(task),
+            "display": f"{task.outcome.label} (one image)", "source": _image_source(task, entry),
+            "observed_at": (taken_at + OUTCOME_DELAY).isoformat(), **_value(entry.outcome_word),
+        }
+        for entry in row.images
+        if entry.own_case and entry.outcome_word
+    ]  # fmt: skip
 
 
 def _value(value: float | str) -> dict[str, Any]:
@@ -54,15 +74,23 @@ def _value(value: float | str) -> dict[str, Any]:
     return {"number": value, "text": ""}
 
 
-def _image(task: RiskTask, row: CaseRow, at: int, taken_at: datetime) -> dict[str, Any]:
+def _name(entry: RowImage) -> str:
+    """What tells the images of one case apart: the slot, and with several in a slot the case that each row names itself."""
+    return f"{entry.spec.name}|{entry.own_case}" if entry.own_case else entry.spec.name
+
+
+def _image_source(task: RiskTask, entry: RowImage) -> str:
+    return f"{task.table} row {entry.row}, {entry.path.name}"
+
+
+def _image(task: RiskTask, row: CaseRow, entry: RowImage, taken_at: datetime) -> dict[str, Any]:
     """A plain picture wrapped as DICOM, with its slot as the view and its marked region."""
-    entry = row.images[at]
-    pixels, _ = picture(entry.path, f"{task.table} row {row.number}")
+    pixels, _ = picture(entry.path, f"{task.table} row {entry.row}")
     spec = {"modality": entry.spec.modality, "body_part": entry.spec.body_part, "view": entry.spec.name}
-    image = wrap_picture(pixels, spec, row.person, f"{task.id}/{row.case}|{entry.spec.name}")
+    image = wrap_picture(pixels, spec, row.person, f"{task.id}/{row.case}|{_name(entry)}")
     region = entry.region
     box = None if region is None else [region.left, region.top, region.right, region.bottom]
     return image | {
         "region": box, "acquired_at": taken_at.isoformat(), "encounter": row.case,
-        "source": f"{task.table} row {row.number}, {entry.path.name}",
+        "source": _image_source(task, entry),
     }  # fmt: skip

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 from salus_learn.contracts import Case, PatientSnapshot, RecordValue, Region, RiskTask, SnapshotImage
 from salus_learn.tasks.cases import case_system
-from salus_learn.tasks.loader import kind_of
+from salus_learn.tasks.words import kind_of, outcome_of
 from salus_web.common import vault
 from salus_web.imaging.models import Rendition
 from salus_web.records.models import Encounter, Observation
+
+from salus_workers.adapters.case_tables import image_outcome_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class StoredCase:
     time_days: float | None = None
     kind: str | None = None  # of the outcome, where the task names kinds
     all_diagnoses: bool = False  # whether the snapshot holds every diagnosis of the person known by then
+    image_outcomes: tuple[int | None, ...] = ()  # each image's own, where several rows make a case
 
 
 def table_cases(task: RiskTask, by: Any, patient_ids: Sequence[str] | None = None) -> list[StoredCase]:
@@ -52,25 +55,35 @@ def table_cases(task: RiskTask, by: Any, patient_ids: Sequence[str] | None = Non
 
 def as_training(cases: Sequence[StoredCase]) -> list[Case]:
     """Those with a known outcome, for training."""
-    return [Case(case.snapshot, case.outcome, case.time_days, case.kind) for case in cases if case.outcome is not None]
+    return [
+        Case(case.snapshot, case.outcome, case.time_days, case.kind, case.image_outcomes)
+        for case in cases
+        if case.outcome is not None
+    ]
 
 
 def _case(task: RiskTask, row: Encounter, values: list[Observation], pictures: list[Rendition]) -> StoredCase:
     index = row.starts_at
     outcome = time_days = kind = None
-    for value in values:
-        if value.code == task.outcome.time_column and value.observed_at > index:
+    own: dict[str, str] = {}  # an image's outcome names its image by its source
+    for value in (value for value in values if value.observed_at > index):
+        if value.code == task.outcome.time_column:
             time_days = value.value_number
-        if value.code == task.outcome.column and value.observed_at > index:
+        if value.code == task.outcome.column:
             word = value.value_text or f"{value.value_number:g}"
-            outcome, kind = int(word in task.outcome.positive), kind_of(task.outcome, word)
+            outcome, kind = outcome_of(task.outcome, word), kind_of(task.outcome, word)
+        if value.code == image_outcome_code(task):
+            own[value.source] = value.value_text
+    # slot by slot, and in a slot as they came in
+    shown = sorted(pictures, key=lambda picture: (picture.instance.view, picture.instance.pk))
     snapshot = PatientSnapshot(
         key=str(row.pk), person=str(row.patient_id), index_time=index,
         values=tuple(record_value(value) for value in values if value.observed_at <= index),
-        images=tuple(snapshot_image(picture, picture.instance.view) for picture in sorted(pictures, key=lambda p: p.instance.view)),
+        images=tuple(snapshot_image(picture, picture.instance.view) for picture in shown),
         site=row.patient.site.code,
     )  # fmt: skip
-    return StoredCase(snapshot, str(row.patient_id), str(row.pk), outcome, time_days, kind)
+    images = tuple(outcome_of(task.outcome, own.get(picture.instance.source, "")) for picture in shown) if task.pooled else ()
+    return StoredCase(snapshot, str(row.patient_id), str(row.pk), outcome, time_days, kind, image_outcomes=images)
 
 
 def record_value(row: Observation) -> RecordValue:

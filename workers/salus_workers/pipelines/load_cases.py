@@ -11,8 +11,9 @@ from pathlib import Path
 from django.db import transaction
 from salus_learn.contracts import RiskTask
 from salus_learn.errors import LearnError
-from salus_learn.tasks.cases import CaseRow, read_case_rows
+from salus_learn.tasks.cases import read_case_rows
 from salus_learn.tasks.loader import load_task
+from salus_learn.tasks.rows import CaseRow
 from salus_web.accounts.actors import system
 from salus_web.audit.services import Act, record
 from salus_web.common import vault

@@ -1,0 +1,32 @@
+"""What the outcome's cell of a case table says: its word, the outcome, and the kind of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from salus_learn.contracts import EMPTY_WORD, OutcomeSpec, RiskTask
+
+
+def word_of(task: RiskTask, line: Mapping[str, str]) -> str:
+    """The word of a row's outcome cell, EMPTY_WORD where the task counts an empty cell as a word, "" where it is not known.
+
+    A row that ends before the column has no cell there, and no cell is not an empty one.
+    """
+    cell = line.get(task.outcome.column or "")
+    if cell == "" and EMPTY_WORD in (*task.outcome.positive, *task.outcome.negative):
+        return EMPTY_WORD
+    return "" if cell is None or cell in task.missing_words else cell
+
+
+def outcome_of(outcome: OutcomeSpec, word: str) -> int | None:
+    """1, 0, or None where the word is of neither list or not known."""
+    if not word:
+        return None
+    if word in outcome.positive:
+        return 1
+    return 0 if not outcome.negative or word in outcome.negative else None
+
+
+def kind_of(outcome: OutcomeSpec, word: str) -> str | None:
+    """The kind that a word of the outcome's column belongs to; None where it is no kind's."""
+    return next((kind for kind, words in outcome.kinds if word in words), None)
