@@ -7,15 +7,20 @@ import math
 import platform
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from salus_learn.contracts import Case, ImageSpec, PatientSnapshot, RiskState
+from salus_learn.contracts import Case, ImageSpec, PatientSnapshot, RiskState, SnapshotImage
 from salus_learn.errors import TaskError
 from salus_learn.features.target import Target
 from salus_learn.imaging.augment import augmented
+from salus_learn.imaging.embed import embed
+from salus_learn.imaging.encoder import ServedEncoder
 from salus_learn.imaging.memory import keep_freed_memory
+from salus_learn.imaging.network import CHANNELS
 from salus_learn.imaging.tune import Pixels, Recipe, read_pixels, tune
 from salus_learn.scoring.score import score
 from salus_learn.store.bundle import Bundle, load_bundle
@@ -26,6 +31,8 @@ from salus_learn.training.train import Trained, train
 from salus_learn.training.tuning import image_target, wants_tuning
 
 from tests.factories.cases import TASK, make_cases
+
+FILM = SnapshotImage("photo", "XC", "SKIN", "photo", datetime(2026, 1, 1, tzinfo=UTC), "by hand", "0" * 64, np.zeros((8, 8), np.uint8))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,3 +178,23 @@ def test_an_image_is_taught_its_own_rows_outcome(tuned: Tuned) -> None:
 
 def test_freed_memory_can_be_kept() -> None:
     assert keep_freed_memory() == (platform.libc_ver()[0] == "glibc")
+
+
+# --- mirrors
+
+
+@pytest.mark.parametrize(("modality", "flips", "alike"), [("XC", True, (True, True)), ("MR", True, (True, False)), ("DX", False, (False, False))])
+def test_an_image_is_read_with_the_mirrors_its_slot_allows(modality: str, flips: bool, alike: tuple[bool, bool]) -> None:
+    """Whoever holds the camera the other way round gets the same answer, its cells the other way round."""
+    rng = np.random.default_rng(3)
+    weight = rng.normal(size=(1, CHANNELS, 7, 7)).astype(np.float32)  # an encoder that treats every place differently
+
+    def run(pixels: np.ndarray) -> np.ndarray:
+        return pixels.mean(axis=1).reshape(-1, 1, 7, 32, 7, 32).mean(axis=(3, 5)) * weight
+
+    spec, encoder = ImageSpec("photo", "Photo", modality, "SKIN", flips=flips), ServedEncoder(run, Path(), "by hand", "cpu")
+    pixels = rng.integers(0, 255, (64, 64), dtype=np.uint8)
+    for axis, same in ((1, alike[0]), (0, alike[1])):
+        pair = [replace(FILM, modality=modality, pixels=one) for one in (pixels, np.flip(pixels, axis))]
+        straight, mirrored = (embed([[one]], [spec], encoder).images[0][0].cells.reshape(7, 7, -1) for one in pair)
+        assert np.allclose(straight, np.flip(mirrored, axis), atol=1e-5) is same

@@ -14,8 +14,9 @@ from django.test.utils import CaptureQueriesContext
 from salus_web.audit.models import Event
 from salus_web.common import vault
 from salus_web.common.clock import now
-from salus_web.imaging.models import Rendition
-from salus_web.predictions.models import CurrentRisk, Prediction, Review
+from salus_web.common.ids import new_id
+from salus_web.imaging.models import Instance, Rendition
+from salus_web.predictions.models import CurrentRisk, Prediction, Review, RiskMap
 from salus_web.records.models import Observation
 
 from tests.factories.cohorts import observe
@@ -230,3 +231,18 @@ def test_words_of_two_patients_find_neither(ward: tuple[Client, Admit]) -> None:
     admit("Qright")
     assert "Nobody in your care" in text_of(client.get("/patients/", {"q": "Qleft Qright"}))
     assert client.get("/patients/", {"q": "nameQleft qleft"}).status_code == 302
+
+
+def test_two_pictures_of_one_moment_are_told_apart_by_their_file(ward: tuple[Client, Admit]) -> None:
+    client, admit = ward
+    person = admit("Qeyes")
+    page = f"/predictions/{person.prediction.pk}/"
+    assert "Qeyes" not in "".join(re.findall(r"<figcaption>(film of .*?)</figcaption>", client.get(page).content.decode()))
+    (first,) = RiskMap.objects.for_actor(SYSTEM).filter(prediction=person.prediction)
+    other = Instance.objects.for_actor(SYSTEM).get(pk=person.instance.pk)
+    other.pk, other.uid, other.source = new_id(), "3.left", "eyes.csv row 3, left.jpg"
+    other.save(force_insert=True)
+    first.pk, first.instance = new_id(), other
+    first.save(force_insert=True)
+    captions = re.findall(r"<figcaption>(film of .*?)</figcaption>", client.get(page).content.decode())
+    assert [caption.partition(" · ")[2] for caption in captions] == ["Qeyes", "eyes.csv row 3, left.jpg"]

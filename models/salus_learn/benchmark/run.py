@@ -119,7 +119,7 @@ class Bench:
             began = time.monotonic()
             trained = train(
                 task, cases, place / "bundle", seed=self.settings.seed, repeats=self.settings.repeats,
-                folds=self.settings.folds, report=self.report,
+                folds=self.settings.folds, stress=self.bundles is not None, report=self.report,
             )  # fmt: skip
             seconds = time.monotonic() - began
             if self.bundles is not None:

@@ -72,6 +72,14 @@ def may_mirror(spec: ImageSpec) -> bool:
     return spec.flips and spec.body_part.upper() not in ONE_SIDED
 
 
+def mirrors_of(spec: ImageSpec) -> tuple[tuple[int, ...], ...]:
+    """The mirrors that show the same patient, as axes of (3, H, W): those with which an image is averaged when it is read."""
+    sides = ((2,),) if may_mirror(spec) else ()
+    if not policy_of(spec).upside_down:
+        return sides
+    return (*sides, (1,), *(((1, 2),) if sides else ()))
+
+
 def draw_changes(spec: ImageSpec, n: int, generator: torch.Generator) -> Changes:
     """Random changes of n images by the slot's policy; the same generator gives the same."""
     policy = policy_of(spec)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from salus_learn.contracts import ImageSpec, SnapshotImage
+from salus_learn.imaging.augment import mirrors_of
 from salus_learn.imaging.encoder import BATCH, ServedEncoder
 from salus_learn.imaging.gate import gate_features
 from salus_learn.imaging.network import CHANNELS, MAP_SIDE
@@ -15,13 +16,14 @@ from salus_learn.imaging.prepare import Box, prepared
 
 CELLS = MAP_SIDE * MAP_SIDE
 Report = Callable[[float, str], None]
+Mirrors = tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
     """One image after the encoder: `cells` (49, C) float32, the box they lie over, its slot and hash.
 
-    `kind` (496,) is what the gate looks at, from the image as it is (not averaged with its mirror), `spread` the
+    `kind` (496,) is what the gate looks at, from the image as it is (not averaged with its mirrors), `spread` the
     standard deviation of its pixels in the encoder's scale.
     """
 
@@ -55,7 +57,7 @@ def embed(
     *,
     report: Report | None = None,
 ) -> Prepared:
-    """Run the encoder over every image in batches; images that may be flipped are averaged with their mirror."""
+    """Run the encoder over every image in batches; images are averaged with the mirrors their slot allows."""
     by_name = {spec.name: spec for spec in specs}
     flat = [(case, image) for case, images in enumerate(cases) for image in images if image.slot in by_name]
     out: list[list[Embedded]] = [[] for _ in cases]
@@ -65,7 +67,7 @@ def embed(
         stacked = np.stack([pixels for pixels, _ in ready])
         maps = encoder.run(stacked)  # (B, C, 7, 7)
         kinds = [gate_features(_flat(one), shown) for one, shown in zip(maps, stacked, strict=True)]
-        cells = _cells(maps, stacked, [by_name[i.slot].flips for _, i in chunk], encoder)
+        cells = _cells(maps, stacked, [mirrors_of(by_name[image.slot]) for _, image in chunk], encoder)
         for at, (case, image) in enumerate(chunk):
             found = Embedded(image.slot, cells[at], ready[at][1], image.sha256, image.id, kinds[at], float(stacked[at].std()))
             out[case].append(found)
@@ -79,14 +81,14 @@ def _flat(grid: np.ndarray) -> np.ndarray:
     return grid.reshape(CHANNELS, CELLS).T
 
 
-def _cells(maps: np.ndarray, pixels: np.ndarray, flips: list[bool], encoder: ServedEncoder) -> np.ndarray:
-    """(B, 49, C): the maps' cells row by row, averaged with their mirror where a slot may be flipped."""
-    mirrored = np.flatnonzero(flips)
-    if mirrored.size:
-        maps = maps.copy()
-        back = encoder.run(np.ascontiguousarray(pixels[mirrored, :, :, ::-1]))[:, :, :, ::-1]
-        maps[mirrored] = (maps[mirrored] + back) / 2
-    return np.stack([_flat(one) for one in maps])
+def _cells(maps: np.ndarray, pixels: np.ndarray, mirrors: list[Mirrors], encoder: ServedEncoder) -> np.ndarray:
+    """(B, 49, C): the maps' cells row by row, averaged over the image and the mirrors its slot allows."""
+    total = maps.copy()
+    for axes in sorted({axes for allowed in mirrors for axes in allowed}):
+        at = np.flatnonzero([axes in allowed for allowed in mirrors])
+        over = tuple(axis + 1 for axis in axes)
+        total[at] += np.flip(encoder.run(np.ascontiguousarray(np.flip(pixels[at], over))), over)
+    return np.stack([_flat(one / np.float32(1 + len(allowed))) for one, allowed in zip(total, mirrors, strict=True)])
 
 
 def _pool(images: list[list[Embedded]], slots: tuple[str, ...]) -> np.ndarray:

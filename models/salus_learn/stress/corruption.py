@@ -16,6 +16,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from salus_learn.contracts import ImageSpec, PatientSnapshot, RiskResult, RiskTask, SnapshotImage
+from salus_learn.imaging.augment import mirrors_of
 from salus_learn.imaging.embed import Report, embed
 from salus_learn.imaging.encoder import ServedEncoder
 from salus_learn.imaging.prepare import Box
@@ -168,8 +169,8 @@ def _with_images(held: HeldOut, seed: int, most_runs: int) -> HeldOut:
 
 def runs_of(images: Sequence[SnapshotImage], task: RiskTask) -> int:
     """How often the encoder runs to read these images once; one that may be flipped is read with its mirror."""
-    flips = {spec.name: spec.flips for spec in task.images}
-    return sum(1 + flips[image.slot] for image in images if image.slot in flips)
+    runs = {spec.name: 1 + len(mirrors_of(spec)) for spec in task.images}
+    return sum(runs[image.slot] for image in images if image.slot in runs)
 
 
 def _with_films(held: HeldOut, change: Callable[[SnapshotImage, ImageSpec], SnapshotImage]) -> HeldOut:

@@ -105,8 +105,9 @@ def account_of(prediction: Prediction) -> dict[str, Any]:
 
 
 def maps_of(*, viewer: Any, prediction: Prediction) -> list[RiskMap]:
-    """Activation maps of a prediction (1 query)."""
-    return list(RiskMap.objects.for_actor(viewer).select_related("instance").filter(prediction=prediction))
+    """Activation maps of a prediction, slot by slot in the order the images came (1 query)."""
+    found = RiskMap.objects.for_actor(viewer).select_related("instance").filter(prediction=prediction)
+    return list(found.order_by("slot", "instance_id"))
 
 
 def reviews_of(*, viewer: Any, prediction: Prediction) -> list[Review]:

@@ -117,7 +117,7 @@ def page_of(prediction: Prediction, viewer: Any, *, is_stale: bool) -> Page:
         scores=account.get("known_scores", []) if not is_stale else [],
         kinds=kinds, kinds_chart=bars([(kind.name, kind.probability, kind.number) for kind in kinds], "Risk of each kind") if kinds else "",
         changes=_changes(account, shown or (state == "abstained" and len(prediction.prediction_set) == 2), with_numbers=shown),
-        films=[_film(found) for found in maps], reviews=reviews_of(viewer=viewer, prediction=prediction),
+        films=_films(maps), reviews=reviews_of(viewer=viewer, prediction=prediction),
         reasons=REVIEW_REASONS, before=_before(prediction), is_stale=is_stale,
     )  # fmt: skip
 
@@ -187,12 +187,21 @@ def _changes(account: dict[str, Any], is_current: bool, *, with_numbers: bool) -
     ]  # fmt: skip
 
 
-def _film(found: RiskMap) -> Film:
+def _films(maps: list[RiskMap]) -> list[Film]:
+    """Where two images of one moment would read alike (both eyes, two views), the file they came from tells them apart."""
+    words = [f"{found.slot.replace('_', ' ')} of {found.instance.acquired_at:%d %b %Y %H:%M}" for found in maps]
+    return [
+        _film(found, word if words.count(word) == 1 else f"{word} · {found.instance.source}")
+        for found, word in zip(maps, words, strict=True)
+    ]
+
+
+def _film(found: RiskMap, label: str) -> Film:
     instance = found.instance
     left, top, right, bottom = found.box
     overlay = Overlay(
         cells=map_cells(found), box=(left, top, right, bottom), width=instance.columns or right, height=instance.rows or bottom,
-        image_url=f"/images/{instance.pk}/display.png", label=f"{found.slot.replace('_', ' ')} of {instance.acquired_at:%d %b %Y %H:%M}",
+        image_url=f"/images/{instance.pk}/display.png", label=label,
     )  # fmt: skip
     return Film(overlay.label, plain_film(overlay), map_over(overlay, "salus-map"), signed(found.total_points))
 
