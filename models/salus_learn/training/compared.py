@@ -22,7 +22,7 @@ from salus_learn.training.material import Material
 RIVALS: dict[str, Fit] = {"early": fit_early, "joint": fit_joint, "mean": fit_mean}
 FEWEST_OF_EITHER = 6
 HONEST_ONLY = (
-    "The encoder was tuned: early, joint and mean could only be fitted on the quarter of people who never taught it, "
+    "The encoder was tuned: early, joint and mean could only be fitted on the few people who never taught it, "
     "while the additive chair's line and trees learnt from all."
 )
 TOO_FEW = f"In one fold fewer than {FEWEST_OF_EITHER} people with an image had, or lacked, the outcome: too few to teach the other ways."

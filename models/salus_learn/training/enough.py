@@ -15,6 +15,7 @@ from salus_learn.training.fit import fit_model
 from salus_learn.training.material import Material
 
 SHARES = (0.25, 0.5, 0.75)
+FEWEST_OF_EITHER = 6
 COLUMNS = ["people who taught", "with the outcome", "AUROC on the same others", "with everybody instead: AUROC higher by, paired"]
 TUNED = "Not measured: each point would tune an encoder of its own."
 
@@ -33,10 +34,12 @@ def more_people_part(
     for at, share in enumerate(SHARES):
         report(at / len(SHARES), f"a model of {share:.0%} of the people")
         some = inside[np.isin(material.persons[inside], order[: max(1, round(share * len(order)))])]
+        if np.bincount(material.y[some], minlength=2).min() < FEWEST_OF_EITHER:
+            continue  # so few people make no model, which says enough
         try:
             model = fit_model(material, some, seed=seed)
         except TrainingError:
-            continue  # so few people make no model, which says enough
+            continue
         asked = held_out(model, snapshots, material.readings, material.prepared, material.target, material.persons, outside)
         p = risks_of(asked.scored())
         both = known & np.isfinite(p) & np.isfinite(whole)

@@ -21,5 +21,5 @@ def known_extras(crossval: dict[str, Any]) -> dict[str, Any]:
         passes = list(range(1, len(curve) + 1))
         series.append({"name": f"{name}, taught", "x": passes, "y": [pair[0] for pair in curve]})
         series.append({"name": f"{name}, not taught", "x": passes, "y": [pair[1] for pair in curve]})
-    note = "Log loss after each pass over the images, on those who taught the encoder and on the quarter who never did."
+    note = "Log loss after each pass over the images, on those who taught the encoder and on those kept aside."
     return kinds | {"leaks": hunted, "learning_curve": {"note": note, "series": series, "x": "pass", "y": "log loss"}}

@@ -1,6 +1,6 @@
 """Tunes the encoder for one set of training people and makes the material that their model is fitted from.
 
-Of the training people three quarters teach the encoder. The last quarter never does: their image margins are honest,
+Of the training people most teach the encoder. A quarter (of many people a sixth) never do: their image margins are honest,
 so chair, doubt and thresholds are fitted on them alone.
 """
 
@@ -24,7 +24,7 @@ from salus_learn.imaging.tune import Pixels, TunedNetwork, read_pixels, tune
 from salus_learn.training.material import Material
 
 ENOUGH_IMAGES = 800
-HONEST_PART = 4  # one in four training people is kept for chair, doubt and thresholds
+ENOUGH_HONEST = 200  # cases kept for chair, doubt and thresholds, where that is a quarter to a sixth of those inside
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def _kind_heads(network: TunedNetwork, head: ImageHead) -> tuple[ImageHead, ...]
 def _teachers(material: Material, inside: np.ndarray, seed: int) -> np.ndarray:
     """The people of `inside` who teach the encoder, split by person and stratified by outcome."""
     y, persons = material.y[inside], material.persons[inside]
-    folds = int(min(HONEST_PART, np.bincount(y, minlength=2).min()))
+    folds = int(min(np.clip(len(inside) // ENOUGH_HONEST, 4, 6), np.bincount(y, minlength=2).min()))
     taught, _ = next(StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(y, y, persons))
     return inside[taught]
 
