@@ -18,7 +18,7 @@ from salus_learn.errors import TaskError
 from salus_learn.features.target import Target
 from salus_learn.imaging.augment import augmented
 from salus_learn.imaging.embed import embed
-from salus_learn.imaging.encoder import ServedEncoder
+from salus_learn.imaging.encoder import ServedEncoder, new_network
 from salus_learn.imaging.memory import keep_freed_memory
 from salus_learn.imaging.network import CHANNELS
 from salus_learn.imaging.tune import Pixels, Recipe, read_pixels, tune
@@ -26,8 +26,9 @@ from salus_learn.scoring.score import score
 from salus_learn.store.bundle import Bundle, load_bundle
 from salus_learn.tasks.cases import read_cases
 from salus_learn.tasks.loader import task_from_text
+from salus_learn.training import tuning
 from salus_learn.training.material import Material
-from salus_learn.training.train import Trained, train
+from salus_learn.training.train import Trained, prepare_material, train
 from salus_learn.training.tuning import image_target, wants_tuning
 
 from tests.factories.cases import TASK, make_cases
@@ -198,3 +199,24 @@ def test_an_image_is_read_with_the_mirrors_its_slot_allows(modality: str, flips:
         pair = [replace(FILM, modality=modality, pixels=one) for one in (pixels, np.flip(pixels, axis))]
         straight, mirrored = (embed([[one]], [spec], encoder).images[0][0].cells.reshape(7, 7, -1) for one in pair)
         assert np.allclose(straight, np.flip(mirrored, axis), atol=1e-5) is same
+
+
+def test_the_front_with_folded_statistics_is_the_front() -> None:
+    network, _ = new_network(tuned=True)
+    pixels = torch.rand(2, 3, 128, 128, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    with torch.no_grad():
+        assert torch.allclose(network.fused_front()(pixels), network.front(pixels), atol=1e-4)
+
+
+def test_most_teachers_are_not_read_again_and_speak_nowhere(tuned: Tuned, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of those who taught the encoder only a few are read, for its reference; everybody else is."""
+    monkeypatch.setattr(tuning, "ENOUGH_READ", 5)
+    task, cases = tuned.bundle.model.task, tuned.cases
+    quick = prepare_material(task, cases, lambda part, text: None, embedded=False)
+    pixels = tuning.pixel_material(task, cases, report=lambda part, text: None)
+    inside = np.arange(0, len(cases) - 20)
+    material, _ = tuning.tuned_material(quick, pixels, cases, inside, seed=1, report=lambda part, text: None)
+    assert material.prepared is not None and material.honest is not None
+    pictured = np.array([bool(case.snapshot.images) for case in cases])
+    assert material.prepared.present[material.honest].tolist() == pictured[material.honest].tolist()
+    assert material.prepared.present[~material.honest].sum() == 5

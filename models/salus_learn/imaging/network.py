@@ -5,9 +5,12 @@ Tan and Le, EfficientNet (2019); the Lite variant drops squeeze-and-excitation a
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 INPUT_SIDE = 224
 MAP_SIDE = 7
@@ -32,11 +35,11 @@ class _SameConv(nn.Conv2d):
         missing = max((-(-x.shape[-1] // stride) - 1) * stride + kernel - x.shape[-1], 0)
         before = missing // 2
         if missing % 2 == 0:  # the same on both sides: no copy of the maps is needed
-            return functional.conv2d(x, self.weight, None, self.stride, before, self.dilation, self.groups)
+            return functional.conv2d(x, self.weight, self.bias, self.stride, before, self.dilation, self.groups)
         return super().forward(functional.pad(x, (before, missing - before, before, missing - before)))
 
 
-def _conv(inside: int, outside: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> nn.Module:
+def _conv(inside: int, outside: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> nn.Conv2d:
     return _SameConv(inside, outside, kernel, stride=stride, groups=groups, bias=False)
 
 
@@ -57,8 +60,8 @@ class _Block(nn.Module):
         self.short_cut = stride == 1 and inside == outside
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = functional.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
-        y = functional.relu6(self._bn1(self._depthwise_conv(y)))
+        y = functional.relu6(self._bn0(self._expand_conv(x)), inplace=True) if self.expands else x
+        y = functional.relu6(self._bn1(self._depthwise_conv(y)), inplace=True)
         y = self._bn2(self._project_conv(y))
         return x + y if self.short_cut else y
 
@@ -81,10 +84,16 @@ class Encoder(nn.Module):
 
     def front(self, x: torch.Tensor) -> torch.Tensor:
         """The part that is never tuned: edges and colours, (B, 24, 56, 56) of 224 pixels."""
-        x = functional.relu6(self._bn0(self._conv_stem(x)))
+        x = functional.relu6(self._bn0(self._conv_stem(x)), inplace=True)
         for block in self._blocks[:FIRST_TUNED]:
             x = block(x)
         return x
+
+    def fused_front(self) -> nn.Sequential:
+        """`front` once more with its batch statistics folded into the convolutions: the same but for rounding, and
+        faster. It is to be run only."""
+        stem = nn.Sequential(fuse_conv_bn_eval(self._conv_stem, self._bn0), nn.ReLU6(inplace=True))
+        return nn.Sequential(stem, *(_fused(block) for block in self._blocks[:FIRST_TUNED])).requires_grad_(False)
 
     def back(self, x: torch.Tensor) -> torch.Tensor:
         """From `front`'s maps to the last convolution, (B, 1280, 7, 7)."""
@@ -117,7 +126,17 @@ class Encoder(nn.Module):
             kept.load_state_dict(own.state_dict())
 
     def _last(self, x: torch.Tensor) -> torch.Tensor:
-        return functional.relu6(self._bn1(self._conv_head(x)))
+        return functional.relu6(self._bn1(self._conv_head(x)), inplace=True)
+
+
+def _fused(block: nn.Module) -> nn.Module:
+    """A copy of a block with its batch statistics folded into its convolutions."""
+    copy = deepcopy(block)
+    for convolution, norm in (("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2")):
+        if hasattr(copy, convolution):
+            setattr(copy, convolution, fuse_conv_bn_eval(getattr(copy, convolution), getattr(copy, norm)))
+            setattr(copy, norm, nn.Identity())
+    return copy
 
 
 def _all_blocks() -> list[_Block]:

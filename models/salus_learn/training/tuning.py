@@ -25,6 +25,7 @@ from salus_learn.training.material import Material
 
 ENOUGH_IMAGES = 800
 ENOUGH_HONEST = 200  # cases kept for chair, doubt and thresholds, where that is a quarter to a sixth of those inside
+ENOUGH_READ = 200  # teachers read again by the tuned encoder: enough for its reference and its usual directions
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +56,20 @@ def pixel_material(task: RiskTask, cases: Sequence[Case], *, report: Report) -> 
 def tuned_material(
     material: Material, pixels: Pixels, cases: Sequence[Case], inside: np.ndarray, *, seed: int, report: Report
 ) -> tuple[Material, Tuned]:
-    """Tune on `inside` and embed every case with the result, by the encoder that will serve it."""
+    """Tune on `inside` and embed with the result, by the encoder that will serve it, everybody but most of the teachers."""
     teachers = _teachers(material, inside, seed)
     kept = np.setdiff1d(inside, teachers)
     network = tune(
         pixels, image_target(material, pixels, cases), teachers, seed=seed, watched=kept,
         report=lambda part, text: report(0.85 * part, text),
     )  # fmt: skip
-    prepared = _embedded(material.task, cases, network.network, lambda part, text: report(0.85 + 0.15 * part, text))
+    # what a teacher's image says is not honest, so nothing but the reference is worked out from them
+    shown = teachers[np.isin(teachers, pixels.case)]
+    again = np.random.default_rng(seed).permutation(shown)[:ENOUGH_READ]
+    read = np.setdiff1d(np.arange(len(cases)), np.setdiff1d(teachers, again))
+    prepared = _embedded(material.task, cases, read, network.network, lambda part, text: report(0.85 + 0.15 * part, text))
     weight, bias = network.weight[1] - network.weight[0], float(network.bias[1] - network.bias[0])
-    head = tuned_head(prepared, teachers, kept, weight, bias)
+    head = tuned_head(prepared, again, kept, weight, bias)
     honest = np.zeros(len(cases), dtype=bool)
     honest[np.setdiff1d(np.arange(len(cases)), teachers)] = True
     tuned = Tuned(network.network, head, honest, network.history)
@@ -106,12 +111,14 @@ def _teachers(material: Material, inside: np.ndarray, seed: int) -> np.ndarray:
     return inside[taught]
 
 
-def _embedded(task: RiskTask, cases: Sequence[Case], network: Encoder, report: Report) -> Prepared:
-    """Every case by the served form of the tuned encoder, so that a replay is the same arithmetic."""
+def _embedded(task: RiskTask, cases: Sequence[Case], read: np.ndarray, network: Encoder, report: Report) -> Prepared:
+    """The cases `read` by the served form of the tuned encoder, so that a replay is the same arithmetic."""
     with tempfile.TemporaryDirectory(prefix="salus-tuned-") as place:
         weights = write_encoder(Path(place), network)
         served = open_encoder(Path(place), weights, device="cpu")
-        return embed([case.snapshot.images for case in cases], task.images, served, report=report)
+        asked = np.isin(np.arange(len(cases)), read)
+        images = [case.snapshot.images if wanted else () for case, wanted in zip(cases, asked, strict=True)]
+        return embed(images, task.images, served, report=report)
 
 
 def fit_gates(task: RiskTask, cases: Sequence[Case], *, seed: int) -> dict[str, Gate]:
