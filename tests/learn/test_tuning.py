@@ -6,6 +6,8 @@ import dataclasses
 import math
 import platform
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -179,6 +181,25 @@ def test_an_image_is_taught_its_own_rows_outcome(tuned: Tuned) -> None:
 
 def test_freed_memory_can_be_kept() -> None:
     assert keep_freed_memory() == (platform.libc_ver()[0] == "glibc")
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be asked to keep freed memory")
+def test_kept_memory_is_used_again_and_given_back_when_asked() -> None:
+    """Two gigabytes written, freed and written again fault in few pages; after giving back they are gone."""
+    program = (
+        "import resource, torch\n"
+        "from salus_learn.imaging.memory import give_back_freed_memory, keep_freed_memory\n"
+        "keep_freed_memory()\n"
+        "def use():\n"
+        "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "    blocks = [torch.ones(25_000_000) for _ in range(20)]\n"
+        "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before\n"
+        "first, _, again = use(), use(), use()\n"
+        "print(first, again, give_back_freed_memory(), use())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    first, again, given, after = done.stdout.split()
+    assert int(again) < int(first) / 10 and given == "True" and int(after) > int(first) / 2
 
 
 # --- mirrors

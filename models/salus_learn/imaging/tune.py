@@ -31,12 +31,12 @@ class Recipe:
     the passes the first share is at 128 pixels and the last at 224, as served. `rate` is the top of the cycle; the
     classifier learns `head_rate` times as fast."""
 
-    views: int = 8_000
-    most_a_pass: int = 3_000  # of a large set each pass draws so many
+    views: int = 12_000
+    most_a_pass: int = 4_000  # of a large set each pass draws so many
     fewest_passes: int = 3
-    most_passes: int = 8
+    most_passes: int = 12
     sides: tuple[int, int, int] = (128, 160, 224)
-    shares: tuple[float, float] = (0.5, 0.85)
+    shares: tuple[float, float] = (0.4, 0.85)
     batch: int = 32
     rate: float = 4e-4
     head_rate: float = 5.0
@@ -46,7 +46,7 @@ class Recipe:
 
     def side_of_each_pass(self, images: int) -> tuple[int, ...]:
         """Pixels of each pass over so many images."""
-        passes = int(np.clip(round(self.views / max(images, 1)), self.fewest_passes, self.most_passes))
+        passes = int(np.clip(self.views // max(images, 1), self.fewest_passes, self.most_passes))
         first, last = round(self.shares[0] * passes), min(round(self.shares[1] * passes), passes - 1)
         return tuple(self.sides[(at >= first) + (at >= last)] for at in range(passes))
 

@@ -129,7 +129,7 @@ def worker_part(queue: str, *, threads: int, schedule: Path | None = None) -> Pa
         command += ["--beat", "--schedule", str(schedule)]
     environment = {
         "SALUS_WORKER_THREADS": str(threads), "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE",
-        "GOMP_SPINCOUNT": "0", "MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "1073741824",
+        "GOMP_SPINCOUNT": "0", "MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(sys.maxsize),
     }  # fmt: skip
     return Part(f"worker-{queue}", command, environment, may_restart=True)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
+from salus_learn.imaging.memory import give_back_freed_memory
 from salus_learn.reporting.page import content_policy
 from salus_learn.reporting.write import write_report
 from salus_learn.tasks.loader import task_from_text
@@ -40,6 +41,7 @@ def run(claim: Claim, report: Callable[[float, str], None]) -> None:
         repeats = claim.payload.get("repeats")  # none asked for: as thorough as the library is of itself
         trained = train(task, as_training(cases), folder, repeats=repeats, stress=repeats is None, report=report)
         files = _reports(trained, Path(place) / "report")
+        give_back_freed_memory()
         with transaction.atomic():
             _store(claim, kept, folder, trained, cases, files)
 

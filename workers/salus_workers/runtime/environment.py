@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 THREADS_VARIABLE = "SALUS_WORKER_THREADS"
 
@@ -18,7 +19,7 @@ def prepare() -> None:
     after each tensor (that alone costs torch more than half of its speed)."""
     defaults = {
         "OMP_NUM_THREADS": str(threads()), "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0",
-        "MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "1073741824",
+        "MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(sys.maxsize),
     }  # fmt: skip
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
