@@ -7,7 +7,8 @@ mkdir secrets
 hex() { od -An -tx1 -N"$1" /dev/urandom | tr -d ' \n'; }
 hex 40 > secrets/django_secret_key
 hex 32 > secrets/index_key
-printf '{"k1": "%s"}' "$(hex 32)" > secrets/data_keys
+printf '{"keys": {"k1": "%s"}, "current": "k1"}' "$(hex 32)" > secrets/data_keys
+hex 32 > secrets/audit_signer_key
 hex 24 > secrets/database_password
 hex 10 > secrets/object_access_key
 hex 24 > secrets/object_secret_key

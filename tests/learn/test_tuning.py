@@ -167,6 +167,15 @@ def test_pictures_grow_and_no_fit_looks_at_many_more_than_it_should() -> None:
         assert len(sides) * min(images, recipe.most_a_pass) <= recipe.fewest_passes * recipe.most_a_pass
 
 
+def test_a_gpu_takes_as_many_steps_over_twice_the_pictures() -> None:
+    recipe = Recipe()
+    assert recipe.on("cpu") == recipe
+    wide = recipe.on("cuda")
+    for images in (300, 1_180, 1_700):
+        steps = [len(one.side_of_each_pass(images)) * images / one.batch for one in (recipe, wide)]
+        assert wide.batch == 2 * recipe.batch and steps[1] == pytest.approx(steps[0], rel=0.15)
+
+
 def test_an_image_is_taught_its_own_rows_outcome(tuned: Tuned) -> None:
     """Two eyes of a person with the outcome: the one without it is not taught as if it had it."""
     film = with_film(tuned).images[0]

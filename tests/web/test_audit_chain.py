@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+from typing import Any
+
 import pytest
 from django.db import DatabaseError, transaction
 from salus_web.audit.chain import GENESIS, digest
 from salus_web.audit.models import Event
 from salus_web.audit.services import Act, record, record_many
+from salus_web.common.errors import LogNotWritten
 
 from tests.factories.people import SYSTEM
 
@@ -17,7 +21,8 @@ def test_events_count_from_one_and_chain() -> None:
     record(Act("a"), by=SYSTEM)
     record_many([Act("b"), Act("c")], by=SYSTEM)
     events = list(Event.objects.order_by("number"))
-    assert [event.number for event in events] == [1, 2, 3]
+    assert [event.place for event in events] == [1, 2, 3]
+    assert len({event.number for event in events}) == 3
     assert events[0].previous == GENESIS
     assert [event.previous for event in events[1:]] == [event.digest for event in events[:-1]]
 
@@ -44,4 +49,25 @@ def test_what_is_rolled_back_leaves_no_trace_and_no_gap() -> None:
         record(Act("lost"), by=SYSTEM)
         raise ZeroDivisionError
     record(Act("kept"), by=SYSTEM)
-    assert list(Event.objects.values_list("number", "action")) == [(1, "kept")]
+    assert list(Event.objects.values_list("place", "action")) == [(1, "kept")]
+
+
+def test_old_and_new_values_are_kept_as_keyed_hashes_bound_to_their_object() -> None:
+    one = record(Act("role.end", "user", "7", before={"role": "auditor"}, after={"role": ""}), by=SYSTEM)
+    same = record(Act("role.grant", "user", "7", after={"role": "auditor"}), by=SYSTEM)
+    other = record(Act("role.grant", "user", "8", after={"role": "auditor"}), by=SYSTEM)
+    assert one.before_hash == same.after_hash != other.after_hash and same.before_hash == ""
+    assert one.before_hash != hashlib.sha256(b'["user","7",{"role":"auditor"}]').hexdigest(), "without the key it cannot be guessed"
+    assert not Event.objects.filter(detail__icontains="auditor").exists()
+
+
+def test_who_swallows_the_refusal_commits_nothing_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(rows: Any) -> None:
+        raise DatabaseError("disk full")
+
+    with transaction.atomic():
+        record(Act("before"), by=SYSTEM)
+        monkeypatch.setattr("salus_web.audit.services.append", refuse)
+        with pytest.raises(LogNotWritten):
+            record(Act("after"), by=SYSTEM)
+    assert not Event.objects.exists()

@@ -45,4 +45,16 @@ def test_no_secret_stands_in_the_file(compose: dict[str, Any]) -> None:
     for service in compose["services"].values():
         for name, value in (service.get("environment") or {}).items():
             if any(word in name for word in ("PASSWORD", "SECRET", "KEYS", "ACCESS_KEY")):
-                assert name.endswith("_FILE") and value.startswith("/run/secrets/"), name
+                assert name.endswith("_FILE"), name
+                assert value.startswith("/run/secrets/") or name == "SALUS_PERSON_KEYS_FILE", name
+
+
+def test_persons_keys_lie_on_a_volume_of_their_own(compose: dict[str, Any]) -> None:
+    """They change with each new patient, so they cannot be a secret of Docker's; a copy of the data must miss them."""
+    holders = [s for s in compose["services"].values() if "SALUS_PERSON_KEYS_FILE" in (s.get("environment") or {})]
+    assert holders
+    for service in holders:
+        place = service["environment"]["SALUS_PERSON_KEYS_FILE"]
+        mounts = dict(reversed(volume.split(":")[:2]) for volume in service["volumes"])
+        holding = [volume for folder, volume in mounts.items() if place.startswith(folder.rstrip("/") + "/")]
+        assert holding == ["person-keys"]

@@ -139,7 +139,7 @@ def test_nothing_is_shown_when_the_log_cannot_be_written(ward, monkeypatch: pyte
     def refuse(*args, **options):
         raise DatabaseError("disk full")
 
-    monkeypatch.setattr(Event.objects, "bulk_create", refuse)
+    monkeypatch.setattr("salus_web.audit.services.append", refuse)
     for address in ("/worklist/", f"/patients/{person.patient.pk}/", f"/predictions/{person.prediction.pk}/"):
         answer = client.get(address)
         assert answer.status_code == 503 and b"Qlog" not in answer.content

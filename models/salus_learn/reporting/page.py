@@ -126,7 +126,7 @@ def _sliders(block: Sliders) -> str:
     arms = "".join(f'<option value="{arm}">{escape(block.arms[arm]["label"])}</option>' for arm in order)
     own = min(995, max(1, round(1000 * block.prevalence)))
     return (
-        f'<script type="application/json" id="counts">{counts}</script>'
+        f'<script type="application/json" id="counts">{counts}</script>'  # nosec B608 # HTML, and no query
         "<noscript><p>Threshold and prevalence can be moved where scripts may run; the table above is the operating point.</p></noscript>"
         '<div class="sliders" id="sliders" hidden><h3>Move the threshold, and set the prevalence of your ward</h3>'
         '<div class="controls">'

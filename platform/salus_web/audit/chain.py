@@ -10,17 +10,26 @@ from typing import Any
 import orjson
 
 GENESIS = "0" * 64
-FIELDS = (
+FIRST_FIELDS = (
     "number", "at", "actor_id", "actor_name", "role", "session", "request", "action", "object_kind",
     "object_id", "patient", "purpose", "outcome", "detail", "previous",
 )  # fmt: skip
+# the second form adds the place in its stripe and the keyed hashes; the set of names tells the two forms apart in the digest
+FIELDS = (*FIRST_FIELDS, "stripe", "place", "before_hash", "after_hash")
+FORMS = {1: FIRST_FIELDS, 2: FIELDS}
+FORM = 2
+EXPORTED = (*FIELDS, "form", "digest")
+
+
+def instant(at: datetime | str) -> str:
+    """A moment in the one form that is digested: UTC with microseconds. A text is taken to be in that form already."""
+    return at if isinstance(at, str) else at.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def canonical(event: Mapping[str, Any]) -> bytes:
-    """The one byte form of an event: JSON, sorted keys, UTC microseconds."""
-    body = {name: event[name] for name in FIELDS}
-    at: datetime = body["at"]
-    body["at"] = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """The one byte form of an event: JSON, sorted keys, UTC microseconds. Raises KeyError for a form nobody knows."""
+    body = {name: event[name] for name in FORMS[event["form"]]}
+    body["at"] = instant(body["at"])
     return orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
 
 

@@ -1,12 +1,15 @@
-"""The log's rows: events in a hash chain, and the one head that orders them. No foreign keys, no patient values."""
+"""The log's rows: events in hash chains, the heads that order them, signed checkpoints, saved searches. No foreign keys to
+people or patients, no patient values."""
 
 from __future__ import annotations
 
 from django.db import models
 
+from salus_web.common.ids import new_id
+
 
 class Event(models.Model):
-    """One look or change. `number` counts from 1 without gaps; `digest` chains to the event before."""
+    """One look or change. `place` counts from 1 without gaps in its stripe; `number` only grows (gaps where there are stripes)."""
 
     number = models.BigIntegerField(primary_key=True)
     at = models.DateTimeField()
@@ -24,8 +27,14 @@ class Event(models.Model):
     detail = models.JSONField(default=dict)
     previous = models.CharField(max_length=64)
     digest = models.CharField(max_length=64)
+    stripe = models.SmallIntegerField()
+    place = models.BigIntegerField()
+    before_hash = models.CharField(max_length=64, blank=True)
+    after_hash = models.CharField(max_length=64, blank=True)
+    form = models.SmallIntegerField()  # which names are digested; see chain.FORMS
 
     class Meta:
+        constraints = [models.UniqueConstraint(fields=["stripe", "place"], name="one_event_per_place")]
         indexes = [
             models.Index(fields=["patient", "-number"]),
             models.Index(fields=["actor_id", "-number"]),
@@ -35,8 +44,44 @@ class Event(models.Model):
 
 
 class Head(models.Model):
-    """The end of the chain: the row that writers lock."""
+    """The end of one stripe's chain: the row that its writers lock. Made when it is first needed."""
 
     id = models.SmallIntegerField(primary_key=True)
-    number = models.BigIntegerField()
+    place = models.BigIntegerField()
     digest = models.CharField(max_length=64)
+
+
+class Checkpoint(models.Model):
+    """A signed note: a checkpoint of the log, or the record of a fork. The database refuses to change or delete it."""
+
+    previous = models.CharField(max_length=64, unique=True)
+    note = models.CharField(max_length=64, unique=True)
+    kind = models.CharField(max_length=20)
+    body = models.TextField()
+    signature = models.CharField(max_length=128)
+    marks = models.BinaryField(default=b"")  # the first bytes of every digest it covers, so that a changed line can be named
+    peaks = models.JSONField(default=list)  # the tree so far, from which the next checkpoint goes on
+    proof = models.JSONField(default=list)  # that it extends the checkpoint before
+
+
+class Countersign(models.Model):
+    """What the witness said to a note: its statement, or why it refused."""
+
+    checkpoint = models.OneToOneField(Checkpoint, primary_key=True, on_delete=models.CASCADE)
+    body = models.TextField(blank=True)
+    signature = models.CharField(max_length=128, blank=True)
+    refused = models.CharField(max_length=300, blank=True)
+    at = models.DateTimeField()
+
+
+class SavedSearch(models.Model):
+    """A search of the log that one person kept under a name. A patient in it is a pseudonym."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    owner_id = models.CharField(max_length=80)
+    name = models.CharField(max_length=80)
+    wanted = models.JSONField(default=dict)
+    saved_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["owner_id", "name"], name="one_saved_search_per_name")]

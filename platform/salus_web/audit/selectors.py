@@ -2,45 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from salus_web.audit.chain import FIELDS, GENESIS
-from salus_web.audit.models import Event, Head
+from django.db import connection
+from django.db.models import QuerySet, Sum
+
+from salus_web.audit.models import Checkpoint, Countersign, Event, Head, SavedSearch
 
 PAGE = 50
+OUTCOMES = ("done", "refused", "failed", "nothing found")
+PURPOSES = ("care", "research", "training", "break-glass")
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is searched for; empty means any."""
+    """What is searched for; empty means any. `patient` is a pseudonym."""
 
     person: str = ""
     action: str = ""
     patient: str = ""
+    purpose: str = ""
+    outcome: str = ""
     since: datetime | None = None
     until: datetime | None = None
     before_number: int | None = None
 
 
+def matching(*, wanted: Wanted) -> QuerySet[Event]:
+    """Every line that fits, newest first."""
+    rows = Event.objects.order_by("-number")
+    same = {
+        "actor_id": wanted.person, "action": wanted.action, "patient": wanted.patient, "purpose": wanted.purpose,
+        "outcome": wanted.outcome, "at__gte": wanted.since, "at__lt": wanted.until, "number__lt": wanted.before_number,
+    }  # fmt: skip
+    return rows.filter(**{name: value for name, value in same.items() if value})
+
+
 def events(*, wanted: Wanted) -> list[Event]:
     """A page of events, newest first, and one more when there is a next page (1 query, by index)."""
-    rows = Event.objects.order_by("-number")
-    if wanted.person:
-        rows = rows.filter(actor_id=wanted.person)
-    if wanted.action:
-        rows = rows.filter(action=wanted.action)
-    if wanted.patient:
-        rows = rows.filter(patient=wanted.patient)
-    if wanted.since:
-        rows = rows.filter(at__gte=wanted.since)
-    if wanted.until:
-        rows = rows.filter(at__lt=wanted.until)
-    if wanted.before_number:
-        rows = rows.filter(number__lt=wanted.before_number)
-    return list(rows[: PAGE + 1])
+    return list(matching(wanted=wanted)[: PAGE + 1])
 
 
 def who_looked(*, pseudonym: str, since: datetime) -> list[Event]:
@@ -55,17 +58,67 @@ def people_who_looked(*, pseudonym: str, since: datetime) -> int:
     return rows.order_by().values("actor_id").distinct().count()
 
 
-def head() -> tuple[int, str]:
-    """Number and digest of the last line (1 query)."""
-    found = Head.objects.filter(pk=0).first()
-    return (found.number, found.digest) if found else (0, GENESIS)
+@dataclass(frozen=True, slots=True)
+class LogState:
+    """How the log stands: its lines, the last checkpoint, and what the witness said last."""
+
+    lines: int
+    sequence: int = 0
+    size: int = 0
+    root: str = ""
+    at: datetime | None = None
+    witnessed: int = 0
+    witnessed_at: datetime | None = None
+    refused: str = ""
+
+    @property
+    def open_lines(self) -> int:
+        """Lines that are not under a checkpoint yet."""
+        return self.lines - self.size
 
 
-def every_line() -> Iterator[dict[str, Any]]:
-    """All lines in order, for the verifier."""
-    return Event.objects.order_by("number").values(*FIELDS, "digest").iterator(chunk_size=2000)
+def log_state() -> LogState:
+    """How the log stands (4 queries)."""
+    lines = Head.objects.aggregate(total=Sum("place"))["total"] or 0
+    last = Checkpoint.objects.filter(kind="checkpoint").order_by("-pk").values_list("body", flat=True).first()
+    body: dict[str, Any] = json.loads(last) if last else {"at": "1970-01-01T00:00:00+00:00", "sequence": 0, "size": 0, "root": ""}
+    said = Countersign.objects.order_by("-checkpoint_id")
+    signed = said.exclude(body="").first()
+    refused = said.filter(body="").values_list("refused", flat=True).first()
+    return LogState(
+        lines, body["sequence"], body["size"], body["root"], datetime.fromisoformat(body["at"]) if last else None,
+        json.loads(signed.body)["sequence"] if signed else 0, signed.at if signed else None, refused or "",
+    )  # fmt: skip
+
+
+_ACTIONS = """WITH RECURSIVE found(action) AS (
+    SELECT min(action) FROM audit_event
+    UNION ALL SELECT (SELECT min(action) FROM audit_event WHERE action > found.action) FROM found WHERE found.action IS NOT NULL
+) SELECT action FROM found WHERE action IS NOT NULL"""
 
 
 def actions() -> list[str]:
-    """Every kind of act that was logged (1 query)."""
-    return list(Event.objects.order_by("action").values_list("action", flat=True).distinct())
+    """Every kind of act that was logged (1 query, one probe of the index per kind however long the log is)."""
+    with connection.cursor() as cursor:
+        return [row[0] for row in cursor.execute(_ACTIONS).fetchall()]
+
+
+def saved_searches(*, viewer: Any) -> list[SavedSearch]:
+    """The viewer's own saved searches, by name (1 query)."""
+    return list(SavedSearch.objects.filter(owner_id=viewer.id).order_by("name"))
+
+
+LOOKS_AT_MOST = 5_000
+
+
+def looks_since(*, since: datetime) -> list[tuple[int, datetime, str, str, str]]:
+    """Looks of people at patients in care since a moment, the newest 5,000: line, time, person's id and name, pseudonym (1 query)."""
+    rows = Event.objects.filter(at__gte=since, action__endswith=".read", purpose="care", outcome="done").exclude(patient="")
+    people = rows.exclude(actor_id__startswith="system:").order_by("-number")
+    return list(people.values_list("number", "at", "actor_id", "actor_name", "patient")[:LOOKS_AT_MOST])
+
+
+def lines_about(*, pseudonym: str, at_most: int) -> list[Event]:
+    """Every line about one patient that a person caused, newest first (1 query, by index)."""
+    rows = Event.objects.filter(patient=pseudonym).exclude(actor_id__startswith="system:").order_by("-number")
+    return list(rows[:at_most])

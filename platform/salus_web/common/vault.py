@@ -7,16 +7,25 @@ checked on each read.
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
-from salus_web.common.encryption import seal, unseal
+from salus_web.common.encryption import HEADER_BYTES, KeyName, key_name, seal, unseal
 from salus_web.common.errors import IntegrityBroken
 
 SEGMENT_BYTES = 1 << 20
+_LENGTH_BYTES = 4
+_HALF_DONE = ".resealing"
+
+
+class BlobMissing(IntegrityBroken):
+    """There is no blob of this name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,34 +37,99 @@ class BlobRef:
     size_bytes: int
 
 
-def put(plain: bytes) -> BlobRef:
-    """Encrypt and store bytes; returns their reference."""
+def put(plain: bytes, *, owner: str = "") -> BlobRef:
+    """Encrypt and store bytes with the owner's key (`person:<id>`), or the master key; returns their reference."""
     key = secrets.token_hex(20)
-    body = bytearray()
-    for number, start in enumerate(range(0, max(len(plain), 1), SEGMENT_BYTES)):
-        sealed = seal(plain[start : start + SEGMENT_BYTES], bound_to=f"vault.{key}.{number}")
-        body += len(sealed).to_bytes(4, "big") + sealed
-    storages["vault"].save(f"{key[:2]}/{key}", ContentFile(bytes(body)))
+    storages["vault"].save(_name(key), ContentFile(_sealed(plain, key, owner)))
     return BlobRef(key=key, sha256=hashlib.sha256(plain).hexdigest(), size_bytes=len(plain))
 
 
 def get(key: str, *, sha256: str) -> bytes:
     """Read a blob; IntegrityBroken when it is gone, cut, changed or swapped."""
-    try:
-        with storages["vault"].open(f"{key[:2]}/{key}", "rb") as stream:
-            body = stream.read()
-    except FileNotFoundError:
-        raise IntegrityBroken("A stored file is missing from the vault.") from None
-    plain, at, number = bytearray(), 0, 0
-    while at < len(body):
-        size = int.from_bytes(body[at : at + 4], "big")
-        plain += unseal(body[at + 4 : at + 4 + size], bound_to=f"vault.{key}.{number}")
-        at, number = at + 4 + size, number + 1
+    plain = _opened(key)
     if hashlib.sha256(plain).hexdigest() != sha256:
         raise IntegrityBroken("A stored file is not the one that was stored.")
-    return bytes(plain)
+    return plain
 
 
 def delete(key: str) -> None:
     """Remove a blob that no row refers to any more."""
-    storages["vault"].delete(f"{key[:2]}/{key}")
+    storages["vault"].delete(_name(key))
+
+
+def sealed_with(key: str) -> KeyName:
+    """Which key sealed a blob; reads its beginning only."""
+    try:
+        with storages["vault"].open(_name(key), "rb") as stream:
+            return key_name(stream.read(_LENGTH_BYTES + HEADER_BYTES)[_LENGTH_BYTES:])
+    except FileNotFoundError:
+        raise BlobMissing("A stored file is missing from the vault.") from None
+
+
+def reseal(key: str, *, owner: str = "") -> None:
+    """Seal a blob anew under its own name with the owner's or the current master key. A reader finds the old or the new
+    one, never a part."""
+    _replace(_name(key), _sealed(_opened(key), key, owner))
+
+
+def folders() -> list[str]:
+    """The vault's folders, in order."""
+    try:
+        return sorted(storages["vault"].listdir("")[0])
+    except FileNotFoundError:
+        return []
+
+
+def keys_in(folder: str) -> Iterator[str]:
+    """The names of the blobs in one folder. What a killed process left half done is cleared away."""
+    for name in storages["vault"].listdir(folder)[1]:
+        if name.endswith(_HALF_DONE):
+            storages["vault"].delete(f"{folder}/{name}")
+        else:
+            yield name
+
+
+def _name(key: str) -> str:
+    return f"{key[:2]}/{key}"
+
+
+def _sealed(plain: bytes, key: str, owner: str) -> bytes:
+    body = bytearray()
+    for number, start in enumerate(range(0, max(len(plain), 1), SEGMENT_BYTES)):
+        segment = seal(plain[start : start + SEGMENT_BYTES], bound_to=f"vault.{key}.{number}", owner=owner)
+        body += len(segment).to_bytes(_LENGTH_BYTES, "big") + segment
+    return bytes(body)
+
+
+def _opened(key: str) -> bytes:
+    """A blob's plain bytes. Whether it is whole, only its sha256 says: `get` checks it."""
+    try:
+        with storages["vault"].open(_name(key), "rb") as stream:
+            body = stream.read()
+    except FileNotFoundError:
+        raise BlobMissing("A stored file is missing from the vault.") from None
+    plain, at, number = bytearray(), 0, 0
+    while at < len(body):
+        size = int.from_bytes(body[at : at + _LENGTH_BYTES], "big")
+        at += _LENGTH_BYTES
+        plain += unseal(body[at : at + size], bound_to=f"vault.{key}.{number}")
+        at, number = at + size, number + 1
+    return bytes(plain)
+
+
+def _replace(name: str, body: bytes) -> None:
+    """Put other bytes in a blob's place at once."""
+    storage = storages["vault"]
+    try:
+        path = Path(storage.path(name))
+    except NotImplementedError:
+        # an object store replaces an object whole; `save` would choose another name
+        storage._save(name, ContentFile(body))  # type: ignore[attr-defined]
+        return
+    half = path.with_name(path.name + _HALF_DONE)
+    with half.open("wb") as stream:
+        stream.write(body)
+        stream.flush()
+        os.fsync(stream.fileno())
+    half.chmod(path.stat().st_mode & 0o777)
+    half.replace(path)

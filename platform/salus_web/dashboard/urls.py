@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from salus_web.dashboard.views import access, audit, clinician, home, operations, research, risks
+from salus_web.dashboard.views import access, audit, clinician, home, looks, operations, research, risks
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -38,6 +38,11 @@ urlpatterns = [
     path("access/relations/", access.add_relation, name="add-relation"),
     path("access/relations/<uuid:relation_id>/end/", access.remove_relation, name="end-relation"),
     path("audit/", audit.audit, name="audit"),
+    path("audit/export/", audit.export, name="audit-export"),
+    path("audit/searches/", audit.searches, name="audit-searches"),
+    path("audit/looked/", looks.find, name="looks-find"),
+    path("audit/looked/<str:pseudonym>/", looks.report, name="looks-report"),
+    path("audit/looked/<str:pseudonym>/report.pdf", looks.paper, name="looks-paper"),
     path("audit/verify/", audit.verify, name="verify"),
     path("audit/verify/<uuid:job_id>/", audit.verified, name="verified"),
     path("cohorts/", research.cohorts, name="cohorts"),

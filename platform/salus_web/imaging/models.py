@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
+from salus_web.common.fields import SealedText
 from salus_web.common.ids import new_id
 from salus_web.records.models import Encounter, Patient
 from salus_web.records.scopes import PatientScopedManager
@@ -16,9 +17,10 @@ class Study(models.Model):
     patient = models.ForeignKey(Patient, on_delete=models.CASCADE)
     encounter = models.ForeignKey(Encounter, null=True, on_delete=models.SET_NULL)
     uid = models.CharField(max_length=64)
-    description = models.CharField(max_length=200, blank=True)
+    description_sealed = models.BinaryField(default=b"")
     started_at = models.DateTimeField()
 
+    description = SealedText("description_sealed", "person:patient_id")
     objects = PatientScopedManager()
 
     class Meta:
@@ -35,8 +37,9 @@ class Series(models.Model):
     uid = models.CharField(max_length=64)
     modality = models.CharField(max_length=16)
     body_part = models.CharField(max_length=64, blank=True)
-    description = models.CharField(max_length=200, blank=True)
+    description_sealed = models.BinaryField(default=b"")
 
+    description = SealedText("description_sealed", "person:patient_id")
     objects = PatientScopedManager()
 
     class Meta:
@@ -62,12 +65,14 @@ class Instance(models.Model):
     acquired_at = models.DateTimeField()
     region = models.JSONField(null=True)
     pixel_state = models.CharField(max_length=20, default="readable")
-    pixel_problem = models.CharField(max_length=300, blank=True)
+    pixel_problem_sealed = models.BinaryField(default=b"")
     blob_key = models.CharField(max_length=64)
     blob_sha256 = models.CharField(max_length=64)
     blob_bytes = models.BigIntegerField()
-    source = models.CharField(max_length=200)
+    source_sealed = models.BinaryField(default=b"")
 
+    pixel_problem = SealedText("pixel_problem_sealed", "person:patient_id")
+    source = SealedText("source_sealed", "person:patient_id")
     objects = PatientScopedManager()
 
     class Meta:

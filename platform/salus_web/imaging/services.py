@@ -51,13 +51,14 @@ def store_images(
 
 def _instance(patient: Patient, series: Series, image: dict[str, Any], acquired: datetime) -> None:
     """One object and its renditions."""
-    blob = vault.put(image["bytes"])
+    owner = f"person:{patient.pk}"
+    blob = vault.put(image["bytes"], owner=owner)
     instance = Instance.objects.create(
         patient=patient, series=series, uid=image["uid"], acquired_at=acquired, blob_key=blob.key,
         blob_sha256=blob.sha256, blob_bytes=blob.size_bytes, **{name: image[name] for name in _COLUMNS},
     )  # fmt: skip
     for rendition in image["renditions"]:
-        kept = vault.put(rendition["bytes"])
+        kept = vault.put(rendition["bytes"], owner=owner)
         Rendition.objects.create(
             patient=patient, instance=instance, kind=rendition["kind"], width=rendition["width"],
             height=rendition["height"], blob_key=kept.key, blob_sha256=kept.sha256, original_sha256=blob.sha256,

@@ -15,6 +15,8 @@ from salus_web.audit.services import Act, record
 from salus_web.common import vault
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput
+from salus_web.common.ids import new_id
+from salus_web.common.keyring import note_holds
 from salus_web.imaging.services import store_images
 from salus_web.ingest.child import parse_in_child
 from salus_web.ingest.models import Upload, UploadState
@@ -32,9 +34,10 @@ def receive(*, filename: str, content: bytes, site: Site, by: Any) -> Upload:
         raise BadInput(f"{filename} is larger than {settings.SALUS_UPLOAD_LIMIT_BYTES >> 20} MB.")
     sha256 = hashlib.sha256(content).hexdigest()
     before = Upload.objects.filter(site=site, blob_sha256=sha256).exclude(state=UploadState.REFUSED).first()
-    blob = vault.put(content) if before is None else None
+    upload_id = new_id()
+    blob = vault.put(content, owner=f"upload:{upload_id}") if before is None else None
     upload = Upload(
-        site=site, blob_sha256=sha256, blob_bytes=len(content), received_by=by.id, received_at=now(),
+        id=upload_id, site=site, blob_sha256=sha256, blob_bytes=len(content), received_by=by.id, received_at=now(),
         blob_key=blob.key if blob else before.blob_key if before else "",
         state=UploadState.UNCHANGED if before else UploadState.RECEIVED,
     )  # fmt: skip
@@ -65,6 +68,7 @@ def read_and_store(
         parsed = parse_in_child(vault.get(upload.blob_key, sha256=upload.blob_sha256), upload.filename)
         with transaction.atomic():
             patients, counts = _store(parsed, upload.site, by)
+            note_holds(f"upload:{upload.pk}", persons=[f"person:{key}" for key in patients])
             _settle(upload, "stored", by, form=parsed["form"], counts=counts)
             then(patients)
     except BadInput as refusal:
@@ -90,6 +94,9 @@ def _store(parsed: dict[str, Any], site: Site, by: Any) -> tuple[list[str], dict
 
 def _settle(upload: Upload, state: str, by: Any, **columns: Any) -> None:
     """The upload's last state, logged."""
-    Upload.objects.filter(pk=upload.pk).update(state=state, finished_at=now(), **columns)
+    upload.problems = columns.pop("problems", [])
+    Upload.objects.filter(pk=upload.pk).update(
+        state=state, finished_at=now(), problems_sealed=upload.problems_sealed, **columns
+    )
     outcome = "refused" if state == "refused" else "done"
     record(Act("upload.settle", "upload", str(upload.pk), outcome=outcome, detail={"state": state}), by=by)

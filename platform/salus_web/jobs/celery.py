@@ -8,6 +8,7 @@ from django.conf import settings
 QUEUES = ("cpu", "gpu")
 RUN_JOB = "salus.run_job"
 RECONCILE = "salus.reconcile"
+CHECKPOINT = "salus.checkpoint"
 
 app = Celery("salus")
 
@@ -33,6 +34,9 @@ def configure() -> Celery:
             "unacked_restore_interval": 2,
             "unacked_restore_throttle": 1,
         },
-        beat_schedule={"reconcile": {"task": RECONCILE, "schedule": 10.0, "options": {"queue": "cpu"}}},
+        beat_schedule={
+            "reconcile": {"task": RECONCILE, "schedule": 10.0, "options": {"queue": "cpu"}},
+            "checkpoint": {"task": CHECKPOINT, "schedule": 10.0, "options": {"queue": "cpu"}},
+        },
     )
     return app

@@ -57,3 +57,15 @@ class Outbox(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["published_at"])]
+
+
+class Reconciler(models.Model):
+    """One row: when jobs were last looked through for what got lost, and what was found."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    last_at = models.DateTimeField()
+    last_sent = models.PositiveIntegerField(default=0)
+    last_sent_at = models.DateTimeField(null=True)
+    rounds = models.PositiveBigIntegerField(default=0)
+    sent = models.PositiveBigIntegerField(default=0)
+    shortened = models.PositiveBigIntegerField(default=0)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from salus_web.accounts.permissions import Resource, authorize
-from salus_web.jobs.models import Job, JobState
+from salus_web.common.clock import now
+from salus_web.jobs.models import Job, JobState, Reconciler
 
 OVER = (JobState.DONE, JobState.FAILED, JobState.QUARANTINED, JobState.CANCELLED)
 
@@ -24,6 +27,27 @@ def counts(*, viewer: Any) -> dict[str, int]:
     """How many jobs are in each state (1 query)."""
     authorize(viewer, "jobs.read", Resource("job"))
     return dict(Job.objects.values_list("state").annotate(Count("pk")).order_by())
+
+
+@dataclass(frozen=True, slots=True)
+class Repairs:
+    """What keeps jobs from getting lost: when it last looked, and whether that is too long ago."""
+
+    row: Reconciler | None
+    late: int
+
+    @property
+    def is_overdue(self) -> bool:
+        """Nobody has looked for a minute (it looks every ten seconds), or never."""
+        return self.row is None or now() - self.row.last_at > timedelta(minutes=1)
+
+
+def repairs(*, viewer: Any) -> Repairs:
+    """The reconciler's last round, and how many jobs run on a lapsed lease or wait unsent for over a minute (2 queries)."""
+    authorize(viewer, "jobs.read", Resource("job"))
+    unsent = Q(state=JobState.QUEUED, created_at__lt=now() - timedelta(minutes=1), outbox__published_at__isnull=True)
+    late = Job.objects.filter(Q(state=JobState.RUNNING, lease_until__lt=now()) | unsent).count()
+    return Repairs(Reconciler.objects.first(), late)
 
 
 def job(*, viewer: Any, job_id: Any) -> Job | None:

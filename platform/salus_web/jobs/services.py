@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -17,11 +17,13 @@ from salus_web.accounts.permissions import Resource, authorize
 from salus_web.audit.services import Act, record
 from salus_web.common.clock import now
 from salus_web.common.errors import Hidden, StateConflict
+from salus_web.jobs import leases
 from salus_web.jobs.broker import answers
 from salus_web.jobs.celery import RUN_JOB, configure
-from salus_web.jobs.models import Job, JobState, Outbox
+from salus_web.jobs.models import Job, JobState, Outbox, Reconciler
 
 CRASH_LIMIT = 3
+RESEND_AFTER = timedelta(seconds=30)
 STOPPABLE = frozenset({"train_task"})  # what may be left half done: an upload or a risk somebody waits for may not
 logger = logging.getLogger(__name__)
 
@@ -77,7 +79,8 @@ def claim(*, job_id: str, worker: str, device: str = "") -> Claim | None:
     job = Job.objects.select_for_update().filter(pk=job_id).first()
     if job is None or job.state not in {JobState.QUEUED, JobState.RUNNING}:
         return None
-    if job.state == JobState.RUNNING and job.lease_until is not None and job.lease_until > now():
+    moment = leases.moment()
+    if job.state == JobState.RUNNING and job.lease_until is not None and job.lease_until > moment:
         return None
     if job.state == JobState.RUNNING:
         job.crashes += 1
@@ -88,7 +91,7 @@ def claim(*, job_id: str, worker: str, device: str = "") -> Claim | None:
     job.attempts += 1
     job.fence += 1
     job.started_at = now()
-    job.lease_until = now() + timedelta(seconds=settings.SALUS_LEASE_SECONDS)
+    job.lease_until = moment + timedelta(seconds=settings.SALUS_LEASE_SECONDS)
     job.save()
     return Claim(str(job.pk), job.kind, job.payload, job.fence)
 
@@ -105,7 +108,7 @@ def progress(*, claim: Claim, fraction: float, message: str) -> None:
     changed = Job.objects.filter(pk=claim.job_id, fence=claim.fence, state=JobState.RUNNING).update(
         progress=min(max(fraction, 0.0), 1.0) if fraction == fraction else 0.0,
         message=message[:400],
-        lease_until=now() + timedelta(seconds=settings.SALUS_LEASE_SECONDS),
+        lease_until=leases.lease_end(),
     )
     if not changed:
         raise StateConflict("Another worker has taken over this job, or it was cancelled.")
@@ -114,7 +117,7 @@ def progress(*, claim: Claim, fraction: float, message: str) -> None:
 def heartbeat(*, claim: Claim) -> bool:
     """Prolong the lease; False when the job is no longer this worker's."""
     held = Job.objects.filter(pk=claim.job_id, fence=claim.fence, state=JobState.RUNNING)
-    return bool(held.update(lease_until=now() + timedelta(seconds=settings.SALUS_LEASE_SECONDS)))
+    return bool(held.update(lease_until=leases.lease_end()))
 
 
 def check_fence(*, claim: Claim) -> None:
@@ -179,13 +182,31 @@ def stop(*, job_id: str, by: Any) -> Job:
 
 
 def reconcile() -> int:
-    """Publish again what never arrived or whose worker died. Returns how many jobs were sent."""
-    sent = 0
-    overdue = now() - timedelta(seconds=30)
-    waiting = Job.objects.filter(state=JobState.QUEUED).exclude(outbox__published_at__gt=overdue)
-    orphaned = Job.objects.filter(state=JobState.RUNNING, lease_until__lt=now())
+    """Publish again what never arrived or whose worker died, and note that it was looked. Returns how many jobs were sent."""
+    sent, moment = 0, leases.moment()
+    overdue = now() - RESEND_AFTER
+    shortened = _shorten_impossible(moment)
+    waiting = Job.objects.filter(state=JobState.QUEUED).exclude(outbox__published_at__range=(overdue, now()))
+    orphaned = Job.objects.filter(state=JobState.RUNNING, lease_until__lt=moment)
     for job_id in [*waiting.values_list("pk", flat=True)[:500], *orphaned.values_list("pk", flat=True)[:500]]:
         if not publish(job_id=str(job_id)):
             break  # a dead broker takes none of the others either; the next round tries again
         sent += 1
+    _note_round(sent, shortened)
     return sent
+
+
+def _shorten_impossible(moment: datetime) -> int:
+    """A lease longer than any is given: the clock was set back since. Its worker prolongs it, or it lapses in its time."""
+    longest = moment + timedelta(seconds=settings.SALUS_LEASE_SECONDS)
+    slack = timedelta(seconds=5)
+    return Job.objects.filter(state=JobState.RUNNING, lease_until__gt=longest + slack).update(lease_until=longest)
+
+
+def _note_round(sent: int, shortened: int) -> None:
+    """One row that the jobs page reads."""
+    row, _ = Reconciler.objects.get_or_create(pk=1, defaults={"last_at": now()})
+    told = {"last_sent": sent, "last_sent_at": now()} if sent else {}
+    Reconciler.objects.filter(pk=row.pk).update(
+        last_at=now(), rounds=F("rounds") + 1, sent=F("sent") + sent, shortened=F("shortened") + shortened, **told
+    )

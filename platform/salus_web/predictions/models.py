@@ -57,7 +57,7 @@ class Prediction(models.Model):
     requested_by = models.CharField(max_length=80)
     previous = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="+")
 
-    account_json = SealedText("account_sealed")
+    account_json = SealedText("account_sealed", "person:patient_id")
     objects = PatientScopedManager()
 
     class Meta:
@@ -133,5 +133,5 @@ class Review(models.Model):
     note_sealed = models.BinaryField(default=b"")
     reviewed_at = models.DateTimeField()
 
-    note = SealedText("note_sealed")
+    note = SealedText("note_sealed", "person:patient_id")
     objects = PatientScopedManager()

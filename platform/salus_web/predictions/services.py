@@ -136,13 +136,13 @@ def _prediction(
     )  # fmt: skip
     prediction.account_json = orjson.dumps(outcome.account).decode()
     receipt = outcome.receipt | {"prediction": str(prediction.pk), "stored_at": moment.isoformat(), "asked_by": by.id}
-    blob = vault.put(orjson.dumps(receipt, option=orjson.OPT_SORT_KEYS))
+    blob = vault.put(orjson.dumps(receipt, option=orjson.OPT_SORT_KEYS), owner=f"person:{outcome.patient_id}")
     prediction.receipt_key, prediction.receipt_sha256 = blob.key, blob.sha256
     return prediction
 
 
 def _map(prediction: Prediction, found: MapFile) -> RiskMap:
-    blob = vault.put(found.npy)
+    blob = vault.put(found.npy, owner=f"person:{prediction.patient_id}")
     return RiskMap(
         patient_id=prediction.patient_id, prediction=prediction, instance_id=found.instance_id, slot=found.slot,
         box=list(found.box), total_points=found.total_points, blob_key=blob.key, blob_sha256=blob.sha256,

@@ -26,8 +26,8 @@ class Patient(models.Model):
     is_simulated = models.BooleanField(default=False)
     created_at = models.DateTimeField()
 
-    mrn = SealedText("mrn_sealed")
-    name = SealedText("name_sealed")
+    mrn = SealedText("mrn_sealed", "person:id")
+    name = SealedText("name_sealed", "person:id")
     objects = PatientManager()
 
     class Meta:
@@ -54,12 +54,13 @@ class Encounter(models.Model):
     patient = models.ForeignKey(Patient, on_delete=models.CASCADE)
     kind = models.CharField(max_length=40)
     ward = models.CharField(max_length=120, blank=True)
-    reason = models.CharField(max_length=200, blank=True)
+    reason_sealed = models.BinaryField(default=b"")
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField(null=True)
     source = models.CharField(max_length=200)
     source_key = models.CharField(max_length=64)
 
+    reason = SealedText("reason_sealed", "person:patient_id")
     objects = PatientScopedManager()
 
     class Meta:
@@ -68,7 +69,8 @@ class Encounter(models.Model):
 
 
 class Observation(models.Model):
-    """A measurement or finding: a number with its UCUM unit, or a word."""
+    """A measurement or finding: a number with its UCUM unit, or a word that queries may ask for (`value_text`), or a longer
+    note (`note`), which is sealed."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     patient = models.ForeignKey(Patient, on_delete=models.CASCADE)
@@ -78,12 +80,19 @@ class Observation(models.Model):
     display = models.CharField(max_length=200)
     value_number = models.FloatField(null=True)
     value_text = models.CharField(max_length=400, blank=True)
+    note_sealed = models.BinaryField(default=b"")
     unit = models.CharField(max_length=40, blank=True)
     observed_at = models.DateTimeField()
     source = models.CharField(max_length=200)
     source_key = models.CharField(max_length=64)
 
+    note = SealedText("note_sealed", "person:patient_id")
     objects = PatientScopedManager()
+
+    @property
+    def words(self) -> str:
+        """What was said where no number was measured, short or long."""
+        return self.value_text or self.note
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["patient", "source_key"], name="observation_once")]
@@ -216,3 +225,25 @@ class Consent(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["patient", "purpose", "version"], name="consent_version_once")]
+
+
+class DestroyedKey(models.Model):
+    """A person whose data key was destroyed: who decided it, why, and when it was done. Names the person by id only, and
+    stays after the person's rows are gone, so that an older copy of the keys can be cleared again."""
+
+    person_id = models.UUIDField(primary_key=True)
+    pseudonym = models.CharField(max_length=32)
+    reason = models.CharField(max_length=200)
+    decided_by = models.CharField(max_length=80)
+    decided_at = models.DateTimeField()
+    done_at = models.DateTimeField(null=True)
+
+
+class KeyRotation(models.Model):
+    """How far sealing anew has come in one table or folder, so that a run that was killed goes on there."""
+
+    place = models.CharField(max_length=120, primary_key=True)
+    key_name = models.CharField(max_length=32)
+    after = models.CharField(max_length=64, blank=True)
+    moved = models.PositiveBigIntegerField(default=0)
+    finished = models.BooleanField(default=False)

@@ -127,7 +127,7 @@ def _rows(
     """Keep the rows of one kind that are not here yet; returns how many."""
     here = table.objects.for_actor(by).filter(patient=patient)  # type: ignore[attr-defined]
     known = set(here.values_list("source_key", flat=True))
-    columns = {field.name for field in table._meta.fields}
+    columns = {field.name for field in table._meta.fields} | ({"note"} if table is Observation else set())
     fresh = []
     for entry in entries:
         key = _key(entry["key"])

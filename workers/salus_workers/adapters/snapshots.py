@@ -70,10 +70,10 @@ def _case(task: RiskTask, row: Encounter, values: list[Observation], pictures: l
         if value.code == task.outcome.time_column:
             time_days = value.value_number
         if value.code == task.outcome.column:
-            word = value.value_text or f"{value.value_number:g}"
+            word = value.words or f"{value.value_number:g}"
             outcome, kind = outcome_of(task.outcome, word), kind_of(task.outcome, word)
         if value.code == image_outcome_code(task):
-            own[value.source] = value.value_text
+            own[value.source] = value.words
     # slot by slot, and in a slot as they came in
     shown = sorted(pictures, key=lambda picture: (picture.instance.view, picture.instance.pk))
     snapshot = PatientSnapshot(
@@ -88,7 +88,7 @@ def _case(task: RiskTask, row: Encounter, values: list[Observation], pictures: l
 
 def record_value(row: Observation) -> RecordValue:
     """An observation as the library knows it."""
-    value = row.value_text if row.value_number is None else row.value_number
+    value = row.words if row.value_number is None else row.value_number
     return RecordValue(row.code, row.system, value, row.unit or None, row.observed_at, row.source, str(row.pk))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,8 @@ from salus_web.audit.services import Act, record
 from salus_web.common import vault
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput
+from salus_web.common.keyring import note_holds
+from salus_web.common.memory_place import open_folder
 from salus_web.imaging.services import store_images
 from salus_web.ingest.models import Upload, UploadState
 from salus_web.ingest.parsers.archive import TASK_FILE
@@ -38,17 +39,18 @@ def run(claim: Claim, report: Callable[[float, str], None]) -> None:
         _read_and_store(claim, upload, report)
     except BadInput as refusal:
         with transaction.atomic():
+            upload.problems = [str(refusal)]
             Upload.objects.filter(pk=upload.pk).update(
-                state=UploadState.REFUSED, form="cases", problems=[str(refusal)], finished_at=now()
+                state=UploadState.REFUSED, form="cases", problems_sealed=upload.problems_sealed, finished_at=now()
             )
             record(Act("upload.settle", "upload", str(upload.pk), outcome="refused", detail={"state": "refused"}), by=ACTOR)
         raise
 
 
 def _read_and_store(claim: Claim, upload: Upload, report: Callable[[float, str], None]) -> None:
-    with tempfile.TemporaryDirectory(prefix="salus-cases-") as place:
-        folder = Path(place)
-        _unpack(vault.get(upload.blob_key, sha256=upload.blob_sha256), folder)
+    raw = vault.get(upload.blob_key, sha256=upload.blob_sha256)
+    with open_folder("salus-cases-", size_bytes=_unpacked_bytes(raw)) as folder:
+        _unpack(raw, folder)
         try:
             task = load_task(folder / TASK_FILE)
             rows = read_case_rows(task, folder)
@@ -62,10 +64,13 @@ def _read_and_store(claim: Claim, upload: Upload, report: Callable[[float, str],
 
 
 def _store(task: RiskTask, people: list[dict[str, object]], rows: list[CaseRow], upload: Upload) -> None:
+    holds: list[str] = []
     for person in people:
         stored = store_person(person=person, site=upload.site, by=ACTOR)
         images = person["images"]
+        holds.append(f"person:{stored.patient.pk}")
         store_images(patient=stored.patient, images=images, encounters=stored.encounters, by=ACTOR)  # type: ignore[arg-type]
+    note_holds(f"upload:{upload.pk}", persons=holds)
     task_file = register_task_file(
         text=task.source_text, task_id=task.id, title=task.title, digest=task.digest, by=ACTOR
     )
@@ -77,6 +82,15 @@ def _store(task: RiskTask, people: list[dict[str, object]], rows: list[CaseRow],
         kind="train_task", unique_key=f"train:{task_file.pk}:{upload.blob_sha256[:16]}", queue="gpu",
         payload={"task_file_id": str(task_file.pk), "asked_by": upload.received_by}, title=f"Training: {task.title}", by=ACTOR,
     )  # fmt: skip
+
+
+def _unpacked_bytes(raw: bytes) -> int:
+    """What the zip says it holds; one that is no zip is refused when it is unpacked."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            return sum(entry.file_size for entry in archive.infolist())
+    except zipfile.BadZipFile:
+        return 0
 
 
 def _unpack(raw: bytes, folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from salus_web.common.key_sources import KeySource
 from salus_web.config.databases import database_from_url
 
 PROJECT_ROOT = Path(__file__).resolve().parents[4]
@@ -98,12 +99,18 @@ DATABASES = {"default": database_from_url(os.environ.get("DATABASE_URL", ""), SA
 
 CELERY_BROKER_URL = os.environ.get("REDIS_URL", "")
 SALUS_LEASE_SECONDS = 60
+# checkpoints of the log: where they lie, the signer's key (empty: this process does not sign), and the witness, as HOST:PORT or folder:PATH
+SALUS_AUDIT_DIR = Path(os.environ.get("SALUS_AUDIT_DIR") or SALUS_DATA_DIR / "audit")
+SALUS_AUDIT_SIGNER_KEY_FILE = os.environ.get("SALUS_AUDIT_SIGNER_KEY_FILE", "")
+SALUS_AUDIT_WITNESS = os.environ.get("SALUS_AUDIT_WITNESS", "")
 SALUS_UPLOAD_LIMIT_BYTES = 512 << 20
 SALUS_SIMULATED = False
 SALUS_CODE_VERSION = "0.1.0"
 SALUS_DATA_KEYS: dict[str, str] = {}
 SALUS_CURRENT_DATA_KEY = ""
 SALUS_INDEX_KEY = ""
+SALUS_KEY_SOURCE: KeySource | None = None  # where the data keys are read from again while running; None: the three above
+SALUS_PERSON_KEYS_FILE = os.environ.get("SALUS_PERSON_KEYS_FILE", "")  # empty: person-keys.sqlite3 in the data folder
 
 LOGGING = {
     "version": 1,

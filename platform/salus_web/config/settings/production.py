@@ -3,12 +3,12 @@ default or short key stops the start with a sentence."""
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
+from salus_web.common.key_sources import KeyTrouble, key_source, read_private
 from salus_web.config.settings.base import *  # noqa: F403
 from salus_web.config.settings.base import STORAGES
 
@@ -17,7 +17,10 @@ def _secret(name: str, *, at_least: int) -> str:
     """A secret from NAME or from the file NAME_FILE; refuses absent, short and default values."""
     value = os.environ.get(name, "")
     if not value and os.environ.get(f"{name}_FILE"):
-        value = Path(os.environ[f"{name}_FILE"]).read_text().strip()
+        try:
+            value = read_private(Path(os.environ[f"{name}_FILE"]))
+        except KeyTrouble as trouble:
+            raise ImproperlyConfigured(str(trouble)) from None
     if not value:
         raise ImproperlyConfigured(f"{name} (or {name}_FILE) is not set. Production does not start without it.")
     if len(value) < at_least or "change" in value.lower() or len(set(value)) < 8:
@@ -32,11 +35,15 @@ for _needed in ("DATABASE_URL", "REDIS_URL", "SALUS_HOSTS"):
         raise ImproperlyConfigured(f"{_needed} is not set. Production does not start without it.")
 
 SECRET_KEY = _secret("SECRET_KEY", at_least=50)
-SALUS_INDEX_KEY = _secret("SALUS_INDEX_KEY", at_least=64)
-SALUS_DATA_KEYS = json.loads(_secret("SALUS_DATA_KEYS", at_least=64))
-SALUS_CURRENT_DATA_KEY = os.environ.get("SALUS_CURRENT_DATA_KEY", "")
-if SALUS_CURRENT_DATA_KEY not in SALUS_DATA_KEYS:
-    raise ImproperlyConfigured("SALUS_CURRENT_DATA_KEY does not name one of SALUS_DATA_KEYS.")
+if os.environ.get("SALUS_DATA_KEYS") and os.environ.get("SALUS_DATA_KEYS_FILE"):
+    raise ImproperlyConfigured("SALUS_DATA_KEYS and SALUS_DATA_KEYS_FILE are both set. Set one of them.")
+try:
+    SALUS_KEY_SOURCE = key_source(os.environ)
+    _keys = SALUS_KEY_SOURCE.read()
+except KeyTrouble as trouble:
+    raise ImproperlyConfigured(str(trouble)) from None
+SALUS_DATA_KEYS, SALUS_CURRENT_DATA_KEY = dict(_keys.keys), _keys.current
+SALUS_INDEX_KEY = _keys.index_key or _secret("SALUS_INDEX_KEY", at_least=64)
 
 if os.environ.get("SALUS_OBJECT_STORE_URL"):
     STORAGES = STORAGES | {

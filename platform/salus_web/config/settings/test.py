@@ -20,6 +20,7 @@ STORAGES = STORAGES | {
         "OPTIONS": {"location": SALUS_DATA_DIR / "vault", "base_url": None},
     }
 }
+SALUS_AUDIT_DIR = SALUS_DATA_DIR / "audit"
 STATIC_ROOT = SALUS_DATA_DIR / "static"
 STATIC_ROOT.mkdir()
 CELERY_BROKER_URL = "memory://"

@@ -103,7 +103,7 @@ def _newest(observations: Sequence[Observation]) -> list[Newest]:
     last = [rows[-1] for rows in _by_code(observations).values()]
     last.sort(key=lambda row: row.observed_at, reverse=True)
     return [
-        Newest(row.display, row.value_text or f"{row.value_number:g}", unit(row.unit), row.observed_at, row.source) for row in last[:60]
+        Newest(row.display, row.words or f"{row.value_number:g}", unit(row.unit), row.observed_at, row.source) for row in last[:60]
     ]
 
 

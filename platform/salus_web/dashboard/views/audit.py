@@ -1,63 +1,124 @@
-"""The auditor's page: the log with its filters, and the proof that it is whole."""
+"""The auditor's page: the log with its filters, its state, odd accesses, saved searches, exports, and the proof that it is whole."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.views.decorators.http import require_GET, require_POST
+from django.utils.http import urlencode
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from salus_web.accounts.access import declare
+from salus_web.accounts.permissions import can
 from salus_web.accounts.selectors import people, sites_of
-from salus_web.audit.selectors import PAGE, Wanted, actions, events, head
+from salus_web.audit.selectors import (
+    OUTCOMES,
+    PAGE,
+    PURPOSES,
+    Wanted,
+    actions,
+    events,
+    log_state,
+    saved_searches,
+)
+from salus_web.audit.services import export_events, forget_search, save_search
 from salus_web.common.clock import now
-from salus_web.common.errors import Hidden
+from salus_web.common.errors import BadInput, Hidden
+from salus_web.dashboard.pages.odd_looks import odd_looks
 from salus_web.dashboard.views.asked import day, whole
 from salus_web.jobs.selectors import newest_of_kind
 from salus_web.jobs.services import enqueue
 from salus_web.records.selectors import person_by_number
 
+FIELDS = ("person", "action", "purpose", "outcome", "patient", "since", "until")
+
 
 @declare("audit.read", audit="audit.read")
-@require_GET
+@require_http_methods(["GET", "POST"])
 def audit(request: HttpRequest) -> HttpResponse:
-    """Lines of the log by person, patient, act and time, newest first."""
-    viewer, asked = request.actor, request.GET  # type: ignore[attr-defined]
-    problem, pseudonym = "", ""
-    if asked.get("mrn"):
-        pseudonym, problem = _pseudonym(viewer, asked.get("mrn", ""))
-    since, until = day(asked.get("since", "")), day(asked.get("until", ""))
-    wanted = Wanted(
-        person=asked.get("person", ""), action=asked.get("action", ""), patient=pseudonym, since=_start(since),
-        until=_start(until + timedelta(days=1) if until and until < date.max else until),
-        before_number=whole(asked.get("before", "")),
-    )  # fmt: skip
-    rows = [] if problem else events(wanted=wanted)
-    query = asked.copy()
-    query.pop("before", None)
+    """Lines of the log that fit a search, newest first. A search by record number is posted, so that it stands in no address."""
+    viewer, problem = request.actor, ""  # type: ignore[attr-defined]
+    asked = _asked(request.POST if request.method == "POST" else request.GET)
+    mrn = request.POST.get("mrn", "").strip()
+    if mrn:
+        asked["patient"] = pseudonym_of(viewer, mrn)
+        problem = "" if asked["patient"] else "Nobody at your hospitals has this record number."
+    if request.method == "POST" and not problem:
+        return HttpResponseRedirect(f"/audit/?{urlencode({name: value for name, value in asked.items() if value})}")
+    rows = [] if problem else events(wanted=wanted_of(asked, whole(request.GET.get("before", ""))))
     context: dict[str, Any] = {
-        "rows": rows[:PAGE], "next_before": rows[PAGE - 1].number if len(rows) > PAGE else None, "query": query.urlencode(),
-        "asked": asked, "people": people(viewer=viewer), "actions": actions(), "head": head(), "problem": problem,
-        "last": newest_of_kind(kind="verify_log"),
+        "rows": rows[:PAGE], "next_before": rows[PAGE - 1].number if len(rows) > PAGE else None, "asked": asked, "problem": problem,
+        "query": urlencode({name: value for name, value in asked.items() if value}), "people": people(viewer=viewer),
+        "actions": actions(), "purposes": PURPOSES, "outcomes": OUTCOMES, "state": log_state(), "saved": _saved(viewer),
+        "odd": odd_looks(viewer=viewer), "may_export": can(viewer, "audit.export"), "last": newest_of_kind(kind="verify_log"),
     }  # fmt: skip
     return render(request, "dashboard/audit.html", context)
 
 
-def _pseudonym(viewer: Any, mrn: str) -> tuple[str, str]:
-    """The pseudonym that stands in the log for a record number, at any of the viewer's hospitals."""
+def _asked(form: Mapping[str, str]) -> dict[str, str]:
+    return {name: form.get(name, "").strip() for name in FIELDS}
+
+
+def _saved(viewer: Any) -> list[tuple[Any, str]]:
+    """The viewer's searches, each with its address."""
+    rows = saved_searches(viewer=viewer)
+    return [(row, urlencode({name: row.wanted[name] for name in FIELDS if name in row.wanted})) for row in rows]
+
+
+def wanted_of(asked: Mapping[str, str], before: int | None = None) -> Wanted:
+    """What a form asks of the log. Raises BadInput for what is no day."""
+    since, until = day(asked.get("since", "")), day(asked.get("until", ""))
+    return Wanted(
+        **{name: asked.get(name, "") for name in ("person", "action", "patient", "purpose", "outcome")},
+        since=_start(since), until=_start(until + timedelta(days=1) if until and until < date.max else until), before_number=before,
+    )  # fmt: skip
+
+
+def pseudonym_of(viewer: Any, mrn: str) -> str:
+    """The pseudonym that stands in the log for a record number at any of the viewer's hospitals; empty for none. Logged."""
     for site in sites_of(viewer=viewer):
         found = person_by_number(viewer=viewer, site_id=site.pk, mrn=mrn)
         if found is not None:
-            return found.pseudonym, ""
-    return "", "Nobody at your hospitals has this record number."
+            return found.pseudonym
+    return ""
 
 
 def _start(of: date | None) -> datetime | None:
     """The first moment of a day."""
     return datetime.combine(of, time.min, tzinfo=UTC) if of else None
+
+
+@declare("audit.export")
+@require_POST
+def export(request: HttpRequest) -> HttpResponse:
+    """The lines of a search as a file with proofs."""
+    body = export_events(wanted=wanted_of(_asked(request.POST)), by=request.actor)  # type: ignore[attr-defined]
+    headers = {"Content-Disposition": 'attachment; filename="audit-lines.jsonl"', "X-Content-Type-Options": "nosniff"}
+    return HttpResponse(body, content_type="application/jsonl", headers=headers)
+
+
+@declare("audit.read")
+@require_POST
+def searches(request: HttpRequest) -> HttpResponse:
+    """Keep a search of one's own, or delete one."""
+    viewer, form = request.actor, request.POST  # type: ignore[attr-defined]
+    if form.get("forget"):
+        try:
+            forget_search(search_id=UUID(form["forget"]), by=viewer)
+        except ValueError:
+            raise BadInput("Choose one of your searches.") from None
+        messages.info(request, "The search was deleted.")
+        return HttpResponseRedirect("/audit/")
+    asked = {name: value for name, value in _asked(form).items() if value}
+    wanted_of(asked)
+    row = save_search(name=form.get("name", ""), wanted=asked, by=viewer)
+    messages.info(request, f"The search “{row.name}” was kept.")
+    return HttpResponseRedirect(f"/audit/?{urlencode(asked)}")
 
 
 @declare("audit.verify", audit="audit.verify")

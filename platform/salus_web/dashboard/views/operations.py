@@ -23,7 +23,7 @@ from salus_web.ingest.selectors import open_uploads
 from salus_web.ingest.selectors import uploads as uploads_for
 from salus_web.ingest.services import receive
 from salus_web.jobs.models import JobState
-from salus_web.jobs.selectors import counts
+from salus_web.jobs.selectors import counts, repairs
 from salus_web.jobs.selectors import jobs as jobs_for
 from salus_web.jobs.services import STOPPABLE, retry, stop
 from salus_web.predictions.services import withdraw_risks
@@ -80,7 +80,7 @@ def jobs(request: HttpRequest) -> HttpResponse:
     viewer, state = request.actor, request.GET.get("state", "")  # type: ignore[attr-defined]
     rows = Paginator(jobs_for(viewer=viewer, state=state), PAGE).get_page(page_number(request))
     context = {
-        "rows": rows, "state": state, "states": JobState.choices, "counts": counts(viewer=viewer),
+        "rows": rows, "state": state, "states": JobState.choices, "counts": counts(viewer=viewer), "repairs": repairs(viewer=viewer),
         "may_retry": can(viewer, "jobs.retry"), "may_stop": can(viewer, "jobs.stop"), "stoppable": STOPPABLE,
     }  # fmt: skip
     return render(request, "dashboard/job_rows.html" if "fragment" in request.GET else "dashboard/jobs.html", context)

@@ -12,6 +12,8 @@ from salus_web.ingest.parsers.forms import Parsed, PersonRecord, Unreadable
 from salus_web.ingest.parsers.plausible import check_measurement
 
 DEEPEST = 32
+# a longer free text is no word of a vocabulary but a note: it is sealed, and no query can ask for it
+WORD_AT_MOST = 40
 SEXES = {"male", "female", "other", "unknown"}
 
 
@@ -178,7 +180,10 @@ def _value(part: dict[str, Any], place: str) -> dict[str, Any]:
     if "valueCodeableConcept" in part:
         return {"number": None, "text": _coding(part["valueCodeableConcept"], place, "value")[2], "unit": ""}
     found = next(part[key] for key in part if key.startswith("value"))
-    return {"number": None, "text": str(found)[:400], "unit": ""}
+    text = str(found)[:400]
+    if len(text) > WORD_AT_MOST:
+        return {"number": None, "text": "", "note": text, "unit": ""}
+    return {"number": None, "text": text, "unit": ""}
 
 
 def _condition(person: PersonRecord, resource: dict[str, Any], place: str) -> None:

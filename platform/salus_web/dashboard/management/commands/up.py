@@ -76,7 +76,7 @@ class Command(BaseCommand):
         """Settings are read once, so another data folder means this command anew, in place of this process."""
         check_folder(folder, os.environ)
         os.environ["SALUS_DATA_DIR"] = str(folder)
-        os.execv(sys.executable, [sys.executable, *sys.argv])
+        os.execv(sys.executable, [sys.executable, *sys.argv])  # nosec B606 # itself again
 
     def _check(self, port: int) -> None:
         for name in NEEDED:

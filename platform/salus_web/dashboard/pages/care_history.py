@@ -1,0 +1,55 @@
+"""Why somebody could see a patient at a moment that has passed: care relations and memberships as they were then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from salus_web.records.models import CareRelation, CareTeamMembership
+
+Span = tuple[datetime, datetime | None]
+
+
+@dataclass
+class CareHistory:
+    """Relations by patient and memberships by person and team."""
+
+    relations: dict[str, list[CareRelation]] = field(default_factory=dict)
+    memberships: dict[tuple[str, Any], list[Span]] = field(default_factory=dict)
+
+    def relation(self, *, actor_id: str, patient: str, at: datetime) -> CareRelation | None:
+        """The relation through which a person could see a patient then, the newest of several."""
+        live = [row for row in self.relations.get(patient, []) if _holds((row.starts_at, row.ends_at), at)]
+        theirs = [row for row in live if str(row.user_id) == actor_id or self._was_member(actor_id, row.team_id, at)]
+        return max(theirs, key=lambda row: row.starts_at, default=None)
+
+    def why(self, *, actor_id: str, patient: str, at: datetime) -> str:
+        """The same in plain words; empty when there was none."""
+        found = self.relation(actor_id=actor_id, patient=patient, at=at)
+        if found is None:
+            return ""
+        through = f"care team of {found.team.name}" if found.team else found.kind.replace("_", " ")
+        return through if found.team or not found.reason else f"{through}: {found.reason}"
+
+    def _was_member(self, actor_id: str, team_id: Any, at: datetime) -> bool:
+        return any(_holds(span, at) for span in self.memberships.get((actor_id, team_id), []))
+
+
+def _holds(span: Span, at: datetime) -> bool:
+    return span[0] <= at and (span[1] is None or at < span[1])
+
+
+def care_history(*, patients: Iterable[str], people: Iterable[str]) -> CareHistory:
+    """All relations of these patients (pseudonyms) and all memberships of these people (2 queries)."""
+    found = CareHistory()
+    rows = CareRelation.objects.select_related("team", "patient").filter(patient__pseudonym__in=list(patients))
+    for row in rows.only(
+        "team__name", "patient__pseudonym", "user_id", "kind", "reason", "starts_at", "ends_at"
+    ):
+        found.relations.setdefault(row.patient.pseudonym, []).append(row)
+    held = CareTeamMembership.objects.filter(user_id__in=list(people))
+    for user, team, start, end in held.values_list("user_id", "team_id", "starts_at", "ends_at"):
+        found.memberships.setdefault((str(user), team), []).append((start, end))
+    return found

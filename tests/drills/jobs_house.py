@@ -1,0 +1,121 @@
+"""The processes of the jobs drill: a broker that can be wiped, workers that are killed, stopped and started anew."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from salus_web.dashboard.processes import Household, queue_part
+
+WORKERS = 2
+
+
+def children_of(parent: int) -> list[int]:
+    """Ids of a process's children."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            words = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it ended meanwhile
+        if int(words[1]) == parent and words[0] != "Z":
+            found.append(int(stat.parent.name))
+    return found
+
+
+class House:
+    """Broker and workers on a database of their own."""
+
+    def __init__(self, environment: dict[str, str], root: Path) -> None:
+        self.data = Path(environment["SALUS_DATA_DIR"])
+        self.root, self.household = root, Household(self.data / "logs")
+        self.environment = environment | {"DJANGO_SETTINGS_MODULE": "tests.drills.jobs_settings", "OMP_NUM_THREADS": "1"}
+        self.workers: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> House:
+        self.python("manage.py", "migrate", "--verbosity", "0")
+        self.start_broker()
+        for _ in range(WORKERS):
+            self.workers.append(self.start_worker())
+        self.until(lambda: all(children_of(worker.pid) for worker in self.workers), 60, "the workers do not start")
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        for worker in self.workers:
+            kill(worker.pid, signal.SIGCONT, group=True)
+            kill(worker.pid, signal.SIGKILL, group=True)
+            worker.wait()
+        self.household.stop()
+
+    def python(self, *arguments: str) -> str:
+        """Run a program to its end."""
+        command = [sys.executable, *arguments]
+        return subprocess.run(command, env=self.environment, cwd=self.root, check=True, capture_output=True, text=True).stdout
+
+    def ask(self, *arguments: str) -> Any:
+        """A question to the database."""
+        return json.loads(self.python("-m", "tests.drills.jobs_hospital", *arguments))
+
+    def start_broker(self) -> None:
+        """An empty broker, and its address where settings look for it."""
+        shutil.rmtree(self.data / "queue", ignore_errors=True)
+        part, address = queue_part(self.household, self.data)
+        self.household.start(part)
+        self.broker, socket = part.process, Path(address.removeprefix("redis+socket://"))
+        (self.data / "queue" / "address").write_text(address)
+        self.until(socket.exists, 10, "the broker does not start")
+
+    def wipe_broker(self) -> None:
+        """Kill the broker with all that it held, and start an empty one."""
+        assert self.broker is not None
+        self.broker.kill()
+        self.broker.wait()
+        self.household.parts.clear()
+        Path(self.household.short_folder / "queue.sock").unlink(missing_ok=True)
+        self.start_broker()
+
+    def start_worker(self) -> subprocess.Popen[bytes]:
+        """A worker in a process group of its own."""
+        command = [
+            sys.executable, "-m", "celery", "-A", "tests.drills.jobs_worker", "worker", "-Q", "cpu", "-n", f"drill{time.monotonic_ns()}@%h",
+            "--concurrency", "1", "--loglevel", "ERROR", "--without-gossip", "--without-mingle",
+        ]  # fmt: skip
+        with (self.data / "logs" / "drill-worker.log").open("ab") as log:
+            return subprocess.Popen(command, env=self.environment, cwd=self.root, stdout=log, stderr=log, start_new_session=True)
+
+    def kill_worker(self, number: int, *, child: bool) -> bool:
+        """Kill a worker's child, or the worker with its child and start another; False when it is not up yet."""
+        worker = self.workers[number]
+        own = children_of(worker.pid)
+        if not own:
+            return False
+        if child:
+            for pid in own:
+                kill(pid, signal.SIGKILL)
+            return True
+        kill(worker.pid, signal.SIGKILL)  # its children find out by themselves, or go on as orphans with their job
+        worker.wait()
+        self.workers[number] = self.start_worker()
+        return True
+
+    def until(self, ready: Any, seconds: float, otherwise: str) -> None:
+        """Wait; AssertionError with the words otherwise."""
+        deadline = time.monotonic() + seconds
+        while not ready():
+            assert time.monotonic() < deadline, otherwise
+            time.sleep(0.05)
+
+
+def kill(pid: int, number: signal.Signals, *, group: bool = False) -> None:
+    """Signal a process, or its group; one that is gone is gone."""
+    try:
+        (os.killpg if group else os.kill)(pid, number)
+    except ProcessLookupError:
+        return

@@ -1,0 +1,70 @@
+"""The free text that earlier versions kept plain is sealed by the migration, and comes back on the way back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from salus_web.common.clock import now
+from salus_web.common.encryption import key_name
+from salus_web.common.ids import new_id
+from salus_web.imaging.models import Instance
+from salus_web.ingest.models import Upload
+from salus_web.records.models import Encounter
+
+pytestmark = pytest.mark.django_db(transaction=True)
+BEFORE = [("records", "0002_worklist_by_index"), ("imaging", "0001_initial"), ("ingest", "0001_initial")]
+AFTER = [("records", "0005_plain_free_text_gone"), ("imaging", "0004_plain_free_text_gone"), ("ingest", "0004_plain_free_text_gone")]
+
+
+def migrate(targets: list[tuple[str, str]]) -> Any:
+    executor = MigrationExecutor(connection)
+    executor.migrate(targets)
+    return MigrationExecutor(connection).loader.project_state(targets).apps
+
+
+def planted(apps: Any) -> tuple[Any, Any, Any]:
+    """A stay, an image and a refused upload with words in the plain columns."""
+    site = apps.get_model("accounts", "Site").objects.create(code="m", name="Hospital")
+    patient = apps.get_model("records", "Patient").objects.create(id=new_id(), site=site, mrn_index="i", created_at=now())
+    stay = apps.get_model("records", "Encounter").objects.create(
+        id=new_id(), patient=patient, kind="IMP", reason="planted reason", starts_at=now(), source="s", source_key="k"
+    )
+    study = apps.get_model("imaging", "Study").objects.create(
+        id=new_id(), patient=patient, uid="1", description="planted study", started_at=now()
+    )
+    series = apps.get_model("imaging", "Series").objects.create(id=new_id(), patient=patient, study=study, uid="2", modality="DX")
+    image = apps.get_model("imaging", "Instance").objects.create(
+        id=new_id(), patient=patient, series=series, uid="3", sop_class="x", transfer_syntax="y", acquired_at=now(),
+        blob_key="b", blob_sha256="s", blob_bytes=1, source="DICOM planted.dcm", pixel_problem="planted problem",
+    )  # fmt: skip
+    upload = apps.get_model("ingest", "Upload").objects.create(
+        id=new_id(), site=site, blob_key="b", blob_sha256="s", blob_bytes=1, received_by="x", received_at=now(),
+        problems=["planted.json, entry 2: “planted” is not a date."],
+    )  # fmt: skip
+    return stay, image, upload
+
+
+@pytest.fixture
+def restored() -> Any:
+    yield
+    executor = MigrationExecutor(connection)
+    executor.migrate(executor.loader.graph.leaf_nodes())
+
+
+def test_plain_words_are_sealed_and_come_back(restored: None) -> None:
+    stay, image, upload = planted(migrate(BEFORE))
+    migrate(AFTER)
+    # the models of today read them
+    assert Encounter._base_manager.get(pk=stay.pk).reason == "planted reason"
+    row = Instance._base_manager.get(pk=image.pk)
+    assert (row.source, row.pixel_problem) == ("DICOM planted.dcm", "planted problem") and key_name(row.source_sealed).owned
+    assert row.series.study.description == "planted study" and row.series.description == ""
+    assert Upload.objects.get(pk=upload.pk).problems == ["planted.json, entry 2: “planted” is not a date."]
+    apps = migrate(BEFORE)
+    assert apps.get_model("records", "Encounter").objects.get(pk=stay.pk).reason == "planted reason"
+    assert apps.get_model("imaging", "Instance").objects.get(pk=image.pk).source == "DICOM planted.dcm"
+    assert apps.get_model("ingest", "Upload").objects.get(pk=upload.pk).problems[0].startswith("planted.json")
+
