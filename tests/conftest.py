@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.contrib.auth.signals import user_logged_in
+from salus_web.accounts import sessions
+from salus_web.accounts.proofs import PASSWORD, record_authentication
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -23,3 +27,14 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the shared development data is not at {folder.name}/ beside the project")
     return folder
+
+
+def _as_if_at_the_door(sender: Any, request: Any, user: Any, **_: Any) -> None:
+    """`client.force_login` opens a session past the sign-in page; here it becomes one of a person who has just signed in."""
+    if sessions.KEY not in request.session and not request.META.get("PATH_INFO"):
+        sessions.begin(request.session, user)
+        request.user = user
+        record_authentication(request, user, PASSWORD)
+
+
+user_logged_in.connect(_as_if_at_the_door, dispatch_uid="tests-as-if-at-the-door")

@@ -53,7 +53,14 @@ LETTER = {"nobody": "n", "clinician": "c", "administrator": "a", "auditor": "u",
 # Everything else is refused. A new address is added here, by hand and on purpose.
 TABLE: dict[str, tuple[str, int, str, int]] = {
     "home": ("ncaur", 302, "", 0), "healthy": ("ncaur", 200, "", 0),
-    "login": ("ncaur", 200, "ncaur", 401), "logout": ("", 0, "ncaur", 302),
+    "account_login": ("ncaur", 200, "ncaur", 401), "account_logout": ("", 0, "ncaur", 302),
+    "mfa_authenticate": ("ncaur", 302, "ncaur", 302), "mfa_login_webauthn": ("ncaur", 302, "ncaur", 401),
+    "account_reauthenticate": ("caur", 200, "caur", 401), "mfa_reauthenticate": ("caur", 302, "caur", 302),
+    "mfa_reauthenticate_webauthn": ("caur", 302, "caur", 302), "mfa_index": ("caur", 200, "", 0), "factor-setup": ("caur", 200, "", 0),
+    "mfa_activate_totp": ("caur", 200, "caur", 200), "mfa_deactivate_totp": ("caur", 404, "caur", 404),
+    "mfa_add_webauthn": ("caur", 200, "caur", 200), "mfa_remove_webauthn": ("caur", 404, "caur", 404),
+    "mfa_view_recovery_codes": ("caur", 404, "", 0), "mfa_generate_recovery_codes": ("caur", 200, "caur", 200),
+    "account_change_password": ("caur", 200, "caur", 302), "own-session-end": ("", 0, "caur", 404),
     "worklist": ("c", 200, "", 0), "worklist-ask": ("", 0, "c", 302),
     "patients": ("c", 200, "", 0), "patient": ("c", 200, "", 0), "looked": ("c", 200, "", 0), "ask": ("", 0, "c", 302),
     "waiting": ("c", 200, "", 0), "film": ("c", 200, "", 0), "thumbnail": ("c", 200, "", 0),
@@ -107,13 +114,14 @@ class Place:
         known = self.ids.get(whose, {})
         names = pattern.pattern.converters
         return reverse(
-            pattern.name, kwargs={name: known.get(f"{pattern.name} {name}", known.get(name, ABSENT)) for name in names}
+            pattern.name, kwargs={name: known.get(f"{pattern.name} {name}", known.get(name, 7 if name == "pk" else ABSENT)) for name in names}
         )
 
     def form(self, name: str) -> dict[str, Any]:
         """A form that would be accepted, so that whoever is refused is refused for who they are."""
         site, clinician = str(self.here.pk), str(self.users["clinician"].pk)
         return {
+            "account_change_password": {"password": "a long enough one", "again": "a long enough one"},
             "worklist-ask": {"task": "t48"}, "ask": {"task": "t48"}, "review": {"decision": "accept", "reason": "agree"},
             "uploads": {"site": site, "files": SimpleUploadedFile("a.json", b"{}")},
             "model": {"to": "retired", "why": "older"}, "add-role": {"role": "auditor", "site": site},

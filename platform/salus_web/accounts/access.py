@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
+from salus_web.accounts import proofs
+from salus_web.accounts.demand import away, has_factor
 from salus_web.accounts.permissions import Resource, authorize
 from salus_web.audit.services import Act, record
 
@@ -22,15 +26,18 @@ class Declaration:
     action: str | None
     audit: str | None
     shows_patient: bool
+    step_up: bool = False
 
 
 def declare(
-    action: str | None, *, audit: str | None = None, shows_patient: bool = False
+    action: str | None, *, audit: str | None = None, shows_patient: bool = False, step_up: bool = False
 ) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
     """Declare a view. `action` None means open to all (login page, health).
 
     With `audit` the page view itself is logged once, before the view runs. A view that shows one patient
     says `shows_patient=True` and calls `records.selectors.open_patient`, which authorises and logs that patient.
+    A view behind which much can be done or taken away says `step_up=True`: the person shows who they are once more
+    unless they did in the last ten minutes.
     """
 
     def wrap(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
@@ -39,13 +46,32 @@ def declare(
             actor = request.actor  # type: ignore[attr-defined]
             if action is not None:
                 authorize(actor, action, Resource(kind="page"))
+            if step_up and not proofs.is_fresh(request):
+                return show_again(request)
             if audit is not None:
                 record(Act(action=audit, object_kind="page", object_id=request.path[:80]), by=actor)
             response = view(request, *args, **kwargs)
             response.headers.setdefault("Cache-Control", NO_STORE)
             return response
 
-        guarded.declaration = Declaration(action, audit, shows_patient)  # type: ignore[attr-defined]
+        guarded.declaration = Declaration(action, audit, shows_patient, step_up)  # type: ignore[attr-defined]
         return guarded
 
     return wrap
+
+
+def show_again(request: HttpRequest) -> HttpResponse:
+    """To where a person shows who they are, and from there back. What a form held is not kept: it may name a patient."""
+    target = request.get_full_path() if request.method == "GET" else _page_of_form(request)
+    if request.method != "GET":
+        messages.warning(request, "Please show once more that it is you; then send the form again. Nothing was done yet.")
+    factor = has_factor(request.user)
+    # who has neither a password nor a factor came through the hospital's directory, and does so again
+    page = "/again/code/" if factor else "/again/" if request.user.has_usable_password() else "/login/"
+    return away(request, f"{page}?{urlencode({'next': target})}")
+
+
+def _page_of_form(request: HttpRequest) -> str:
+    """The page a form was sent from, where that is one of ours."""
+    sent_from = request.META.get("HTTP_REFERER", "")
+    return sent_from if url_has_allowed_host_and_scheme(sent_from, allowed_hosts={request.get_host()}) else "/"

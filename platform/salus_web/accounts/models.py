@@ -48,6 +48,7 @@ class User(AbstractBaseUser):
     username = models.CharField(max_length=150, unique=True)
     display_name = models.CharField(max_length=200)
     is_active = models.BooleanField(default=True)
+    expires_at = models.DateTimeField(null=True, blank=True)  # from then on nobody signs in as this person; None: open
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = UserManager()
@@ -71,3 +72,54 @@ class RoleGrant(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["user", "role"])]
+
+
+class SignIn(models.Model):
+    """One session of one person in one browser, from sign-in to its end. Rows are kept after their end."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sign_ins")
+    started_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    address = models.CharField(max_length=64, blank=True)
+    browser = models.CharField(max_length=120, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    ended_why = models.CharField(max_length=40, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["user", "ended_at"])]
+
+
+class TryCount(models.Model):
+    """How often something was tried in a stretch of time. `key` is a keyed hash: what was typed stands nowhere."""
+
+    key = models.CharField(primary_key=True, max_length=64)
+    tries = models.PositiveIntegerField(default=0)
+    until = models.DateTimeField()
+
+
+class Invitation(models.Model):
+    """A link, good once and for a short time, with which a person chooses a password. Only its hash is kept."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="invitations")
+    secret_hash = models.CharField(max_length=64, unique=True)
+    made_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+    made_by = models.CharField(max_length=80)
+
+
+class ApiToken(models.Model):
+    """What a program shows in place of a password: for one purpose, in one role of its person. Only its hash is kept."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="tokens")
+    name = models.CharField(max_length=80)
+    purpose = models.CharField(max_length=20)
+    role = models.CharField(max_length=20, choices=Role.choices)
+    secret_hash = models.CharField(max_length=64, unique=True)
+    made_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Prefetch, Q
 
 from salus_web.accounts.actors import Actor
-from salus_web.accounts.models import RoleGrant, Site, User
+from salus_web.accounts.models import RoleGrant, SignIn, Site, User
 from salus_web.accounts.permissions import Resource, authorize
 from salus_web.common.clock import now
 
@@ -36,3 +38,10 @@ def people(*, viewer: Actor) -> list[User]:
 def sites_of(*, viewer: Actor) -> list[Site]:
     """The hospitals at which this person holds a role (1 query)."""
     return list(Site.objects.filter(pk__in=list(viewer.site_ids)).order_by("name"))
+
+
+def live_sessions(*, user: Any) -> list[SignIn]:
+    """A person's sessions that are not over, newest first (1 query)."""
+    since, begun = now() - timedelta(seconds=settings.SALUS_IDLE_SECONDS), now() - timedelta(seconds=settings.SALUS_SESSION_SECONDS)
+    rows = SignIn.objects.filter(user=user, ended_at__isnull=True, last_seen_at__gt=since, started_at__gt=begun)
+    return list(rows.order_by("-last_seen_at"))

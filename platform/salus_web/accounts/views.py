@@ -1,42 +1,109 @@
-"""Signing in and out."""
+"""The way in and out: password, second factor, passkey. What is set up once one is in lies in `factors`."""
 
 from __future__ import annotations
 
-from django.contrib.auth import authenticate, login, logout
+from typing import Any
+
+from allauth.account.views import LoginView
+from allauth.mfa.base.views import AuthenticateView
+from allauth.mfa.webauthn.views import LoginWebAuthnView
+from django.conf import settings
+from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_POST
 
+from salus_web.accounts import sessions
 from salus_web.accounts.access import declare
-from salus_web.accounts.selectors import actor_for_user
+from salus_web.accounts.lockout import TooManyTries
+from salus_web.accounts.models import SignIn
 from salus_web.audit.services import Act, record
 
+WRONG = "That name and password do not belong together."
+WRONG_CODE = "This code was not right, or it was used before. Wait for the next one and try again."
 
-@declare(None)
-@require_http_methods(["GET", "POST"])
-def sign_in(request: HttpRequest) -> HttpResponse:
-    """The login page. A failed try is logged without the name that was typed."""
-    target = request.POST.get("next") or request.GET.get("next") or "/"
-    if not url_has_allowed_host_and_scheme(target, allowed_hosts={request.get_host()}):
-        target = "/"
-    if request.method == "POST":
-        user = authenticate(request, username=request.POST.get("username"), password=request.POST.get("password"))
-        if user is not None:
-            login(request, user)
-            record(Act("session.start", "user", str(user.pk)), by=actor_for_user(user))
-            return HttpResponseRedirect(target)
-        record(Act("session.refused", outcome="refused"), by=request.actor)  # type: ignore[attr-defined]
-        problem = "That name and password do not belong together."
-        return render(request, "accounts/login.html", {"problem": problem, "next": target}, status=401)
-    return render(request, "accounts/login.html", {"next": target})
+
+class SignInPage(LoginView):
+    """Name and password. A failed try is logged without the name that was typed."""
+
+    template_name = "accounts/login.html"
+
+    def post(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
+        """Sign in, say that it was wrong, or that it was wrong too often."""
+        try:
+            return super().post(request, *args, **options)
+        except TooManyTries as refused:
+            return self._again(str(refused), 429)
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Whoever was signed in at this browser is not any more."""
+        if self.request.user.is_authenticated:
+            end_here(self.request)
+        return super().form_valid(form)
+
+    def form_invalid(self, form: Any) -> HttpResponse:
+        """One sentence for a wrong name, a wrong password and a person who was sent away."""
+        return self._again(WRONG, 401)
+
+    def _again(self, problem: str, status: int) -> HttpResponse:
+        return self.render_to_response(self.get_context_data(form=None, problem=problem), status=status)
+
+    def get_context_data(self, **options: Any) -> dict[str, Any]:
+        """Where to go afterwards, and the hospital's directory where there is one."""
+        found = super().get_context_data(**options)
+        said = getattr(self.request, "signed_out", "")
+        return found | {"next": found["redirect_field_value"] or "", "directory": settings.SALUS_OIDC_NAME, "signed_out": said}
+
+
+class Second(AuthenticateView):
+    """The second factor, after the password."""
+
+    template_name = "accounts/second.html"
+
+    def dispatch(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
+        """As the library's; too many wrong codes end in a sentence."""
+        try:
+            return super().dispatch(request, *args, **options)
+        except TooManyTries as refused:
+            return render(request, "accounts/second.html", {"problem": str(refused), "locked": True}, status=429)
+
+    def form_invalid(self, form: Any) -> HttpResponse:
+        """Logged, and asked again."""
+        record(Act("factor.refused", "user", str(self.stage.login.user.pk), outcome="refused"), by=self.request.actor)  # type: ignore[attr-defined]
+        answer = self.get(self.request)
+        answer.status_code = 401
+        return answer
+
+    def get_context_data(self, **options: Any) -> dict[str, Any]:
+        """The sentence for a wrong one."""
+        return super().get_context_data(**options) | {"problem": WRONG_CODE if self.request.method == "POST" else ""}
+
+
+class Passkey(LoginWebAuthnView):
+    """A passkey in place of name and password."""
+
+    def form_invalid(self, form: Any) -> HttpResponse:
+        """Logged, and back to the sign-in."""
+        record(Act("session.refused", outcome="refused", detail={"by": ["passkey"]}), by=self.request.actor)  # type: ignore[attr-defined]
+        return render(self.request, "accounts/login.html", {"problem": "This passkey is not known here.", "next": ""}, status=401)
+
+
+def end_here(request: HttpRequest) -> None:
+    """End the session of this browser, in the log too."""
+    row = SignIn.objects.filter(pk=request.session.get(sessions.KEY)).first()
+    if row is not None:
+        sessions.end(row, why="person", by=request.actor)  # type: ignore[attr-defined]
+    logout(request)
 
 
 @declare(None)
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
     """End the session."""
-    if not request.actor.is_anonymous:  # type: ignore[attr-defined]
-        record(Act("session.end", "user", request.actor.id), by=request.actor)  # type: ignore[attr-defined]
-    logout(request)
+    end_here(request)
     return HttpResponseRedirect("/login/")
+
+
+sign_in = declare(None)(require_http_methods(["GET", "POST"])(SignInPage.as_view()))
+second = declare(None)(require_http_methods(["GET", "POST"])(Second.as_view()))
+passkey = declare(None)(require_http_methods(["GET", "POST"])(Passkey.as_view()))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from salus_web.common.key_sources import KeySource
 from salus_web.config.databases import database_from_url
+from salus_web.config.sign_in import *  # noqa: F403
 
 PROJECT_ROOT = Path(__file__).resolve().parents[4]
 SALUS_DATA_DIR = Path(os.environ.get("SALUS_DATA_DIR", PROJECT_ROOT / "var"))
@@ -27,6 +28,11 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django.contrib.humanize",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "salus_web.audit",
     "salus_web.accounts",
     "salus_web.jobs",
@@ -46,10 +52,13 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
+    "salus_web.accounts.sessions.SessionLimits",
     "salus_web.accounts.middleware.CurrentActor",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "salus_web.accounts.middleware.PlainRefusals",
+    "salus_web.accounts.demand.FactorDemand",
 ]
 TEMPLATES = [
     {
@@ -65,7 +74,7 @@ TEMPLATES = [
     }
 ]
 AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+AUTHENTICATION_BACKENDS = ["salus_web.accounts.standing.PeopleBackend"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from salus_web.audit.notes import load_or_make_key
 from salus_web.common.key_sources import FileKeys
 from salus_web.config.keyfile import load_or_make_keys
@@ -31,3 +33,7 @@ if not SALUS_AUDIT_SIGNER_KEY_FILE:  # a key of its own, apart from those in key
     SALUS_AUDIT_SIGNER_KEY_FILE = str(SALUS_AUDIT_DIR / "signer.key")
     load_or_make_key(SALUS_AUDIT_DIR / "signer.key")
 SALUS_AUDIT_WITNESS = SALUS_AUDIT_WITNESS or f"folder:{SALUS_AUDIT_DIR / 'witness'}"
+
+# The demonstration lets its people in by password alone; a real installation on one machine asks for a second factor.
+SALUS_MFA = os.environ.get("SALUS_MFA") or ("demo" if SALUS_SIMULATED else "required")
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = True  # a laptop answers at http://

@@ -33,6 +33,8 @@ if os.environ.get("DEBUG", "").lower() in {"1", "true", "yes"}:
 for _needed in ("DATABASE_URL", "REDIS_URL", "SALUS_HOSTS"):
     if not os.environ.get(_needed):
         raise ImproperlyConfigured(f"{_needed} is not set. Production does not start without it.")
+if os.environ.get("SALUS_MFA", "required") != "required":
+    raise ImproperlyConfigured("SALUS_MFA relaxes the second factor. Production does not start with it relaxed.")
 
 SECRET_KEY = _secret("SECRET_KEY", at_least=50)
 if os.environ.get("SALUS_DATA_KEYS") and os.environ.get("SALUS_DATA_KEYS_FILE"):
@@ -60,6 +62,7 @@ if os.environ.get("SALUS_OBJECT_STORE_URL"):
         }
     }
 
+SALUS_PROXIES = int(os.environ.get("SALUS_PROXIES", "1"))  # the proxy that ends TLS
 ALLOWED_HOSTS = os.environ["SALUS_HOSTS"].split(",")
 CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ALLOWED_HOSTS]
 SESSION_COOKIE_SECURE = True

@@ -24,3 +24,5 @@ SALUS_AUDIT_DIR = SALUS_DATA_DIR / "audit"
 STATIC_ROOT = SALUS_DATA_DIR / "static"
 STATIC_ROOT.mkdir()
 CELERY_BROKER_URL = "memory://"
+SALUS_MFA = "demo"  # tests of the second factor set it back
+SALUS_TRIES_PER_ADDRESS = 10_000  # all tests come from one address

@@ -19,6 +19,15 @@
     var dark = document.documentElement.dataset.theme === "dark" || (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
     setTheme(dark ? "light" : "dark");
   });
+  // a page that looks again by itself says so, so that it does not keep a session alive
+  document.addEventListener("htmx:configRequest", function (event) {
+    var cause = event.detail.triggeringEvent;
+    if (!cause || !cause.isTrusted) event.detail.headers["X-Salus-Unasked"] = "1";
+  });
+  document.addEventListener("allauth.error", function (event) {
+    var said = document.getElementById("key-problem");
+    if (said) { said.hidden = false; event.preventDefault(); }
+  });
   var chosen = -1, waiting = "";
   function rows() { return Array.from(document.querySelectorAll("table.rows tbody tr")); }
   function choose(step) {

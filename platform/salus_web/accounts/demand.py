@@ -1,0 +1,50 @@
+"""The second factor is demanded at every address but those named here, by one middleware."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from allauth.mfa.models import Authenticator
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+
+from salus_web.accounts.proofs import factor_is_demanded, has_shown_factor
+
+# Addresses by name that need no factor: the way in, the way out, and whether the house stands.
+EXEMPT = frozenset({
+    "account_login", "account_logout", "mfa_authenticate", "mfa_login_webauthn", "openid_connect_login", "openid_connect_callback",
+    "invitation", "healthy", "account_reauthenticate", "mfa_reauthenticate", "mfa_reauthenticate_webauthn",
+})  # fmt: skip
+# Setting one up: only for a person who has none, or a stolen password would be enough to add a thief's own.
+SETTING_UP = frozenset({"factor-setup", "mfa_activate_totp", "mfa_add_webauthn"})
+
+
+def has_factor(user: Any) -> bool:
+    """Whether this person has a second factor (1 query). Recovery codes alone are none."""
+    return Authenticator.objects.filter(user_id=user.pk).exclude(type=Authenticator.Type.RECOVERY_CODES).exists()
+
+
+class FactorDemand:
+    """Who is signed in without having shown a second factor gets to set one up or to show it, and nothing else."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, *view: Any) -> HttpResponse | None:
+        """Before the view runs, once it is known which."""
+        name = request.resolver_match.url_name if request.resolver_match else ""
+        if not request.user.is_authenticated or name in EXEMPT or not factor_is_demanded() or has_shown_factor(request):
+            return None
+        if has_factor(request.user):
+            return away(request, "/again/code/")
+        return None if name in SETTING_UP else away(request, "/account/second-factor/")
+
+
+def away(request: HttpRequest, address: str) -> HttpResponse:
+    """To another page; a fragment of a page tells the page to go there."""
+    if "HX-Request" in request.headers:
+        return HttpResponse(status=401, headers={"HX-Redirect": address})
+    return HttpResponseRedirect(address)

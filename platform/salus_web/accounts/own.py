@@ -1,0 +1,89 @@
+"""A person's own page: how they sign in, where they are signed in, their password."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from allauth.mfa.models import Authenticator
+from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from salus_web.accounts import sessions
+from salus_web.accounts.access import declare
+from salus_web.accounts.models import SignIn
+from salus_web.accounts.selectors import live_sessions
+from salus_web.audit.services import Act, record
+from salus_web.common.errors import BadInput
+
+NAMES = {"totp": "Authenticator app", "webauthn": "Key or passkey", "recovery_codes": "Recovery codes"}
+
+
+@declare("self.read", audit="account.read")
+@require_GET
+def account(request: HttpRequest) -> HttpResponse:
+    """Second factors and sessions."""
+    held = Authenticator.objects.filter(user=request.user).order_by("created_at")
+    factors = [{"row": row, "name": NAMES[row.type], "said": _said(row)} for row in held]
+    context: dict[str, Any] = {
+        "factors": factors, "has_app": any(row["row"].type == "totp" for row in factors),
+        "has_codes": any(row["row"].type == "recovery_codes" for row in factors),
+        "sessions": live_sessions(user=request.user), "here": request.session.get(sessions.KEY, ""),
+        "has_password": request.user.has_usable_password(),
+    }  # fmt: skip
+    return render(request, "accounts/account.html", context)
+
+
+def _said(row: Authenticator) -> str:
+    """What tells one factor from another of its kind."""
+    if row.type == Authenticator.Type.WEBAUTHN:
+        return row.wrap().name
+    return f"{len(row.wrap().get_unused_codes())} left" if row.type == Authenticator.Type.RECOVERY_CODES else ""
+
+
+@declare("self.read", step_up=True)
+@require_http_methods(["GET", "POST"])
+def password(request: HttpRequest) -> HttpResponse:
+    """A new password; other sessions of the person end."""
+    if request.method == "GET":
+        return render(request, "accounts/password.html", {"address": "/account/password/"})
+    user: Any = request.user
+    chosen = chosen_password(request, user)
+    with transaction.atomic():
+        user.set_password(chosen)
+        user.save(update_fields=["password"])
+        record(Act("password.change", "user", str(user.pk)), by=request.actor)  # type: ignore[attr-defined]
+        sessions.end_all(user, why="password changed", by=request.actor, but=request.session.get(sessions.KEY, ""))  # type: ignore[attr-defined]
+    update_session_auth_hash(request, user)
+    messages.info(request, "Your password was changed, and you were signed out everywhere else.")
+    return HttpResponseRedirect("/account/")
+
+
+def chosen_password(request: HttpRequest, user: Any) -> str:
+    """The password of a form with two fields. Raises BadInput with what is wrong with it."""
+    first, second = request.POST.get("password", ""), request.POST.get("again", "")
+    if first != second:
+        raise BadInput("The two passwords are not the same.")
+    if len(first) > 1000:
+        raise BadInput("A password has at most 1,000 letters.")
+    try:
+        validate_password(first, user)
+    except ValidationError as problem:
+        raise BadInput(" ".join(problem.messages)) from None
+    return first
+
+
+@declare("self.read")
+@require_POST
+def end_session(request: HttpRequest, session_id: UUID) -> HttpResponse:
+    """End one of one's own sessions."""
+    row = get_object_or_404(SignIn, pk=session_id, user=request.user)
+    sessions.end(row, why="person", by=request.actor)  # type: ignore[attr-defined]
+    messages.info(request, "That session has ended.")
+    return HttpResponseRedirect("/account/")
