@@ -43,6 +43,7 @@ def test_good_settings_start_and_pass_the_deployment_check() -> None:
     ("change", "says"),
     [
         ({"DEBUG": "true"}, "does not start with DEBUG"),
+        ({"SALUS_MFA": "demo"}, "Production does not start with it relaxed"),
         ({"SECRET_KEY": ""}, "SECRET_KEY (or SECRET_KEY_FILE) is not set"),
         ({"SECRET_KEY": "changeme" * 10}, "SECRET_KEY is a default or too short"),
         ({"SALUS_INDEX_KEY": "ab"}, "SALUS_INDEX_KEY is a default or too short"),

@@ -30,10 +30,10 @@ def factor_is_demanded() -> bool:
 
 
 def is_fresh(request: HttpRequest) -> bool:
-    """Whether the person has shown who they are in the last ten minutes: with the second factor where one is demanded
-    or was used, else with what they signed in with."""
+    """Whether the person has shown who they are in the last ten minutes: with the second factor where one was used in this
+    session (the demand sees to it that one is), else with what they signed in with, such as before they set one up."""
     rows = _records(request)
-    if factor_is_demanded() or has_shown_factor(request):
+    if has_shown_factor(request):
         rows = [row for row in rows if row["method"] == FACTOR or row.get("second_factor")]
     newest = max((float(row["at"]) for row in rows), default=0.0)
     return 0 <= now().timestamp() - newest < settings.SALUS_FRESH_SECONDS

@@ -19,7 +19,7 @@ from salus_web.accounts.standing import may_sign_in
 from salus_web.audit.services import Act, record
 from salus_web.common.clock import now
 
-KEY = "salus_sign_in"
+KEY, SAID = "salus_sign_in", "salus_signed_out"
 NOTED_EVERY = timedelta(seconds=60)
 UNASKED = "HTTP_X_SALUS_UNASKED"  # a page that looks again by itself says so; nobody sits there for that
 WORDS = {
@@ -90,6 +90,6 @@ class SessionLimits:
             if row is not None and row.ended_at is None:
                 end(row, why=why, by=actor_for_user(row.user))
             request.session.flush()
-            request.signed_out = WORDS[why]  # type: ignore[attr-defined]
+            request.session[SAID] = why  # in a new session, without a person, for the sign-in page to say
         elif row is not None and UNASKED not in request.META and moment - row.last_seen_at >= NOTED_EVERY:
             SignIn.objects.filter(pk=row.pk).update(last_seen_at=moment)

@@ -51,7 +51,7 @@ class SignInPage(LoginView):
     def get_context_data(self, **options: Any) -> dict[str, Any]:
         """Where to go afterwards, and the hospital's directory where there is one."""
         found = super().get_context_data(**options)
-        said = getattr(self.request, "signed_out", "")
+        said = sessions.WORDS.get(self.request.session.pop(sessions.SAID, ""), "")
         return found | {"next": found["redirect_field_value"] or "", "directory": settings.SALUS_OIDC_NAME, "signed_out": said}
 
 

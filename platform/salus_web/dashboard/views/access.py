@@ -83,7 +83,7 @@ def _end(text: str) -> datetime | None:
     return end
 
 
-@declare("access.manage")
+@declare("access.manage", step_up=True)
 @require_POST
 def add_person(request: HttpRequest) -> HttpResponse:
     """A new person with a first role."""
@@ -100,7 +100,7 @@ def add_person(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect("/access/")
 
 
-@declare("access.manage")
+@declare("access.manage", step_up=True)
 @require_POST
 def add_role(request: HttpRequest, user_id: UUID) -> HttpResponse:
     """One more role."""
@@ -111,7 +111,7 @@ def add_role(request: HttpRequest, user_id: UUID) -> HttpResponse:
     return HttpResponseRedirect("/access/")
 
 
-@declare("access.manage")
+@declare("access.manage", step_up=True)
 @require_POST
 def remove_role(request: HttpRequest, grant_id: UUID) -> HttpResponse:
     """End a role now."""
@@ -120,7 +120,7 @@ def remove_role(request: HttpRequest, grant_id: UUID) -> HttpResponse:
     return HttpResponseRedirect("/access/")
 
 
-@declare("access.manage")
+@declare("access.manage", step_up=True)
 @require_POST
 def add_member(request: HttpRequest) -> HttpResponse:
     """Put a person into a care team."""
@@ -134,7 +134,7 @@ def add_member(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect("/access/")
 
 
-@declare("access.manage")
+@declare("access.manage", step_up=True)
 @require_POST
 def remove_member(request: HttpRequest, membership_id: UUID) -> HttpResponse:
     """End a membership now."""
@@ -144,7 +144,7 @@ def remove_member(request: HttpRequest, membership_id: UUID) -> HttpResponse:
     return HttpResponseRedirect("/access/")
 
 
-@declare("access.manage")
+@declare("access.manage", step_up=True)
 @require_POST
 def add_relation(request: HttpRequest) -> HttpResponse:
     """Let one clinician see one patient."""
@@ -159,7 +159,7 @@ def add_relation(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect("/access/")
 
 
-@declare("access.manage")
+@declare("access.manage", step_up=True)
 @require_POST
 def remove_relation(request: HttpRequest, relation_id: UUID) -> HttpResponse:
     """End a care relation now."""

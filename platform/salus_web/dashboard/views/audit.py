@@ -93,7 +93,7 @@ def _start(of: date | None) -> datetime | None:
     return datetime.combine(of, time.min, tzinfo=UTC) if of else None
 
 
-@declare("audit.export")
+@declare("audit.export", step_up=True)
 @require_POST
 def export(request: HttpRequest) -> HttpResponse:
     """The lines of a search as a file with proofs."""

@@ -31,7 +31,7 @@ def report(request: HttpRequest, pseudonym: str) -> HttpResponse:
     return render(request, "dashboard/looks.html", {"report": found})
 
 
-@declare("audit.report")
+@declare("audit.report", step_up=True)
 @require_GET
 def paper(request: HttpRequest, pseudonym: str) -> HttpResponse:
     """The report as a PDF."""

@@ -108,7 +108,7 @@ def release(request: HttpRequest, release_id: UUID) -> HttpResponse:
     return render(request, "dashboard/release.html", context)
 
 
-@declare("release.decide")
+@declare("release.decide", step_up=True)
 @require_POST
 def decide_release(request: HttpRequest, release_id: UUID) -> HttpResponse:
     """Let out, or refuse."""
@@ -122,7 +122,7 @@ def decide_release(request: HttpRequest, release_id: UUID) -> HttpResponse:
     return HttpResponseRedirect(f"/releases/{release_id}/")
 
 
-@declare("release.request")
+@declare("release.request", step_up=True)
 @require_GET
 def release_file(request: HttpRequest, release_id: UUID, file_id: UUID) -> HttpResponse:
     """One released file."""
