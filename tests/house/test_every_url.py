@@ -70,7 +70,9 @@ TABLE: dict[str, tuple[str, int, str, int]] = {
     "jobs": ("car", 200, "", 0), "retry": ("", 0, "a", 302), "stop": ("", 0, "a", 302),
     "models": ("car", 200, "", 0), "model": ("car", 200, "a", 302),
     "model-report": ("car", 200, "", 0),
-    "access": ("au", 200, "", 0), "add-person": ("", 0, "a", 302), "add-role": ("", 0, "a", 302),
+    "invitation": ("ncaur", 404, "ncaur", 404), "person": ("au", 200, "", 0), "invite": ("", 0, "a", 200), "person-until": ("", 0, "a", 302),
+    "person-session-end": ("", 0, "a", 404), "person-factors-remove": ("", 0, "a", 409),
+    "access": ("au", 200, "au", 200), "add-person": ("", 0, "a", 200), "add-role": ("", 0, "a", 302),
     "end-role": ("", 0, "a", 302), "add-member": ("", 0, "a", 302), "end-member": ("", 0, "a", 302),
     "add-relation": ("", 0, "a", 302), "end-relation": ("", 0, "a", 302),
     "audit": ("au", 200, "au", 302), "audit-export": ("", 0, "u", 200), "audit-searches": ("", 0, "au", 302),
@@ -83,6 +85,7 @@ TABLE: dict[str, tuple[str, int, str, int]] = {
 OF_A_PATIENT = {"patient_id", "prediction_id", "instance_id"}
 OF_A_PROJECT = {"project_id", "cohort_id", "release_id"}
 OF_A_SITE = {"grant_id", "membership_id", "relation_id", "pseudonym"}
+OF_A_PERSON = {"person", "invite", "person-until", "person-factors-remove"}
 
 
 @dataclass
@@ -125,7 +128,7 @@ class Place:
             "worklist-ask": {"task": "t48"}, "ask": {"task": "t48"}, "review": {"decision": "accept", "reason": "agree"},
             "uploads": {"site": site, "files": SimpleUploadedFile("a.json", b"{}")},
             "model": {"to": "retired", "why": "older"}, "add-role": {"role": "auditor", "site": site},
-            "add-person": {"username": "q", "display_name": "Q", "password": "a long enough one", "role": "auditor", "site": site},
+            "add-person": {"username": "q", "display_name": "Q", "role": "auditor", "site": site},
             "add-member": {"person": clinician, "site": site, "team": "Night"},
             "add-relation": {"person": clinician, "site": site, "mrn": f"MRN{TOKENS['own']}", "reason": "consult"},
             "audit-searches": {"name": "refused", "outcome": "refused"}, "looks-find": {"mrn": f"MRN{TOKENS['own']}"},
@@ -166,7 +169,7 @@ def ids_of(person: Person, project: Any, researcher: User) -> dict[str, Any]:
         "waiting job_id": make_job("predict", "queued", patient_ids=[str(patient.pk)]).pk,
         "replayed job_id": make_job("replay", prediction_id=str(risk.pk)).pk,
         "retry job_id": make_job("ingest_upload", "failed").pk, "stop job_id": make_job("train_task", "queued").pk, "verified job_id": make_job("verify_log").pk,
-        "user_id": researcher.pk, "grant_id": RoleGrant.objects.get(user=carer).pk, "relation_id": relation.pk,
+        "user_id": researcher.pk, **dict.fromkeys((f"{name} user_id" for name in OF_A_PERSON), carer.pk), "grant_id": RoleGrant.objects.get(user=carer).pk, "relation_id": relation.pk,
         "membership_id": CareTeamMembership.objects.get(user=carer).pk, "project_id": project.pk, "cohort_id": waits.cohort_id,
         "model-report form": "json", "release_id": waits.pk, "release-file release_id": gone.pk, "file_id": gone.files.get().pk,
     }  # fmt: skip
@@ -196,7 +199,7 @@ def in_reach(pattern: URLPattern, role: str, whose: str) -> bool:
         return whose == "own"
     if names & OF_A_PROJECT:
         return whose == "own" or (role == "administrator" and whose == "unrelated")
-    return whose in {"own", "unrelated"} if names & OF_A_SITE else whose != "absent"
+    return whose in {"own", "unrelated"} if names & OF_A_SITE or pattern.name in OF_A_PERSON else whose != "absent"
 
 
 def expected(pattern: URLPattern, role: str, method: str, whose: str) -> int:

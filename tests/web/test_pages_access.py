@@ -40,7 +40,7 @@ class Office:
     def why(self, user: User, **changes: str) -> str:
         """What the page says of this person and the patient."""
         asked = {"site": str(self.site.pk), "mrn": f"MRN{self.person.token}", "person": str(user.pk)}
-        return text_of(self.desk.get("/access/", asked | changes))
+        return text_of(self.desk.post("/access/", asked | changes))
 
     def let_see(self, user: User, **changes: str) -> Any:
         form = {"site": str(self.site.pk), "mrn": f"MRN{self.person.token}", "person": str(user.pk), "reason": "second opinion"}
@@ -120,7 +120,7 @@ def test_a_patient_of_another_hospital_is_not_found(office: Office) -> None:
     abroad = make_person(make_site(), "Qabroad", office.person.prediction.bundle)
     user = make_user("clinician", office.site)
     assert "Nobody at this hospital" in office.why(user, mrn="MRNQabroad")
-    assert office.desk.get("/access/", {"site": str(abroad.patient.site_id), "mrn": "MRNQabroad"}).status_code == 409
+    assert office.desk.post("/access/", {"site": str(abroad.patient.site_id), "mrn": "MRNQabroad"}).status_code == 409
     assert office.let_see(user, mrn="MRNQabroad").status_code == 409
     assert "Nobody at your hospitals" in text_of(office.desk.post("/audit/", {"mrn": "MRNQabroad"}))
     assert not CareRelation.objects.filter(user=user).exists()

@@ -35,17 +35,20 @@ def office() -> tuple[Site, Client]:
 
 def add_person(client: Client, at: Site, **changes: Any) -> Any:
     form = {
-        "display_name": "Dr New", "username": "new", "password": "a long enough one", "role": "clinician", "site": str(at.pk),
+        "display_name": "Dr New", "username": "new", "role": "clinician", "site": str(at.pk),
     } | changes  # fmt: skip
     return client.post("/access/people/", form, follow=True)
 
 
 def test_a_new_person_signs_in_and_sees_nobody_until_put_into_a_team(office: tuple[Site, Client]) -> None:
     site, desk = office
-    assert "Dr New was added" in text_of(add_person(desk, site))
+    invited = add_person(desk, site)
+    assert "Dr New was invited" in text_of(invited)
     person = make_person(site, "Qward", make_bundle())
     relation = relate(make_user("clinician", site), person.patient)
     theirs = Client()
+    form = {"password": "a long enough one", "again": "a long enough one"}
+    assert theirs.post(invited.context["link"].removeprefix("http://testserver"), form).headers["Location"] == "/login/"
     assert theirs.post("/login/", {"username": "new", "password": "a long enough one"}).status_code == 302
     assert theirs.get(f"/patients/{person.patient.pk}/").status_code == 404
     assert relation.team is not None
@@ -54,19 +57,19 @@ def test_a_new_person_signs_in_and_sees_nobody_until_put_into_a_team(office: tup
     desk.post("/access/members/", form)
     assert theirs.get(f"/patients/{person.patient.pk}/").status_code == 200
     asked = {"site": str(site.pk), "mrn": "MRNQward", "person": str(user.pk)}
-    said = text_of(desk.get("/access/", asked))
+    said = text_of(desk.post("/access/", asked))
     assert f"Dr New may see this patient with no end set: care team {relation.team.name}" in said
     assert "NameQward" not in said and "Qward display" not in said
     membership = CareTeamMembership.objects.get(user=user)
     desk.post(f"/access/members/{membership.pk}/end/")
     assert theirs.get(f"/patients/{person.patient.pk}/").status_code == 404
-    assert "Dr New may not see this patient" in text_of(desk.get("/access/", asked))
+    assert "Dr New may not see this patient" in text_of(desk.post("/access/", asked))
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"password": "short"}, "at least 12 characters"),
+        ({"username": " "}, "needs a sign-in name"),
         ({"role": "king"}, "is not a role"),
         ({"site": "00000000-0000-0000-0000-000000000000"}, "Choose one of your hospitals"),
         ({"ends": "soon"}, "is not a date"),

@@ -105,7 +105,8 @@ def test_a_wrong_question_is_answered(
 ) -> None:
     if asked.get("site") == "own":
         asked = asked | {"site": str(here.pk)}
-    answer = ward[role].get(address, asked)
+    ask = ward[role].post if address == "/access/" else ward[role].get
+    answer = ask(address, asked)
     assert answer.status_code < 500 and words in text_of(answer)
     if not words:
         assert answer.status_code == 200
@@ -132,7 +133,7 @@ def test_a_wrong_form_changes_nothing_at_all(
 ) -> None:
     clinician = User.objects.get(grants__role="clinician")
     form: dict[str, Any] = {
-        "username": "new", "display_name": "Dr New", "password": "a long enough one", "role": "auditor", "site": str(here.pk),
+        "username": "new", "display_name": "Dr New", "role": "auditor", "site": str(here.pk),
         "person": str(clinician.pk), "team": "Night", "mrn": "MRNQwrong", "reason": "consult",
     }  # fmt: skip
     tables = (User, RoleGrant, CareTeam, CareRelation)
@@ -142,7 +143,7 @@ def test_a_wrong_form_changes_nothing_at_all(
     assert 400 <= answer.status_code < 500 and words in text_of(answer)
     assert [table.objects.count() for table in tables] == before, "said that nothing was changed, and something was"
     assert Event.objects.exclude(action="access.look").count() == acts
-    assert ward["administrator"].post(address, form).status_code == 302, "the right form is taken after the wrong one"
+    assert ward["administrator"].post(address, form).status_code in {200, 302}, "the right form is taken after the wrong one"
 
 
 @pytest.mark.parametrize("username", [NUL, "n" * 10_000, ""])

@@ -17,9 +17,13 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from salus_web.accounts import sessions
 from salus_web.accounts.access import declare
-from salus_web.accounts.models import SignIn
-from salus_web.accounts.selectors import live_sessions
+from salus_web.accounts.models import Invitation, SignIn
+from salus_web.accounts.one_time import hash_of
+from salus_web.accounts.selectors import actor_for_user, live_sessions
+from salus_web.accounts.services import accept_invitation
+from salus_web.accounts.standing import may_sign_in
 from salus_web.audit.services import Act, record
+from salus_web.common.clock import now
 from salus_web.common.errors import BadInput
 
 NAMES = {"totp": "Authenticator app", "webauthn": "Key or passkey", "recovery_codes": "Recovery codes"}
@@ -87,3 +91,23 @@ def end_session(request: HttpRequest, session_id: UUID) -> HttpResponse:
     sessions.end(row, why="person", by=request.actor)  # type: ignore[attr-defined]
     messages.info(request, "That session has ended.")
     return HttpResponseRedirect("/account/")
+
+
+@declare(None)
+@require_http_methods(["GET", "POST"])
+def invitation(request: HttpRequest, secret: str) -> HttpResponse:
+    """The page behind an invitation: choose a password. It works once."""
+    row = Invitation.objects.select_related("user").filter(secret_hash=hash_of(secret, purpose="invitation")).first()
+    if row is None or row.used_at is not None or row.expires_at <= now() or not may_sign_in(row.user):
+        reason = "This link was used already, is older than three days, or is not whole. Ask your administrator for a new one."
+        return render(request, "refused.html", {"reason": reason}, status=404)
+    context = {"address": request.path, "invited": row.user.display_name, "username": row.user.username}
+    if request.method == "GET":
+        return render(request, "accounts/password.html", context)
+    try:
+        chosen = chosen_password(request, row.user)
+    except BadInput as problem:
+        return render(request, "accounts/password.html", context | {"problem": str(problem)}, status=409)
+    user = accept_invitation(secret=secret, password=chosen, by=actor_for_user(row.user))
+    messages.info(request, f"Your password is kept. Sign in as {user.username}.")
+    return HttpResponseRedirect("/login/")

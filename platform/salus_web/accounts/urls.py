@@ -21,5 +21,6 @@ urlpatterns = [
     path("account/codes/", factors.codes, name="mfa_view_recovery_codes"),
     path("account/codes/new/", factors.new_codes, name="mfa_generate_recovery_codes"),
     path("account/password/", own.password, name="account_change_password"),
+    path("invitation/<str:secret>/", own.invitation, name="invitation"),
     path("account/sessions/<uuid:session_id>/end/", own.end_session, name="own-session-end"),
 ]

@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from salus_web.dashboard.views import access, audit, clinician, home, looks, operations, research, risks
+from salus_web.dashboard.views import (
+    access,
+    audit,
+    clinician,
+    home,
+    looks,
+    operations,
+    people,
+    research,
+    risks,
+)
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -30,7 +40,12 @@ urlpatterns = [
     path("models/<uuid:bundle_id>/", operations.model, name="model"),
     path("models/<uuid:bundle_id>/report.<str:form>", operations.model_report, name="model-report"),
     path("access/", access.access, name="access"),
-    path("access/people/", access.add_person, name="add-person"),
+    path("access/people/", people.add_person, name="add-person"),
+    path("access/people/<uuid:user_id>/", people.person, name="person"),
+    path("access/people/<uuid:user_id>/invite/", people.invite_again, name="invite"),
+    path("access/people/<uuid:user_id>/until/", people.until, name="person-until"),
+    path("access/people/<uuid:user_id>/sessions/<uuid:session_id>/end/", people.end_session, name="person-session-end"),
+    path("access/people/<uuid:user_id>/factors/remove/", people.take_factors, name="person-factors-remove"),
     path("access/people/<uuid:user_id>/roles/", access.add_role, name="add-role"),
     path("access/roles/<uuid:grant_id>/end/", access.remove_role, name="end-role"),
     path("access/members/", access.add_member, name="add-member"),

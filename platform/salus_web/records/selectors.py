@@ -12,6 +12,7 @@ from django.db.models import Max, Prefetch, Q
 from salus_web.accounts.actors import Actor, system
 from salus_web.accounts.permissions import Resource, authorize
 from salus_web.accounts.selectors import actor_for_user
+from salus_web.accounts.standing import may_sign_in
 from salus_web.audit.services import Act, record, record_many
 from salus_web.common.clock import now
 from salus_web.common.encryption import blind_index
@@ -159,11 +160,16 @@ def relations_of(*, viewer: Actor, patient: Patient) -> list[CareRelation]:
 
 
 def why_may_see(*, viewer: Actor, patient: Patient, user: Any) -> str:
-    """One sentence: may this person see this patient now, and why (2 queries)."""
+    """One sentence: may this person see this patient now, and why: standing, role, and the relation, be it a care team, a
+    consult or an emergency (2 queries)."""
     authorize(viewer, "access.read", Resource("patient"))
     actor = actor_for_user(user)
+    if not may_sign_in(user):
+        over = f"the account ended on {user.expires_at:%d %b %Y}" if user.is_active else "the account is closed"
+        return f"{user.display_name} may not see this patient: {over}."
     if "clinician" not in actor.roles:
-        return f"{user.display_name} may not see this patient: not a clinician at present."
+        held = f" (at present: {', '.join(sorted(actor.roles))})" if actor.roles else " (no role at present)"
+        return f"{user.display_name} may not see this patient: not a clinician at present{held}."
     relation = live_relations(actor).select_related("team").filter(patient=patient).order_by("-starts_at").first()
     if relation is None:
         return f"{user.display_name} may not see this patient: there is no care relation at present."

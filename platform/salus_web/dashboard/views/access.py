@@ -8,16 +8,15 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_http_methods, require_POST
 
 from salus_web.accounts.access import declare
 from salus_web.accounts.models import Role, RoleGrant, Site, User
 from salus_web.accounts.permissions import can
 from salus_web.accounts.selectors import people, sites_of
-from salus_web.accounts.services import create_user, end_role, grant_role
+from salus_web.accounts.services import end_role, grant_role
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput
 from salus_web.dashboard.views.asked import day
@@ -27,14 +26,15 @@ from salus_web.records.services import end_relation, join_team, leave_team, rela
 
 
 @declare("access.read", audit="access.read")
-@require_GET
+@require_http_methods(["GET", "POST"])
 def access(request: HttpRequest) -> HttpResponse:
-    """People with their roles, care teams, and the question who may see whom."""
+    """People with their roles, care teams, and the question who may see whom; it is posted, so that no record number
+    stands in an address."""
     viewer = request.actor  # type: ignore[attr-defined]
     context: dict[str, Any] = {
         "people": people(viewer=viewer), "teams": teams(viewer=viewer), "sites": sites_of(viewer=viewer),
         "roles": Role.choices, "may_manage": can(viewer, "access.manage"),
-        "asked": {name: request.GET.get(name, "") for name in ("site", "mrn", "person")},
+        "asked": {name: request.POST.get(name, "") for name in ("site", "mrn", "person")},
     }  # fmt: skip
     if context["asked"]["mrn"]:
         context |= _answer(request, context["asked"])
@@ -44,7 +44,7 @@ def access(request: HttpRequest) -> HttpResponse:
 def _answer(request: HttpRequest, asked: dict[str, str]) -> dict[str, Any]:
     """The sentence, and every care relation of the patient; nothing clinical."""
     viewer = request.actor  # type: ignore[attr-defined]
-    site = _known(sites_of(viewer=viewer), asked["site"])
+    site = one_of_sites(sites_of(viewer=viewer), asked["site"])
     patient = person_by_number(viewer=viewer, site_id=site.pk, mrn=asked["mrn"])
     if patient is None:
         return {"sentence": "Nobody at this hospital has this record number."}
@@ -53,7 +53,7 @@ def _answer(request: HttpRequest, asked: dict[str, str]) -> dict[str, Any]:
     return {"sentence": sentence, "relations": relations_of(viewer=viewer, patient=patient), "patient": patient}
 
 
-def _known(sites: list[Site], site_id: str) -> Site:
+def one_of_sites(sites: list[Site], site_id: str) -> Site:
     """One of the viewer's own hospitals."""
     found = next((site for site in sites if str(site.pk) == site_id), None)
     if found is None:
@@ -74,7 +74,7 @@ def _person(user_id: str) -> User:
         raise BadInput("Choose a person from the list.") from None
 
 
-def _end(text: str) -> datetime | None:
+def last_moment(text: str) -> datetime | None:
     """The end of a day as a moment, or None for no end. What is given from now on cannot end before."""
     last = day(text)
     end = datetime.combine(last, time.max, tzinfo=UTC) if last else None
@@ -85,28 +85,11 @@ def _end(text: str) -> datetime | None:
 
 @declare("access.manage", step_up=True)
 @require_POST
-def add_person(request: HttpRequest) -> HttpResponse:
-    """A new person with a first role."""
-    viewer, post = request.actor, request.POST  # type: ignore[attr-defined]
-    if not post.get("username", "").strip() or not post.get("display_name", "").strip() or len(post.get("password", "")) < 12:
-        raise BadInput("A person needs a sign-in name, a name, and a password of at least 12 characters.")
-    site = _known(sites_of(viewer=viewer), post.get("site", ""))
-    with transaction.atomic():
-        user = create_user(
-            username=post["username"].strip(), display_name=post["display_name"].strip(), password=post["password"], by=viewer
-        )
-        grant_role(user=user, site=site, role=post.get("role", ""), ends_at=_end(post.get("ends", "")), by=viewer)
-    messages.info(request, f"{user.display_name} was added.")
-    return HttpResponseRedirect("/access/")
-
-
-@declare("access.manage", step_up=True)
-@require_POST
 def add_role(request: HttpRequest, user_id: UUID) -> HttpResponse:
     """One more role."""
     viewer, post = request.actor, request.POST  # type: ignore[attr-defined]
-    user, site = get_object_or_404(User, pk=user_id), _known(sites_of(viewer=viewer), post.get("site", ""))
-    grant_role(user=user, site=site, role=post.get("role", ""), ends_at=_end(post.get("ends", "")), by=viewer)
+    user, site = get_object_or_404(User, pk=user_id), one_of_sites(sites_of(viewer=viewer), post.get("site", ""))
+    grant_role(user=user, site=site, role=post.get("role", ""), ends_at=last_moment(post.get("ends", "")), by=viewer)
     messages.info(request, "The role was given.")
     return HttpResponseRedirect("/access/")
 
@@ -128,8 +111,8 @@ def add_member(request: HttpRequest) -> HttpResponse:
     name = post.get("team", "").strip()
     if not name:
         raise BadInput("Name the care team, such as the ward.")
-    user, site = _person(post.get("person", "")), _known(sites_of(viewer=viewer), post.get("site", ""))
-    join_team(site=site, team_name=name[:120], user=user, ends_at=_end(post.get("ends", "")), by=viewer)
+    user, site = _person(post.get("person", "")), one_of_sites(sites_of(viewer=viewer), post.get("site", ""))
+    join_team(site=site, team_name=name[:120], user=user, ends_at=last_moment(post.get("ends", "")), by=viewer)
     messages.info(request, f"{user.display_name} is in the care team {name}.")
     return HttpResponseRedirect("/access/")
 
@@ -149,12 +132,12 @@ def remove_member(request: HttpRequest, membership_id: UUID) -> HttpResponse:
 def add_relation(request: HttpRequest) -> HttpResponse:
     """Let one clinician see one patient."""
     viewer, post = request.actor, request.POST  # type: ignore[attr-defined]
-    site = _known(sites_of(viewer=viewer), post.get("site", ""))
+    site = one_of_sites(sites_of(viewer=viewer), post.get("site", ""))
     patient = person_by_number(viewer=viewer, site_id=site.pk, mrn=post.get("mrn", ""))
     if patient is None:
         raise BadInput("Nobody at this hospital has this record number.")
     user = _person(post.get("person", ""))
-    relate_person(patient=patient, user=user, reason=post.get("reason", ""), ends_at=_end(post.get("ends", "")), by=viewer)
+    relate_person(patient=patient, user=user, reason=post.get("reason", ""), ends_at=last_moment(post.get("ends", "")), by=viewer)
     messages.info(request, f"{user.display_name} may see this patient from now on.")
     return HttpResponseRedirect("/access/")
 
