@@ -27,6 +27,7 @@ class Declaration:
     audit: str | None
     shows_patient: bool
     step_up: bool = False
+    by_token: bool = False
 
 
 def declare(

@@ -17,6 +17,7 @@ class Actor:
     request: str = ""
     is_system: bool = False
     address: str = field(default="", compare=False)
+    token_purpose: str = ""  # what a program's token is for; empty for a person at a browser
 
     @property
     def is_anonymous(self) -> bool:

@@ -7,16 +7,19 @@ from dataclasses import replace
 from typing import Any
 
 from django.contrib.auth import get_user
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.http import urlencode
-
 from salus_web.accounts.access import NO_STORE
 from salus_web.accounts.actors import ANONYMOUS
+from salus_web.accounts.addresses import client_address
 from salus_web.accounts.selectors import actor_for_user
+from salus_web.accounts.tokens import bearer
 from salus_web.common.errors import BadInput, Hidden, LogNotWritten, Refused, ScopeMissing, StateConflict
 from salus_web.common.ids import new_id
 
+API = "/api/"
 Respond = Callable[[HttpRequest], HttpResponse]
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; script-src 'self'; style-src 'self'; "
@@ -46,13 +49,14 @@ class CurrentActor:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        request.user = get_user(request)
-        actor = ANONYMOUS
-        if request.user.is_authenticated:
-            actor = actor_for_user(request.user)
-        session_key = request.session.session_key or ""
+        if request.path.startswith(API):  # programs show a token; a browser's session opens nothing there
+            request.user, actor = AnonymousUser(), bearer(request) or ANONYMOUS
+        else:
+            request.user = get_user(request)
+            actor = actor_for_user(request.user) if request.user.is_authenticated else ANONYMOUS
+        session = actor.session or (request.session.session_key or "")[:8]
         request.actor = replace(  # type: ignore[attr-defined]
-            actor, request=str(new_id()), session=session_key[:8], address=request.META.get("REMOTE_ADDR", "")
+            actor, request=str(new_id()), session=session, address=client_address(request)
         )
         return self.get_response(request)
 

@@ -17,11 +17,13 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from salus_web.accounts import sessions
 from salus_web.accounts.access import declare
-from salus_web.accounts.models import Invitation, SignIn
+from salus_web.accounts.models import ApiToken, Invitation, SignIn
 from salus_web.accounts.one_time import hash_of
+from salus_web.accounts.permissions import can
 from salus_web.accounts.selectors import actor_for_user, live_sessions
 from salus_web.accounts.services import accept_invitation
 from salus_web.accounts.standing import may_sign_in
+from salus_web.accounts.tokens import WORDS, end_token, make_token, tokens_of
 from salus_web.audit.services import Act, record
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput
@@ -39,7 +41,9 @@ def account(request: HttpRequest) -> HttpResponse:
         "factors": factors, "has_app": any(row["row"].type == "totp" for row in factors),
         "has_codes": any(row["row"].type == "recovery_codes" for row in factors),
         "sessions": live_sessions(user=request.user), "here": request.session.get(sessions.KEY, ""),
-        "has_password": request.user.has_usable_password(),
+        "has_password": request.user.has_usable_password(), "tokens": tokens_of(user=request.user),
+        "may_make": can(request.actor, "token.make"), "purposes": WORDS.items(),  # type: ignore[attr-defined]
+        "roles": sorted(request.actor.roles),  # type: ignore[attr-defined]
     }  # fmt: skip
     return render(request, "accounts/account.html", context)
 
@@ -111,3 +115,25 @@ def invitation(request: HttpRequest, secret: str) -> HttpResponse:
     user = accept_invitation(secret=secret, password=chosen, by=actor_for_user(row.user))
     messages.info(request, f"Your password is kept. Sign in as {user.username}.")
     return HttpResponseRedirect("/login/")
+
+
+@declare("token.make", step_up=True)
+@require_POST
+def add_token(request: HttpRequest) -> HttpResponse:
+    """A token for a program; its secret is on the answer and nowhere else."""
+    post, by = request.POST, request.actor  # type: ignore[attr-defined]
+    days = int(post["days"]) if post.get("days", "").isdecimal() and len(post["days"]) < 5 else 0
+    user: Any = request.user
+    row, secret = make_token(
+        user=user, name=post.get("name", ""), purpose=post.get("purpose", ""), role=post.get("role", ""), days=days, by=by
+    )
+    return render(request, "accounts/token.html", {"token": row, "secret": secret})
+
+
+@declare("self.read")
+@require_POST
+def remove_token(request: HttpRequest, token_id: UUID) -> HttpResponse:
+    """End one of one's own tokens."""
+    end_token(token=get_object_or_404(ApiToken, pk=token_id, user=request.user), by=request.actor)  # type: ignore[attr-defined]
+    messages.info(request, "The token has ended.")
+    return HttpResponseRedirect("/account/")

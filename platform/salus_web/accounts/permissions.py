@@ -30,6 +30,7 @@ RULES: dict[str, frozenset[str]] = {
     "cohort.use": frozenset({"researcher"}),
     "release.request": frozenset({"researcher"}),
     "release.decide": frozenset({"researcher", "administrator"}),
+    "token.make": frozenset({"clinician", "administrator", "researcher"}),
     "self.read": frozenset({"clinician", "administrator", "auditor", "researcher"}),
 }
 

@@ -22,5 +22,7 @@ urlpatterns = [
     path("account/codes/new/", factors.new_codes, name="mfa_generate_recovery_codes"),
     path("account/password/", own.password, name="account_change_password"),
     path("invitation/<str:secret>/", own.invitation, name="invitation"),
+    path("account/tokens/", own.add_token, name="token-make"),
+    path("account/tokens/<uuid:token_id>/end/", own.remove_token, name="token-end"),
     path("account/sessions/<uuid:session_id>/end/", own.end_session, name="own-session-end"),
 ]

@@ -10,6 +10,7 @@ from salus_web.dashboard.views import (
     looks,
     operations,
     people,
+    programs,
     research,
     risks,
 )
@@ -52,6 +53,10 @@ urlpatterns = [
     path("access/members/<uuid:membership_id>/end/", access.remove_member, name="end-member"),
     path("access/relations/", access.add_relation, name="add-relation"),
     path("access/relations/<uuid:relation_id>/end/", access.remove_relation, name="end-relation"),
+    path("access/people/<uuid:user_id>/tokens/<uuid:token_id>/end/", people.remove_token, name="person-token-end"),
+    path("api/worklist/", programs.worklist, name="api-worklist"),
+    path("api/projects/", programs.projects, name="api-projects"),
+    path("api/uploads/", programs.uploads, name="api-uploads"),
     path("audit/", audit.audit, name="audit"),
     path("audit/export/", audit.export, name="audit-export"),
     path("audit/searches/", audit.searches, name="audit-searches"),

@@ -14,10 +14,11 @@ from django.views.decorators.http import require_GET, require_POST
 
 from salus_web.accounts import sessions
 from salus_web.accounts.access import declare
-from salus_web.accounts.models import Role, SignIn, User
+from salus_web.accounts.models import ApiToken, SignIn, User
 from salus_web.accounts.permissions import can
 from salus_web.accounts.selectors import live_sessions, open_invitation, person_for, sites_of
 from salus_web.accounts.services import create_user, grant_role, invite, let_until, remove_factors
+from salus_web.accounts.tokens import end_token, tokens_of
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput
 from salus_web.dashboard.views.access import last_moment, one_of_sites
@@ -32,8 +33,8 @@ def person(request: HttpRequest, user_id: UUID) -> HttpResponse:
     context: dict[str, Any] = {
         "user": found, "sessions": live_sessions(user=found), "invitation": open_invitation(user=found), "over": _is_over(found),
         "factors": Authenticator.objects.filter(user=found).exclude(type=Authenticator.Type.RECOVERY_CODES).count(),
-        "may_manage": can(viewer, "access.manage"), "is_self": str(found.pk) == viewer.id, "roles": Role.choices,
-        "sites": sites_of(viewer=viewer), "has_password": found.has_usable_password(),
+        "may_manage": can(viewer, "access.manage"), "is_self": str(found.pk) == viewer.id,
+        "has_password": found.has_usable_password(), "user_key": str(found.pk), "tokens": tokens_of(user=found),
     }  # fmt: skip
     return render(request, "dashboard/person.html", context)
 
@@ -104,4 +105,15 @@ def take_factors(request: HttpRequest, user_id: UUID) -> HttpResponse:
     user = person_for(viewer=viewer, user_id=user_id)
     remove_factors(user=user, by=viewer)
     messages.info(request, f"{user.display_name} sets up a new second factor at the next sign-in.")
+    return HttpResponseRedirect(f"/access/people/{user.pk}/")
+
+
+@declare("access.manage", step_up=True)
+@require_POST
+def remove_token(request: HttpRequest, user_id: UUID, token_id: UUID) -> HttpResponse:
+    """End a token of a person now."""
+    viewer = request.actor  # type: ignore[attr-defined]
+    user = person_for(viewer=viewer, user_id=user_id)
+    end_token(token=get_object_or_404(ApiToken, pk=token_id, user=user), by=viewer)
+    messages.info(request, "The token has ended.")
     return HttpResponseRedirect(f"/access/people/{user.pk}/")

@@ -1,0 +1,92 @@
+"""Programs: tokens in place of a password, each for one purpose and in one role of its person, who answers for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.http import HttpRequest
+
+from salus_web.accounts.actors import Actor
+from salus_web.accounts.models import ApiToken, RoleGrant, User
+from salus_web.accounts.one_time import hash_of, new_secret
+from salus_web.accounts.permissions import Resource, authorize
+from salus_web.accounts.selectors import actor_for_user
+from salus_web.accounts.standing import may_sign_in
+from salus_web.audit.services import Act, record
+from salus_web.common.clock import now
+from salus_web.common.errors import BadInput, StateConflict
+
+PREFIX = "salus_"
+DAYS_AT_MOST = 365
+NOTED_EVERY = timedelta(seconds=60)
+# What a token of a purpose may be used for at all; the rules for the role are asked as well, as for anybody.
+PURPOSES: dict[str, frozenset[str]] = {
+    "care": frozenset({"patient.read"}),
+    "research": frozenset({"cohort.use"}),
+    "integration": frozenset({"upload.read"}),
+}
+WORDS = {
+    "care": "care: the work list of the person", "research": "research: the person's projects",
+    "integration": "integration: what came in and how it was read",
+}  # fmt: skip
+
+
+@transaction.atomic
+def make_token(*, user: User, name: str, purpose: str, role: str, days: int, by: Actor) -> tuple[ApiToken, str]:
+    """A token of one's own and its secret, which is shown once. Raises BadInput for what is not offered."""
+    authorize(by, "token.make", Resource("user", str(user.pk)))
+    if str(user.pk) != by.id and not by.is_system:
+        raise BadInput("A token is made by the person who answers for it.")
+    if not name.strip() or len(name) > 80:
+        raise BadInput("Give the token a name of at most 80 letters, such as the program that uses it.")
+    if purpose not in PURPOSES:
+        raise BadInput(f"Choose what the token is for: {', '.join(PURPOSES)}.")
+    if not 1 <= days <= DAYS_AT_MOST:
+        raise BadInput(f"A token lasts from 1 to {DAYS_AT_MOST} days.")
+    if role not in actor_for_user(user).roles:
+        raise BadInput("Choose one of your roles.")
+    secret, moment = new_secret(PREFIX), now()
+    row = ApiToken.objects.create(
+        user=user, name=name.strip(), purpose=purpose, role=role, secret_hash=hash_of(secret, purpose="token"),
+        made_at=moment, expires_at=moment + timedelta(days=days),
+    )  # fmt: skip
+    said = {"name": row.name, "purpose": purpose, "role": role, "until": row.expires_at.isoformat()}
+    record(Act("token.make", "token", str(row.pk), detail=said), by=by)
+    return row, secret
+
+
+@transaction.atomic
+def end_token(*, token: ApiToken, by: Actor) -> None:
+    """It opens nothing from now on: one's own, or, for administrators, anybody's."""
+    authorize(by, "token.make" if str(token.user_id) == by.id else "access.manage", Resource("token", str(token.pk)))
+    if not ApiToken.objects.filter(pk=token.pk, ended_at__isnull=True).update(ended_at=now()):
+        raise StateConflict("This token has already ended.")
+    record(Act("token.end", "token", str(token.pk), detail={"name": token.name}), by=by)
+
+
+def tokens_of(*, user: Any) -> list[ApiToken]:
+    """A person's tokens that open something, newest first (1 query)."""
+    rows = ApiToken.objects.filter(user=user, ended_at__isnull=True, expires_at__gt=now())
+    return list(rows.order_by("-made_at"))
+
+
+def bearer(request: HttpRequest) -> Actor | None:
+    """The person of the token that a request shows, in the token's one role; None without a good one (2 queries)."""
+    kind, _, secret = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    if kind.lower() != "bearer" or not secret.startswith(PREFIX) or len(secret) > 100:
+        return None
+    row = ApiToken.objects.select_related("user").filter(secret_hash=hash_of(secret, purpose="token")).first()
+    moment = now()
+    if row is None or row.ended_at is not None or row.expires_at <= moment or not may_sign_in(row.user):
+        return None
+    if row.last_used_at is None or moment - row.last_used_at >= NOTED_EVERY:
+        ApiToken.objects.filter(pk=row.pk).update(last_used_at=moment)
+    actor = actor_for_user(row.user)
+    held = RoleGrant.objects.filter(user=row.user, role=row.role, site_id__in=actor.site_ids).values_list("site_id", flat=True)
+    return replace(
+        actor, roles=actor.roles & {row.role}, site_ids=actor.site_ids & {str(site) for site in held},
+        name=f"{actor.name} (token “{row.name}”)"[:200], session=f"token {row.pk}", token_purpose=row.purpose,
+    )  # fmt: skip
