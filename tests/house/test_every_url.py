@@ -60,6 +60,7 @@ TABLE: dict[str, tuple[str, int, str, int]] = {
     "mfa_activate_totp": ("caur", 200, "caur", 200), "mfa_deactivate_totp": ("caur", 404, "caur", 404),
     "mfa_add_webauthn": ("caur", 200, "caur", 200), "mfa_remove_webauthn": ("caur", 404, "caur", 404),
     "mfa_view_recovery_codes": ("caur", 404, "", 0), "mfa_generate_recovery_codes": ("caur", 200, "caur", 200),
+    "openid_connect_login": ("ncaur", 404, "", 0), "openid_connect_callback": ("ncaur", 404, "", 0),
     "token-make": ("", 0, "car", 200), "token-end": ("", 0, "caur", 404), "person-token-end": ("", 0, "a", 404),
     "account_change_password": ("caur", 200, "caur", 302), "own-session-end": ("", 0, "caur", 404),
     "worklist": ("c", 200, "", 0), "worklist-ask": ("", 0, "c", 302),

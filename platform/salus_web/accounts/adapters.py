@@ -6,6 +6,7 @@ from base64 import b85decode, b85encode
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY
 from allauth.account.internal.stagekit import clear_login
 from allauth.core import context
 from allauth.core.exceptions import ImmediateHttpResponse
@@ -18,6 +19,7 @@ from django.shortcuts import render
 from salus_web.accounts import lockout, proofs, sessions
 from salus_web.accounts.addresses import client_address
 from salus_web.accounts.demand import has_factor
+from salus_web.accounts.directory import note_vouched
 from salus_web.accounts.selectors import actor_for_user
 from salus_web.accounts.standing import may_sign_in
 from salus_web.audit.services import Act, record
@@ -83,11 +85,16 @@ class PeopleAdapter(DefaultAccountAdapter):
         """Log first: a session that cannot be logged is not opened."""
         if not may_sign_in(user):  # the last day may end between the password and the code
             raise ImmediateHttpResponse(self._turned_away(request, user))
-        shown = request.session.get("account_authentication_methods") or []
+        note_vouched(request)
+        shown = request.session.get(AUTHENTICATION_METHODS_SESSION_KEY) or []
         with transaction.atomic():
             record(Act("session.start", "user", str(user.pk), detail={"by": [row["method"] for row in shown]}), by=actor_for_user(user))
             super().login(request, user)
             sessions.begin_for(request, user)
+
+    def logout(self, request: HttpRequest) -> None:
+        """Also when the library ends a session, such as for one who comes back from the directory."""
+        sessions.end_of(request)
 
 
 class FactorAdapter(DefaultMFAAdapter):

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import SESSION_KEY
+from django.contrib.auth import SESSION_KEY, logout
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
@@ -69,6 +69,14 @@ def end_all(user: Any, *, why: str, by: Actor, but: str = "") -> int:
     for row in rows:
         end(row, why=why, by=by)
     return len(rows)
+
+
+def end_of(request: HttpRequest) -> None:
+    """End the session of this browser, by the person at it."""
+    row = SignIn.objects.filter(pk=request.session.get(KEY)).first()
+    if row is not None:
+        end(row, why="person", by=request.actor)  # type: ignore[attr-defined]
+    logout(request)
 
 
 class SessionLimits:

@@ -2,12 +2,14 @@
 
 from django.urls import path
 
-from salus_web.accounts import factors, own, views
+from salus_web.accounts import directory, factors, own, views
 
 urlpatterns = [
     path("login/", views.sign_in, name="account_login"),
     path("login/code/", views.second, name="mfa_authenticate"),
     path("login/passkey/", views.passkey, name="mfa_login_webauthn"),
+    path("login/directory/", directory.to_directory, {"provider_id": directory.PROVIDER}, name="openid_connect_login"),
+    path("login/directory/back/", directory.from_directory, {"provider_id": directory.PROVIDER}, name="openid_connect_callback"),
     path("logout/", views.sign_out, name="account_logout"),
     path("again/", factors.password_again, name="account_reauthenticate"),
     path("again/code/", factors.code_again, name="mfa_reauthenticate"),

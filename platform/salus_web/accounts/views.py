@@ -8,7 +8,6 @@ from allauth.account.views import LoginView
 from allauth.mfa.base.views import AuthenticateView
 from allauth.mfa.webauthn.views import LoginWebAuthnView
 from django.conf import settings
-from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_POST
@@ -16,7 +15,6 @@ from django.views.decorators.http import require_http_methods, require_POST
 from salus_web.accounts import sessions
 from salus_web.accounts.access import declare
 from salus_web.accounts.lockout import TooManyTries
-from salus_web.accounts.models import SignIn
 from salus_web.audit.services import Act, record
 
 WRONG = "That name and password do not belong together."
@@ -38,7 +36,7 @@ class SignInPage(LoginView):
     def form_valid(self, form: Any) -> HttpResponse:
         """Whoever was signed in at this browser is not any more."""
         if self.request.user.is_authenticated:
-            end_here(self.request)
+            sessions.end_of(self.request)
         return super().form_valid(form)
 
     def form_invalid(self, form: Any) -> HttpResponse:
@@ -88,19 +86,11 @@ class Passkey(LoginWebAuthnView):
         return render(self.request, "accounts/login.html", {"problem": "This passkey is not known here.", "next": ""}, status=401)
 
 
-def end_here(request: HttpRequest) -> None:
-    """End the session of this browser, in the log too."""
-    row = SignIn.objects.filter(pk=request.session.get(sessions.KEY)).first()
-    if row is not None:
-        sessions.end(row, why="person", by=request.actor)  # type: ignore[attr-defined]
-    logout(request)
-
-
 @declare(None)
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
     """End the session."""
-    end_here(request)
+    sessions.end_of(request)
     return HttpResponseRedirect("/login/")
 
 
