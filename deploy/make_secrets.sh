@@ -10,6 +10,7 @@ hex 32 > secrets/index_key
 printf '{"keys": {"k1": "%s"}, "current": "k1"}' "$(hex 32)" > secrets/data_keys
 hex 32 > secrets/audit_signer_key
 hex 24 > secrets/database_password
+hex 24 > secrets/database_owner_password
 hex 10 > secrets/object_access_key
 hex 24 > secrets/object_secret_key
 chmod 700 secrets && chmod 444 secrets/*  # the folder keeps others out; containers read as their own user

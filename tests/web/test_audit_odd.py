@@ -121,7 +121,7 @@ def test_the_rules_ask_the_same_number_of_questions_however_many_looks(
             patient = make_patient(site)
             PatientNameToken.objects.create(patient=patient, token="x")
             look(user, patient, now(), monkeypatch)
-        with django_assert_num_queries(4):
+        with django_assert_num_queries(5):
             odd_looks(viewer=auditor)
 
 

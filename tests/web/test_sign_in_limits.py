@@ -223,6 +223,12 @@ def test_an_expired_person_is_out_at_once_and_cannot_come_back(nurse: User) -> N
     assert knock(nurse, PASSWORD) == 302
 
 
+def test_a_fragment_of_a_page_whose_session_is_over_takes_the_page_to_the_door(nurse: User) -> None:
+    headers = {"hx-request": "true", "hx-current-url": "http://testserver/worklist/?task=t48"}
+    answer = Client().get("/worklist/?since=2026-01-01T00:00:00Z", headers=headers)
+    assert (answer.status_code, answer.headers["HX-Redirect"]) == (401, "/login/?next=%2Fworklist%2F")
+
+
 @override_settings(SALUS_IDLE_SECONDS=10**6)
 def test_seen_is_written_once_a_minute_at_most(nurse: User, django_assert_max_num_queries: Any) -> None:
     client = enter(nurse, PASSWORD)

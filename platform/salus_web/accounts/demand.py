@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlparse
 
 from allauth.mfa.models import Authenticator
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.http import urlencode
 
 from salus_web.accounts.proofs import factor_is_demanded, has_shown_factor
 
@@ -48,3 +50,9 @@ def away(request: HttpRequest, address: str) -> HttpResponse:
     if "HX-Request" in request.headers:
         return HttpResponse(status=401, headers={"HX-Redirect": address})
     return HttpResponseRedirect(address)
+
+
+def to_sign_in(request: HttpRequest) -> HttpResponse:
+    """To the door, and from there back to the page one sat at; a fragment's own address is no page."""
+    sat_at = urlparse(request.headers.get("HX-Current-URL", "")).path if "HX-Request" in request.headers else request.path
+    return away(request, f"/login/?{urlencode({'next': sat_at or '/'})}")

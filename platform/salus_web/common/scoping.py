@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 from django.db import models
 
+from salus_web.common import wall
 from salus_web.common.errors import ScopeMissing
 
 
@@ -19,19 +22,65 @@ class ActorLike(Protocol):
 
 
 class ScopedQuerySet(models.QuerySet[Any]):
-    """Adds `for_actor`; the subclass's `scope` narrows the rows for a person."""
+    """Adds `for_actor`; the subclass's `scope` narrows the rows for a person. What a system actor reads passes the
+    database's own wall as well, for that read alone."""
 
     patient_path = "patient"
+    by_system = False
 
     def for_actor(self, actor: ActorLike) -> ScopedQuerySet:
         """The rows this actor may know of. System actors see all."""
         if actor.is_system:
-            return self
+            found: ScopedQuerySet = self._chain()  # type: ignore[attr-defined]
+            found.by_system = True
+            return found
         return self.scope(actor)
 
     def scope(self, actor: ActorLike) -> ScopedQuerySet:
         """Narrow to a person's rows; each app overrides it."""
         raise ScopeMissing(f"{self.model.__name__} does not say who may read it.")
+
+    def _passing(self) -> AbstractContextManager[None]:
+        return wall.asked_by(wall.SYSTEM) if self.by_system else nullcontext()
+
+    def _clone(self) -> ScopedQuerySet:
+        copy: ScopedQuerySet = super()._clone()  # type: ignore[misc]
+        copy.by_system = self.by_system
+        return copy
+
+    def _fetch_all(self) -> None:
+        with self._passing():
+            super()._fetch_all()  # type: ignore[misc]
+
+    def iterator(self, chunk_size: int | None = None) -> Iterator[Any]:
+        """As Django's; the rows of a system read pass the wall until the last is read."""
+        with self._passing():
+            yield from super().iterator(chunk_size=chunk_size) if chunk_size else super().iterator()
+
+    def count(self) -> int:
+        """As Django's."""
+        with self._passing():
+            return super().count()
+
+    def exists(self) -> bool:
+        """As Django's."""
+        with self._passing():
+            return super().exists()
+
+    def aggregate(self, *args: Any, **values: Any) -> dict[str, Any]:
+        """As Django's."""
+        with self._passing():
+            return super().aggregate(*args, **values)
+
+    def update(self, **values: Any) -> int:
+        """As Django's."""
+        with self._passing():
+            return super().update(**values)
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """As Django's."""
+        with self._passing():
+            return super().delete()
 
 
 class ScopedManager(models.Manager[Any]):

@@ -2,6 +2,8 @@
 
 from django.apps import AppConfig
 
+from salus_web.records import checks  # noqa: F401 (importing it registers it)
+
 
 class RecordsConfig(AppConfig):
     """The records app."""

@@ -159,6 +159,14 @@ def relations_of(*, viewer: Actor, patient: Patient) -> list[CareRelation]:
     return sorted(rows, key=lambda row: (row.ends_at is not None and row.ends_at <= now(), row.starts_at), reverse=False)
 
 
+def relation_of_site(*, viewer: Actor, relation_id: Any) -> CareRelation | None:
+    """A care relation to a patient of one of the viewer's hospitals, for those who manage access (2 queries)."""
+    authorize(viewer, "access.manage", Resource("relation", str(relation_id)))
+    row = CareRelation.objects.filter(pk=relation_id).first()
+    theirs = Patient.objects.for_actor(_ACCESS).filter(site_id__in=list(viewer.site_ids))
+    return row if row is not None and theirs.filter(pk=row.patient_id).exists() else None
+
+
 def why_may_see(*, viewer: Actor, patient: Patient, user: Any) -> str:
     """One sentence: may this person see this patient now, and why: standing, role, and the relation, be it a care team, a
     consult or an emergency (2 queries)."""

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from salus_web.records.models import CareRelation, CareTeamMembership
+from salus_web.accounts.actors import system
+from salus_web.records.models import CareRelation, CareTeamMembership, Patient
 
+_ACCESS = system("access")
 Span = tuple[datetime, datetime | None]
 
 
@@ -42,13 +44,12 @@ def _holds(span: Span, at: datetime) -> bool:
 
 
 def care_history(*, patients: Iterable[str], people: Iterable[str]) -> CareHistory:
-    """All relations of these patients (pseudonyms) and all memberships of these people (2 queries)."""
+    """All relations of these patients (pseudonyms) and all memberships of these people (3 queries)."""
     found = CareHistory()
-    rows = CareRelation.objects.select_related("team", "patient").filter(patient__pseudonym__in=list(patients))
-    for row in rows.only(
-        "team__name", "patient__pseudonym", "user_id", "kind", "reason", "starts_at", "ends_at"
-    ):
-        found.relations.setdefault(row.patient.pseudonym, []).append(row)
+    named = Patient.objects.for_actor(_ACCESS).filter(pseudonym__in=list(patients))
+    pseudonyms = dict(named.values_list("pk", "pseudonym"))
+    for row in CareRelation.objects.select_related("team").filter(patient_id__in=list(pseudonyms)):
+        found.relations.setdefault(pseudonyms[row.patient_id], []).append(row)
     held = CareTeamMembership.objects.filter(user_id__in=list(people))
     for user, team, start, end in held.values_list("user_id", "team_id", "starts_at", "ends_at"):
         found.memberships.setdefault((str(user), team), []).append((start, end))

@@ -18,10 +18,10 @@ from salus_web.accounts.permissions import can
 from salus_web.accounts.selectors import people, sites_of
 from salus_web.accounts.services import end_role, grant_role
 from salus_web.common.clock import now
-from salus_web.common.errors import BadInput
+from salus_web.common.errors import BadInput, Hidden
 from salus_web.dashboard.views.asked import day
-from salus_web.records.models import CareRelation, CareTeamMembership
-from salus_web.records.selectors import person_by_number, relations_of, teams, why_may_see
+from salus_web.records.models import CareTeamMembership
+from salus_web.records.selectors import person_by_number, relation_of_site, relations_of, teams, why_may_see
 from salus_web.records.services import end_relation, join_team, leave_team, relate_person
 
 
@@ -146,7 +146,9 @@ def add_relation(request: HttpRequest) -> HttpResponse:
 @require_POST
 def remove_relation(request: HttpRequest, relation_id: UUID) -> HttpResponse:
     """End a care relation now."""
-    relation = get_object_or_404(CareRelation, pk=relation_id, patient__site_id__in=_sites(request))
+    relation = relation_of_site(viewer=request.actor, relation_id=relation_id)  # type: ignore[attr-defined]
+    if relation is None:
+        raise Hidden("There is no such page.")
     end_relation(relation=relation, by=request.actor)  # type: ignore[attr-defined]
     messages.info(request, "The care relation has ended.")
     return HttpResponseRedirect("/access/")

@@ -1,0 +1,112 @@
+"""The second wall: on PostgreSQL the database itself hides the rows of patients whom the person asking does not care for.
+
+The scoped managers are the first wall. This one stands behind them, for the day when a query is written past them. Each
+connection carries who asks in the setting `salus.who`; the policies of the patient tables (`policy_on`) read it. Empty is
+nobody, who sees no row. Commands and workers are the machine itself, `system`. A web process starts as nobody and becomes
+the person of each request; a read that a named part of the machine makes for them passes for that read alone.
+
+SQLite has no such policies, and everything here does nothing there. Source: PostgreSQL manual, "Row Security Policies".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from django.db import connections
+from django.db.backends.signals import connection_created
+from django.db.migrations import RunPython
+from psycopg.pq import TransactionStatus
+
+SYSTEM = "system"
+NOBODY = ""
+# The clocks of the web machine and of the database may differ by this; the first wall decides to the second.
+TOLERANCE = "interval '1 minute'"
+_asking: ContextVar[str | None] = ContextVar("salus_wall_asking", default=None)
+_process = {"who": SYSTEM}
+
+
+def begin_as_nobody() -> None:
+    """From now on whoever has not said who asks is nobody. Web processes call it once as they start."""
+    _process["who"] = NOBODY
+
+
+def who() -> str:
+    """The id of the person who asks, `system`, or empty for nobody."""
+    asking = _asking.get()
+    return _process["who"] if asking is None else asking
+
+
+@contextmanager
+def asked_by(person: str) -> Iterator[None]:
+    """Inside, the database answers this person: an id, `system`, or empty for nobody."""
+    before = who()
+    token = _asking.set(person)
+    try:
+        if person != before:
+            _tell(person)
+        yield
+    finally:
+        _asking.reset(token)
+        if person != before:
+            _tell(before)
+
+
+def _tell(person: str) -> None:
+    """Say it on every connection that is open in this thread; one that opens later is told as it opens."""
+    for connection in connections.all(initialized_only=True):
+        if connection.vendor == "postgresql" and connection.connection is not None:
+            _set(connection, person)
+
+
+def _set(connection: Any, person: str) -> None:
+    # past Django's cursor, so that what is counted and logged as a query stays the query of the page
+    open_connection = connection.connection
+    if open_connection.closed or open_connection.info.transaction_status == TransactionStatus.INERROR:
+        return  # nothing can be read until it is rolled back, and rolling back brings the earlier value back as well
+    open_connection.execute("SELECT set_config('salus.who', %s, false)", [person])
+
+
+def _on_connection(connection: Any, **_: Any) -> None:
+    if connection.vendor == "postgresql":
+        _set(connection, who())
+
+
+connection_created.connect(_on_connection, dispatch_uid="salus-wall")
+
+
+def _rule(table: str, column: str) -> str:
+    """The one rule, as SQL: it must say what `records.scopes.live_relations` says."""
+    live = f"{{0}}.starts_at <= clock_timestamp() + {TOLERANCE} AND ({{0}}.ends_at IS NULL OR {{0}}.ends_at > clock_timestamp() - {TOLERANCE})"
+    asking = "current_setting('salus.who', true)"
+    teams = f"SELECT m.team_id FROM records_careteammembership m WHERE m.user_id::text = {asking} AND {live.format('m')}"
+    return (
+        f"{asking} = '{SYSTEM}' OR EXISTS (SELECT 1 FROM records_carerelation r WHERE r.patient_id = {table}.{column} "
+        f"AND {live.format('r')} AND (r.user_id::text = {asking} OR r.team_id IN ({teams})))"
+    )
+
+
+def policy_on(*tables: tuple[str, str]) -> RunPython:
+    """A migration step that puts the wall before tables, each with the column that names the patient."""
+
+    def raise_wall(apps: Any, editor: Any) -> None:
+        if editor.connection.vendor != "postgresql":
+            return
+        for table, column in tables:
+            rule = _rule(table, column)
+            editor.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+            # without FORCE the owner of the tables, who is also the one the platform signs in as, would pass
+            editor.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
+            editor.execute(f"CREATE POLICY salus_wall ON {table} USING ({rule}) WITH CHECK ({rule})")
+
+    def take_down(apps: Any, editor: Any) -> None:
+        if editor.connection.vendor != "postgresql":
+            return
+        for table, _ in tables:
+            editor.execute(f"DROP POLICY IF EXISTS salus_wall ON {table}")
+            editor.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")
+            editor.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
+
+    return RunPython(raise_wall, take_down)
