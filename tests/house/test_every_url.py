@@ -48,6 +48,9 @@ POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; script-src 'self'; style-src 'self'; "
     "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
+TOKEN_OF = {role: {"role": role, "purpose": what} for role, what in (
+    ("nobody", "care"), ("clinician", "care"), ("administrator", "integration"), ("auditor", "care"), ("researcher", "research"),
+)}  # fmt: skip
 LETTER = {"nobody": "n", "clinician": "c", "administrator": "a", "auditor": "u", "researcher": "r"}
 # Who gets what: the letters of the roles that may GET and what they get, those that may POST and what they get.
 # Everything else is refused. A new address is added here, by hand and on purpose.
@@ -112,7 +115,7 @@ class Place:
         """One request, of which nothing stays."""
         point = transaction.savepoint()
         try:
-            data = self.form(pattern.name or "") | ({"role": role} if pattern.name == "token-make" else {}) if method == "post" else None
+            data = self.form(pattern.name or "") | (TOKEN_OF[role] if pattern.name == "token-make" else {}) if method == "post" else None
             return getattr(self.client(role), method)(self.address(pattern, whose), data)
         finally:
             transaction.savepoint_rollback(point)

@@ -23,7 +23,7 @@ from salus_web.accounts.permissions import can
 from salus_web.accounts.selectors import actor_for_user, live_sessions
 from salus_web.accounts.services import accept_invitation
 from salus_web.accounts.standing import may_sign_in
-from salus_web.accounts.tokens import WORDS, end_token, make_token, tokens_of
+from salus_web.accounts.tokens import WORDS, end_token, make_token, purposes_of, tokens_of
 from salus_web.audit.services import Act, record
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput
@@ -42,7 +42,8 @@ def account(request: HttpRequest) -> HttpResponse:
         "has_codes": any(row["row"].type == "recovery_codes" for row in factors),
         "sessions": live_sessions(user=request.user), "here": request.session.get(sessions.KEY, ""),
         "has_password": request.user.has_usable_password(), "tokens": tokens_of(user=request.user),
-        "may_make": can(request.actor, "token.make"), "purposes": WORDS.items(),  # type: ignore[attr-defined]
+        "may_make": can(request.actor, "token.make"),  # type: ignore[attr-defined]
+        "purposes": [(key, WORDS[key]) for key in purposes_of(request.actor.roles)],  # type: ignore[attr-defined]
         "roles": sorted(request.actor.roles),  # type: ignore[attr-defined]
     }  # fmt: skip
     return render(request, "accounts/account.html", context)

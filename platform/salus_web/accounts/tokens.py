@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -12,7 +13,7 @@ from django.http import HttpRequest
 from salus_web.accounts.actors import Actor
 from salus_web.accounts.models import ApiToken, RoleGrant, User
 from salus_web.accounts.one_time import hash_of, new_secret
-from salus_web.accounts.permissions import Resource, authorize
+from salus_web.accounts.permissions import RULES, Resource, authorize
 from salus_web.accounts.selectors import actor_for_user
 from salus_web.accounts.standing import may_sign_in
 from salus_web.audit.services import Act, record
@@ -48,6 +49,8 @@ def make_token(*, user: User, name: str, purpose: str, role: str, days: int, by:
         raise BadInput(f"A token lasts from 1 to {DAYS_AT_MOST} days.")
     if role not in actor_for_user(user).roles:
         raise BadInput("Choose one of your roles.")
+    if purpose not in purposes_of({role}):
+        raise BadInput(f"A token in the role {role} cannot be for {purpose}: that role may do nothing of it.")
     secret, moment = new_secret(PREFIX), now()
     row = ApiToken.objects.create(
         user=user, name=name.strip(), purpose=purpose, role=role, secret_hash=hash_of(secret, purpose="token"),
@@ -56,6 +59,12 @@ def make_token(*, user: User, name: str, purpose: str, role: str, days: int, by:
     said = {"name": row.name, "purpose": purpose, "role": role, "until": row.expires_at.isoformat()}
     record(Act("token.make", "token", str(row.pk), detail=said), by=by)
     return row, secret
+
+
+def purposes_of(roles: Iterable[str]) -> list[str]:
+    """The purposes for which these roles may do anything at all."""
+    held = set(roles)
+    return [purpose for purpose, actions in PURPOSES.items() if any(RULES[action] & held for action in actions)]
 
 
 @transaction.atomic
