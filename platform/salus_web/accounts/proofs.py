@@ -39,6 +39,6 @@ def is_fresh(request: HttpRequest) -> bool:
     return 0 <= now().timestamp() - newest < settings.SALUS_FRESH_SECONDS
 
 
-def shown_now(request: HttpRequest, *, kind: str) -> None:
+def shown_now(request: Any, *, kind: str) -> None:
     """A factor that was just set up has been shown by that."""
-    record_authentication(request, request.user, FACTOR, type=kind)  # type: ignore[arg-type]
+    record_authentication(request, request.user, FACTOR, type=kind)

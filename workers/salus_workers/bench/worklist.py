@@ -5,9 +5,11 @@ from __future__ import annotations
 import statistics
 import time
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 from django.test import Client
+from salus_web.accounts import proofs, sessions
 from salus_web.accounts.models import RoleGrant, Site, User
 from salus_web.common.clock import now
 from salus_web.common.ids import new_id
@@ -47,6 +49,10 @@ def _clinician(site: Site, name: str) -> Client:
     CareTeamMembership.objects.create(team=team, user=user, starts_at=now() - timedelta(hours=1), added_by="bench")
     client = Client()
     client.force_login(user)
+    session = client.session  # past the door, which is not what is measured
+    sessions.begin(session, user)
+    proofs.shown_now(SimpleNamespace(session=session, user=user), kind="bench")
+    session.save()
     return client
 
 
