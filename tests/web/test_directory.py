@@ -86,7 +86,7 @@ def test_only_the_very_name_is_the_person(server: DirectoryServer, nurse: User, 
     [
         ({"key": OTHER_KEY}, {}), ({"alg": "HS256", "key": "x" * 64}, {}), ({"alg": "none", "key": None}, {}), ({"mute": True}, {}),
         ({}, {"iss": "https://elsewhere.example"}), ({}, {"aud": "another program"}), ({}, {"exp": int(time.time()) - 60}),
-        ({}, {"sub": None}), ({}, {"sub": "x" * 5000}),
+        ({}, {"sub": None}), ({}, {"sub": "x" * 5000}), ({}, {"sub": "a\x00b"}),
     ],
 )  # fmt: skip
 def test_a_false_word_lets_in_nobody(server: DirectoryServer, nurse: User, faults: dict[str, Any], claims: dict[str, Any]) -> None:

@@ -27,7 +27,7 @@ from salus_web.audit.services import Act, record
 from salus_web.common.errors import Hidden
 
 PROVIDER = "hospital"
-LONGEST_ID = 191
+LONGEST_ID, LONGEST_NAME = 191, 150
 # keys of two halves only: a directory's public key must never pass for a shared secret, nor no signature for one
 ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
 TWO_STEPS = frozenset({"mfa", "otp", "hwk", "swk", "sc"})  # RFC 8176
@@ -49,7 +49,7 @@ class Directory(OpenIDConnectOAuth2Adapter):
             )  # fmt: skip
         except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
             raise OAuth2Error("The token could not be read.") from error
-        if not isinstance(claims.get("sub"), str) or not 0 < len(claims["sub"]) <= LONGEST_ID:
+        if not _is_name(claims.get("sub"), LONGEST_ID):
             raise OAuth2Error("The token names nobody.")
         return claims
 
@@ -78,7 +78,7 @@ class DirectoryAdapter(DefaultSocialAccountAdapter):
         claims = getattr(request, "claims", {})
         if not sociallogin.is_existing:
             name = claims.get(settings.SALUS_OIDC_CLAIM)
-            user = User.objects.filter(username=name).first() if isinstance(name, str) and name else None
+            user = User.objects.filter(username=name).first() if _is_name(name, LONGEST_NAME) else None
             if user is None or _belongs_to_another(user):
                 raise ImmediateHttpResponse(_refused(request, "nobody of this name", UNKNOWN, 403))
             with transaction.atomic():
@@ -89,6 +89,11 @@ class DirectoryAdapter(DefaultSocialAccountAdapter):
     def on_authentication_error(self, request: HttpRequest, provider: Any, **options: Any) -> None:
         """One sentence for whatever went wrong on the way; the log has it too."""
         raise ImmediateHttpResponse(_refused(request, "directory", FAILED, 401))
+
+
+def _is_name(claim: Any, longest: int) -> bool:
+    """Letters that a database can hold, neither none nor too many."""
+    return isinstance(claim, str) and 0 < len(claim) <= longest and claim.isprintable()
 
 
 def _belongs_to_another(user: User) -> bool:
