@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from base64 import b85decode
+
 import pytest
 from allauth.mfa.models import Authenticator
 from django.test import Client
 from salus_web.accounts.models import SignIn, User
 from salus_web.audit.models import Event
+from salus_web.common.encryption import key_name
 from salus_web.common.errors import LogNotWritten
 
 from tests.factories.factors import SECRET, SoftKey, code_now, data_of, enter, give_app, wrong_code
@@ -63,7 +66,16 @@ def test_the_secret_of_an_app_stands_nowhere_in_the_database(nurse: User) -> Non
     give_app(nurse)
     held = str(Authenticator.objects.get().data)
     assert SECRET not in held
+    assert key_name(b85decode(Authenticator.objects.get().data["secret"])).owned, "a key that a change of master keys carries along"
     assert Authenticator.objects.get().wrap().validate_code(code_now())
+
+
+def test_a_secret_that_cannot_be_read_is_a_wrong_code_and_stands_on_the_log(nurse: User) -> None:
+    give_app(nurse)
+    Authenticator.objects.update(data={"secret": "0" * 200})
+    client = password_in(nurse)
+    assert client.post("/login/code/", {"code": "123456"}).status_code == 401
+    assert "factor.unreadable" in acts(nurse)
 
 
 def test_setting_up_an_app_gives_recovery_codes_once_and_each_opens_once(nurse: User) -> None:

@@ -10,6 +10,9 @@ from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
 from allauth.mfa.models import Authenticator
 
 from salus_web.accounts import lockout
+from salus_web.accounts.actors import system
+from salus_web.audit.services import Act, record
+from salus_web.common.errors import IntegrityBroken
 
 
 class SignInForm(LoginForm):
@@ -30,7 +33,11 @@ class _CountedCode:
         """The code, or a refusal."""
         limit = lockout.limit_of_codes(self.user.pk)
         lockout.take([limit])
-        code: str = super().clean_code()  # type: ignore[misc]
+        try:
+            code: str = super().clean_code()  # type: ignore[misc]
+        except IntegrityBroken:  # the secret's key is gone, such as after an older file of keys was put back
+            record(Act("factor.unreadable", "user", str(self.user.pk), outcome="refused"), by=system("sign-in"))
+            raise get_adapter().validation_error("incorrect_code") from None
         if self.authenticator.type == Authenticator.Type.TOTP and not lockout.spend_once(self.user.pk, code.strip()):
             raise get_adapter().validation_error("incorrect_code")
         lockout.forgive([limit])
