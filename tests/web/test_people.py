@@ -9,10 +9,10 @@ import pytest
 from allauth.mfa.models import Authenticator
 from django.test import Client
 from salus_web.accounts.models import Invitation, Site, User
-from salus_web.accounts.services import invite, let_until, remove_factors
+from salus_web.accounts.services import accept_invitation, invite, let_until, remove_factors
 from salus_web.audit.models import Event
 from salus_web.common import clock
-from salus_web.common.errors import Refused, StateConflict
+from salus_web.common.errors import Hidden, Refused, StateConflict
 
 from tests.factories.factors import enter, give_app
 from tests.factories.people import PASSWORD, SYSTEM, actor_of, make_patient, make_site, make_user, relate
@@ -73,6 +73,21 @@ def test_a_link_is_over_after_72_hours(desk: Client, site: Site, monkeypatch: py
     monkeypatch.undo()
     Invitation.objects.update(expires_at=clock.now())
     assert Client().post(link, CHOSEN).status_code == 404
+
+
+def test_of_two_who_use_a_link_at_once_the_second_is_refused(site: Site) -> None:
+    """Both saw the page while the link was good; the row decides."""
+    nurse = make_user("clinician", site)
+    _, secret = invite(user=nurse, by=SYSTEM)
+    accept_invitation(secret=secret, password="a long enough one", by=SYSTEM)
+    with pytest.raises(Hidden):
+        accept_invitation(secret=secret, password="the second one's choice", by=SYSTEM)
+    row, secret = invite(user=nurse, by=SYSTEM)
+    Invitation.objects.filter(pk=row.pk).update(expires_at=clock.now())
+    with pytest.raises(Hidden):
+        accept_invitation(secret=secret, password="the second one's choice", by=SYSTEM)
+    nurse.refresh_from_db()
+    assert nurse.check_password("a long enough one")
 
 
 def test_a_new_link_ends_the_old_one(desk: Client, site: Site) -> None:

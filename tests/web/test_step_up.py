@@ -91,6 +91,16 @@ def test_with_a_second_factor_the_password_alone_is_not_enough(administrator: Us
     assert give_role(client, administrator).headers["Location"] == "/access/"
 
 
+def test_a_password_shown_just_now_does_not_stand_for_the_factor(administrator: User) -> None:
+    give_app(administrator)
+    client = enter(administrator, PASSWORD)
+    session = client.session
+    for row in session["account_authentication_methods"]:
+        row["at"] -= 3600 if row["method"] == "mfa" else 0
+    session.save()
+    assert give_role(client, administrator).headers["Location"].startswith("/again/code/")
+
+
 def test_showing_it_again_never_leads_elsewhere(administrator: User) -> None:
     client = enter(administrator, PASSWORD)
     answer = client.post("/again/", {"password": PASSWORD, "next": "https://elsewhere.example/"})

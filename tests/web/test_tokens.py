@@ -114,6 +114,15 @@ def test_a_token_holds_one_role_of_its_person(site: Site, person: Person) -> Non
     assert answer.status_code == 403 and "role" in answer.json()["problem"]
 
 
+def test_when_its_role_ends_another_role_of_the_person_does_not_stand_in(site: Site) -> None:
+    user = make_user("clinician", site)
+    RoleGrant.objects.create(user=user, site=site, role="administrator", starts_at=clock.now() - timedelta(days=1), granted_by="x")
+    secret = secret_of(user, "integration")
+    assert ask(secret, "/api/uploads/").status_code == 200
+    RoleGrant.objects.filter(user=user, role="clinician").update(ends_at=clock.now())
+    assert ask(secret, "/api/uploads/").status_code == 403
+
+
 @pytest.mark.parametrize("how", ["role ended", "person ended", "person closed", "token ended", "token over"])
 def test_it_ends_with_what_it_stands_on(nurse: User, person: Person, how: str) -> None:
     secret, token = secret_of(nurse), ApiToken.objects.get()
