@@ -17,7 +17,7 @@ from salus_web.common.errors import BadInput, Hidden, LogNotWritten, Refused, Sa
 STATUS: tuple[tuple[type[SalusError], int], ...] = (
     (Hidden, 404), (Refused, 403), (BadInput, 400), (StateConflict, 409), (LogNotWritten, 503),
 )  # fmt: skip
-NO_TOKEN = "Show a token that is good now: Authorization: Bearer salus_…"
+SHOW_ONE = "Show a token that is good now: Authorization: Bearer salus_…"
 
 
 def declare_api(
@@ -33,7 +33,7 @@ def declare_api(
             try:
                 return _answer(200, _checked(request, view, *args, **options))
             except _NoToken:
-                return _answer(401, {"problem": NO_TOKEN}, {"WWW-Authenticate": "Bearer"})
+                return _answer(401, {"problem": SHOW_ONE}, {"WWW-Authenticate": "Bearer"})
             except SalusError as problem:
                 status = next((status for kind, status in STATUS if isinstance(problem, kind)), 500)
                 return _answer(status, {"problem": str(problem)})
