@@ -20,14 +20,17 @@ LEFT_OUT = ("SALUS_AUDIT_DIR", "SALUS_AUDIT_SIGNER_KEY_FILE", "SALUS_AUDIT_WITNE
 
 
 @contextmanager
-def scratch_database() -> Iterator[dict[str, str]]:
-    """The environment of a process that works on an empty, migrated database: SQLite in a temporary folder, or a new
+def scratch_database(*, migrated: bool = True) -> Iterator[dict[str, str]]:
+    """The environment of a process that works on an empty database with the log's tables, or without any: SQLite in a temporary folder, or a new
     database on the server of DATABASE_URL when that is set."""
     around = {name: value for name, value in os.environ.items() if name not in LEFT_OUT}
     with tempfile.TemporaryDirectory(prefix="salus-scratch-") as folder, _url() as url:
         environment = around | {
             "SALUS_DATA_DIR": folder, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "salus_web.config.settings.local",
         }  # fmt: skip
+        if not migrated:
+            yield environment
+            return
         command = [sys.executable, str(Path(settings.PROJECT_ROOT) / "manage.py"), "migrate", "audit", "--verbosity", "0"]
         subprocess.run(command, env=environment, check=True)
         yield environment
@@ -39,6 +42,13 @@ def _url() -> Iterator[str]:
     if not server:
         yield ""
         return
+    with empty_database(server) as url:
+        yield url
+
+
+@contextmanager
+def empty_database(server: str) -> Iterator[str]:
+    """The address of a new, empty database on a PostgreSQL server; dropped afterwards. The role must be allowed to make one."""
     name = f"salus_scratch_{secrets.token_hex(4)}"
     with psycopg.connect(server, autocommit=True) as link:
         link.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))

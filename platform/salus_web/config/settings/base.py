@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "salus_web.predictions",
     "salus_web.cohorts",
     "salus_web.releases",
+    "salus_web.backups",
     "salus_web.dashboard",
 ]
 MIDDLEWARE = [
@@ -119,6 +120,7 @@ SALUS_DATA_KEYS: dict[str, str] = {}
 SALUS_CURRENT_DATA_KEY = ""
 SALUS_INDEX_KEY = ""
 SALUS_KEY_SOURCE: KeySource | None = None  # where the data keys are read from again while running; None: the three above
+SALUS_BACKUP_KEY_FILE = os.environ.get("SALUS_BACKUP_KEY_FILE", "")  # the key of backups, which is not in them; see docs/administrator/backup.md
 SALUS_PERSON_KEYS_FILE = os.environ.get("SALUS_PERSON_KEYS_FILE", "")  # empty: person-keys.sqlite3 in the data folder
 
 LOGGING = {
