@@ -8,13 +8,14 @@ from functools import wraps
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
 from salus_web.accounts import proofs
 from salus_web.accounts.demand import away, has_factor
 from salus_web.accounts.permissions import Resource, authorize
 from salus_web.audit.services import Act, record
+from salus_web.common.errors import Refused
 
 NO_STORE = "no-store, private"
 
@@ -44,6 +45,15 @@ def declare(
     def wrap(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            try:
+                response = _let_in(request, *args, **kwargs)
+            except (Refused, Http404) as refusal:
+                _note_try(request, guarded.declaration, refusal)  # type: ignore[attr-defined]
+                raise
+            response.headers.setdefault("Cache-Control", NO_STORE)
+            return response
+
+        def _let_in(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             actor = request.actor  # type: ignore[attr-defined]
             if action is not None:
                 authorize(actor, action, Resource(kind="page"))
@@ -51,14 +61,24 @@ def declare(
                 return show_again(request)
             if audit is not None:
                 record(Act(action=audit, object_kind="page", object_id=request.path[:80]), by=actor)
-            response = view(request, *args, **kwargs)
-            response.headers.setdefault("Cache-Control", NO_STORE)
-            return response
+            return view(request, *args, **kwargs)
 
         guarded.declaration = Declaration(action, audit, shows_patient, step_up)  # type: ignore[attr-defined]
         return guarded
 
     return wrap
+
+
+def _note_try(request: HttpRequest, declared: Declaration, refusal: Exception) -> None:
+    """What somebody tried and did not get is a line too: of a page that is not theirs, and of an id that is not there for them.
+
+    Whoever is not signed in is nobody in particular, and the pages of the door count their wrong tries themselves.
+    """
+    actor = request.actor  # type: ignore[attr-defined]
+    if actor.is_anonymous or declared.action is None or getattr(refusal, "is_logged", False):
+        return
+    purpose = "care" if declared.shows_patient else ""
+    record(Act(declared.audit or declared.action, "page", request.path[:80], outcome="refused", purpose=purpose), by=actor)
 
 
 def show_again(request: HttpRequest) -> HttpResponse:

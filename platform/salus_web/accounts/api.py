@@ -45,7 +45,11 @@ def declare_api(
             if actor.token_purpose != purpose:
                 record(Act(audit, "page", request.path[:80], outcome="refused", purpose=actor.token_purpose), by=actor)
                 raise Refused(f"This token is for {actor.token_purpose}; this address is for {purpose}.")
-            authorize(actor, action, Resource(kind="page"))
+            try:
+                authorize(actor, action, Resource(kind="page"))
+            except Refused:
+                record(Act(audit, "page", request.path[:80], outcome="refused", purpose=purpose), by=actor)
+                raise
             record(Act(audit, "page", request.path[:80], purpose=purpose), by=actor)
             return view(request, *args, **options)
 

@@ -53,8 +53,8 @@ def who_looked(*, pseudonym: str, since: datetime) -> list[Event]:
 
 
 def people_who_looked(*, pseudonym: str, since: datetime) -> int:
-    """How many different people had to do with a patient since a moment (1 query)."""
-    rows = Event.objects.filter(patient=pseudonym, at__gte=since).exclude(actor_id__startswith="system:")
+    """How many different people had to do with a patient since a moment; a refused try is none (1 query)."""
+    rows = Event.objects.filter(patient=pseudonym, at__gte=since).exclude(actor_id__startswith="system:").exclude(outcome="refused")
     return rows.order_by().values("actor_id").distinct().count()
 
 

@@ -20,7 +20,11 @@ class Refused(SalusError):
 
 
 class Hidden(Refused):
-    """The person may not know that this exists; the web answers 404."""
+    """The person may not know that this exists; the web answers 404. `is_logged`: the try stands on the log already."""
+
+    def __init__(self, sentence: str, *, is_logged: bool = False) -> None:
+        super().__init__(sentence)
+        self.is_logged = is_logged
 
 
 class BadInput(SalusError):

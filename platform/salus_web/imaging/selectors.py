@@ -7,7 +7,7 @@ from typing import Any
 from salus_web.accounts.actors import system
 from salus_web.imaging.models import Instance, Rendition, Series
 
-_FORMS = system("forms")
+_FORMS, _LOG = system("forms"), system("audit")
 
 
 def films_of(*, viewer: Any, patient_id: Any, at_most: int = 60) -> list[Instance]:
@@ -19,6 +19,12 @@ def films_of(*, viewer: Any, patient_id: Any, at_most: int = 60) -> list[Instanc
 def rendition_for(*, viewer: Any, instance_id: Any, kind: str) -> Rendition | None:
     """One rendition within the viewer's scope (1 query)."""
     return Rendition.objects.for_actor(viewer).filter(instance_id=instance_id, kind=kind).first()
+
+
+def whose_image(*, instance_id: Any) -> str:
+    """The pseudonym of the patient of an image, for the line of a refused try; empty where there is none (1 query)."""
+    rows = Instance.objects.for_actor(_LOG).filter(pk=instance_id)
+    return rows.values_list("patient__pseudonym", flat=True).first() or ""
 
 
 def newest_films(*, viewer: Any, patient_ids: list[Any]) -> dict[Any, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from django.db.models import Max, Prefetch, Q
 
@@ -16,6 +16,7 @@ from salus_web.accounts.standing import may_sign_in
 from salus_web.audit.services import Act, record, record_many
 from salus_web.common.clock import now
 from salus_web.common.encryption import blind_index
+from salus_web.common.errors import Hidden
 from salus_web.records.models import (
     Allergy,
     CareRelation,
@@ -40,10 +41,28 @@ def open_patient(*, patient_id: Any, viewer: Actor, looking_at: str, purpose: st
     """
     patient = Patient.objects.for_actor(viewer).select_related("site").filter(pk=patient_id).first()
     if patient is None:
-        record(Act(f"{looking_at}.read", "patient", str(patient_id), outcome="refused", purpose=purpose), by=viewer)
-    authorize(viewer, "patient.read", Resource("patient", str(patient_id), in_scope=patient is not None))
+        named = Patient.objects.for_actor(_ACCESS).filter(pk=patient_id).values_list("pseudonym", flat=True).first()
+        refuse_look(looking_at=looking_at, kind="patient", object_id=patient_id, pseudonym=named or "", viewer=viewer, purpose=purpose)
+    authorize(viewer, "patient.read", Resource("patient", str(patient_id), in_scope=True))
     record(Act(f"{looking_at}.read", "patient", str(patient.pk), patient.pseudonym, purpose), by=viewer)
     return patient
+
+
+def refuse_look(
+    *, looking_at: str, kind: str, object_id: Any, pseudonym: str, viewer: Actor, purpose: str = "care"
+) -> NoReturn:
+    """Refuse a look at something of a patient who is not in the viewer's care, or that is not there: the answer is the same.
+
+    The try is on the log first, with the pseudonym of whose it is, so that an auditor finds it by patient. Raises Hidden.
+    """
+    record(Act(f"{looking_at}.read", kind, str(object_id), pseudonym, purpose, "refused"), by=viewer)
+    authorize(viewer, "patient.read", Resource(kind, str(object_id)))
+    raise Hidden("There is no such page.", is_logged=True)
+
+
+def in_care(*, viewer: Actor, patient_id: Any) -> bool:
+    """Whether this patient is in the viewer's care now, for an answer that says nothing of the patient; not logged (1 query)."""
+    return bool(Patient.objects.for_actor(viewer).filter(pk=patient_id).exists())
 
 
 FOUND_AT_MOST = 50

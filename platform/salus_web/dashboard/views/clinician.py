@@ -14,15 +14,15 @@ from salus_web.accounts.access import declare
 from salus_web.audit.selectors import who_looked
 from salus_web.common import vault
 from salus_web.common.clock import now
-from salus_web.common.errors import BadInput, Hidden
+from salus_web.common.errors import BadInput
 from salus_web.dashboard.pages import patient as patient_page
 from salus_web.dashboard.pages import worklist as worklist_page
 from salus_web.dashboard.pages.banner import banner
 from salus_web.dashboard.views.asked import moment, page_number
-from salus_web.imaging.selectors import rendition_for
+from salus_web.imaging.selectors import rendition_for, whose_image
 from salus_web.predictions.selectors import ids_in_scope, last_update
 from salus_web.predictions.services import request as request_risks
-from salus_web.records.selectors import my_patients, open_patient, search_patients
+from salus_web.records.selectors import my_patients, open_patient, refuse_look, search_patients
 from salus_web.registry.selectors import live_bundle
 
 ORDERS = (("risk", "by risk"), ("change", "by change"))
@@ -102,7 +102,8 @@ def film(request: HttpRequest, instance_id: UUID, kind: str) -> HttpResponse:
     viewer = request.actor  # type: ignore[attr-defined]
     found = rendition_for(viewer=viewer, instance_id=instance_id, kind=kind)
     if found is None:
-        raise Hidden("There is no such page.")
+        whose = whose_image(instance_id=instance_id)
+        refuse_look(looking_at="image", kind="image", object_id=instance_id, pseudonym=whose, viewer=viewer)
     open_patient(patient_id=found.patient_id, viewer=viewer, looking_at="image")
     body = vault.get(found.blob_key, sha256=found.blob_sha256)
     return HttpResponse(body, content_type="image/png", headers={"X-Content-Type-Options": "nosniff"})

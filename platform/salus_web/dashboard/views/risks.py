@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
 from uuid import UUID
 
 from django.contrib import messages
@@ -10,16 +11,17 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
 
 from salus_web.accounts.access import declare
+from salus_web.accounts.actors import Actor
 from salus_web.common import vault
 from salus_web.common.errors import BadInput, Hidden
 from salus_web.dashboard.pages import prediction as prediction_page
 from salus_web.dashboard.pages.banner import banner
 from salus_web.jobs.selectors import job as job_for
 from salus_web.predictions.models import Prediction
-from salus_web.predictions.selectors import is_stale, newest_of_job, prediction_for
+from salus_web.predictions.selectors import is_stale, newest_of_job, prediction_for, whose_risk
 from salus_web.predictions.services import request as request_risks
 from salus_web.predictions.services import request_replay, review
-from salus_web.records.selectors import open_patient
+from salus_web.records.selectors import in_care, open_patient, refuse_look
 from salus_web.registry.selectors import live_bundle
 
 
@@ -28,9 +30,14 @@ def _open(request: HttpRequest, prediction_id: UUID, looking_at: str) -> Predict
     viewer = request.actor  # type: ignore[attr-defined]
     found = prediction_for(viewer=viewer, prediction_id=prediction_id)
     if found is None:
-        raise Hidden("There is no such page.")
+        _refuse(viewer, prediction_id, looking_at)
     open_patient(patient_id=found.patient_id, viewer=viewer, looking_at=looking_at)
     return found
+
+
+def _refuse(viewer: Actor, prediction_id: UUID, looking_at: str) -> NoReturn:
+    whose = whose_risk(prediction_id=prediction_id)
+    refuse_look(looking_at=looking_at, kind="prediction", object_id=prediction_id, pseudonym=whose, viewer=viewer)
 
 
 @declare("patient.read", shows_patient=True)
@@ -66,7 +73,7 @@ def waiting(request: HttpRequest, patient_id: UUID, job_id: UUID) -> HttpRespons
     if job is None or str(patient_id) not in job.payload.get("patient_ids", []):
         raise Hidden("There is no such page.")
     found = newest_of_job(viewer=viewer, job_id=job_id, patient_id=patient_id) if job.state == "done" else None
-    if "fragment" in request.GET:
+    if "fragment" in request.GET and in_care(viewer=viewer, patient_id=patient_id):
         if found is not None:
             return HttpResponse(headers={"HX-Redirect": f"/predictions/{found.pk}/"})
         return render(request, "dashboard/waiting_part.html", {"job": job})
@@ -108,7 +115,9 @@ def replayed(request: HttpRequest, prediction_id: UUID, job_id: UUID) -> HttpRes
     numbers, so that is a look and is logged."""
     viewer = request.actor  # type: ignore[attr-defined]
     found, job = prediction_for(viewer=viewer, prediction_id=prediction_id), job_for(viewer=viewer, job_id=job_id)
-    if found is None or job is None or job.payload.get("prediction_id") != str(prediction_id):
+    if found is None:
+        _refuse(viewer, prediction_id, "replay")
+    if job is None or job.payload.get("prediction_id") != str(prediction_id):
         raise Hidden("There is no such page.")
     answer = prediction_page.replay_answer(job)
     if answer:
