@@ -73,6 +73,7 @@ TABLE: dict[str, tuple[str, int, str, int]] = {
     "replay": ("", 0, "c", 200), "replayed": ("c", 200, "", 0),
     "uploads": ("ca", 200, "ca", 302), "upload-rows": ("ca", 200, "", 0),
     "jobs": ("car", 200, "", 0), "retry": ("", 0, "a", 302), "stop": ("", 0, "a", 302),
+    "operations": ("a", 200, "", 0),
     "models": ("car", 200, "", 0), "model": ("car", 200, "a", 302),
     "model-report": ("car", 200, "", 0),
     "invitation": ("ncaur", 404, "ncaur", 404), "person": ("au", 200, "", 0), "invite": ("", 0, "a", 200), "person-until": ("", 0, "a", 302),

@@ -15,7 +15,10 @@ django.setup()
 
 from salus_web.jobs.celery import configure  # noqa: E402 - Django must be up first
 
-from salus_workers.runtime import threads  # noqa: E402, F401 - connects the child's first step
-from salus_workers.tasks import checkpoint, reconcile, run_job  # noqa: E402, F401 - importing registers the tasks
+from salus_workers.runtime import (  # noqa: E402, F401 - connect the child's first step, and the sign of life
+    presence,
+    threads,
+)
+from salus_workers.tasks import checkpoint, measure, reconcile, run_job  # noqa: E402, F401 - importing registers the tasks
 
 app = configure()

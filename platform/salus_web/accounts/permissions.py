@@ -20,6 +20,7 @@ RULES: dict[str, frozenset[str]] = {
     "jobs.stop": frozenset({"administrator"}),
     "models.read": frozenset({"administrator", "clinician", "researcher"}),
     "models.promote": frozenset({"administrator"}),
+    "operations.read": frozenset({"administrator"}),
     "access.manage": frozenset({"administrator"}),
     "keys.destroy": frozenset({"administrator"}),
     "access.read": frozenset({"administrator", "auditor"}),

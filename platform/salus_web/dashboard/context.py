@@ -22,6 +22,7 @@ ITEMS = (
     ("Uploads", "/uploads/", "upload.read", "u"),
     ("Models", "/models/", "models.read", "m"),
     ("Jobs", "/jobs/", "jobs.read", "j"),
+    ("Operations", "/operations/", "operations.read", "o"),
 )
 
 

@@ -9,6 +9,7 @@ QUEUES = ("cpu", "gpu")
 RUN_JOB = "salus.run_job"
 RECONCILE = "salus.reconcile"
 CHECKPOINT = "salus.checkpoint"
+MEASURE = "salus.measure"
 
 app = Celery("salus")
 
@@ -37,6 +38,7 @@ def configure() -> Celery:
         beat_schedule={
             "reconcile": {"task": RECONCILE, "schedule": 10.0, "options": {"queue": "cpu"}},
             "checkpoint": {"task": CHECKPOINT, "schedule": 10.0, "options": {"queue": "cpu"}},
+            "measure": {"task": MEASURE, "schedule": 600.0, "options": {"queue": "cpu"}},
         },
     )
     return app

@@ -56,7 +56,10 @@ class Outbox(models.Model):
     tries = models.PositiveIntegerField(default=0)
 
     class Meta:
-        indexes = [models.Index(fields=["published_at"])]
+        indexes = [
+            models.Index(fields=["published_at"]),
+            models.Index(fields=["tries", "-published_at"], name="outbox_sent_again"),
+        ]
 
 
 class Reconciler(models.Model):
@@ -69,3 +72,23 @@ class Reconciler(models.Model):
     rounds = models.PositiveBigIntegerField(default=0)
     sent = models.PositiveBigIntegerField(default=0)
     shortened = models.PositiveBigIntegerField(default=0)
+
+
+class Worker(models.Model):
+    """One worker process as it last said of itself: every ten seconds while it lives, and once as it ends."""
+
+    name = models.CharField(max_length=120, primary_key=True)
+    queues = models.CharField(max_length=80)
+    process_id = models.PositiveIntegerField()
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    versions = models.JSONField(default=dict)
+
+
+class Measure(models.Model):
+    """A figure of the installation that takes too long to find while a page is made, as a worker last found it."""
+
+    name = models.CharField(max_length=80, primary_key=True)
+    value = models.BigIntegerField(default=0)
+    at = models.DateTimeField()

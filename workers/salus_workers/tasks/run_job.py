@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
@@ -26,11 +27,11 @@ ACTOR = system("worker")
 UNEXPECTED = "Something went wrong that nobody foresaw ({kind}). Nothing of this job was stored. It can be tried again."
 
 
-@app.task(name=RUN_JOB)
-def run_job(job_id: str) -> None:
+@app.task(name=RUN_JOB, bind=True)
+def run_job(self: Any, job_id: str) -> None:
     """Run one job if it is free to run. Never raises for a job that failed: the job row says so."""
     close_old_connections()
-    held = claim(job_id=job_id, worker=f"{socket.gethostname()}:{os.getpid()}", device=device_name())
+    held = claim(job_id=job_id, worker=f"{self.request.hostname or socket.gethostname()}:{os.getpid()}", device=device_name())
     if held is not None:
         run_claimed(held)
 

@@ -113,6 +113,7 @@ SALUS_LEASE_SECONDS = 60
 SALUS_AUDIT_DIR = Path(os.environ.get("SALUS_AUDIT_DIR") or SALUS_DATA_DIR / "audit")
 SALUS_AUDIT_SIGNER_KEY_FILE = os.environ.get("SALUS_AUDIT_SIGNER_KEY_FILE", "")
 SALUS_AUDIT_WITNESS = os.environ.get("SALUS_AUDIT_WITNESS", "")
+SALUS_CERTIFICATE = os.environ.get("SALUS_CERTIFICATE", "")  # the site's certificate, for its age: a PEM file, or HOST:PORT that shows it
 SALUS_UPLOAD_LIMIT_BYTES = 512 << 20
 SALUS_SIMULATED = False
 SALUS_CODE_VERSION = "0.1.0"

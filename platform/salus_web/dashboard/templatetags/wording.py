@@ -7,6 +7,7 @@ from typing import Any
 
 from django import template
 
+from salus_web.common.clock import now
 from salus_web.dashboard.pages import wording
 
 register = template.Library()
@@ -17,6 +18,15 @@ register.filter("percent", wording.percent)
 def ago(moment: datetime | None) -> str:
     """How long since."""
     return wording.ago(moment)
+
+
+@register.filter
+def since(moment: datetime | None) -> str:
+    """How long ago in whole words, to the second in the first two minutes."""
+    if moment is None:
+        return "not known"
+    seconds = int((now() - moment).total_seconds())
+    return f"{max(seconds, 0)} s ago" if seconds < 120 else f"{wording.ago(moment)} ago"
 
 
 @register.filter

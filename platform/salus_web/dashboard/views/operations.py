@@ -92,7 +92,7 @@ def retry_job(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Put a failed job back into the queue."""
     job = retry(job_id=str(job_id), by=request.actor)  # type: ignore[attr-defined]
     messages.info(request, f"“{job.title or job.kind}” is queued again.")
-    return HttpResponseRedirect("/jobs/")
+    return HttpResponseRedirect("/operations/" if request.POST.get("back") == "operations" else "/jobs/")
 
 
 @declare("jobs.stop")

@@ -1,0 +1,77 @@
+"""A worker's sign of life: what it says, when it says it, and that its silence stops no work."""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.db import DatabaseError
+from salus_web.jobs.celery import MEASURE, configure
+from salus_workers.runtime import presence
+from salus_workers.tasks import measure as task
+
+
+def sender(*queues: str) -> Any:
+    return SimpleNamespace(hostname="cpu@ward", app=SimpleNamespace(amqp=SimpleNamespace(queues=SimpleNamespace(consume_from=set(queues)))))
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
+    """What would be written, without a database and without waiting."""
+    found: list[tuple[str, Any]] = []
+    monkeypatch.setattr(presence, "say_alive", lambda **told: found.append(("alive", told)))
+    monkeypatch.setattr(presence, "say_ended", lambda **told: found.append(("ended", told)))
+    monkeypatch.setattr(presence, "measure", lambda: found.append(("measured", {})))
+    monkeypatch.setattr(presence, "SAID_EVERY_SECONDS", 0.02)
+    monkeypatch.setattr(presence, "_stop", threading.Event())
+    monkeypatch.setattr(presence.connections, "close_all", lambda: None)
+    return found
+
+
+def until(found: list[tuple[str, Any]], count: int) -> None:
+    deadline = time.monotonic() + 10
+    while len(found) < count:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.01)
+
+
+def test_it_says_so_again_and_again_and_at_its_end(said: list[tuple[str, Any]]) -> None:
+    presence.begin(sender("gpu"))
+    until(said, 3)
+    presence.end(sender("gpu"))
+    assert ("ended", {"name": "cpu@ward"}) in said
+    first = said[0][1]
+    assert (said[0][0], first["name"], first["queues"]) == ("alive", "cpu@ward", ["gpu"])
+    assert len({told["started_at"] for word, told in said if word == "alive"}) == 1, "it began once"
+    assert {"Salus", "Python", "django", "torch"} <= set(first["versions"]) and first["versions"]["torch"][0].isdigit()
+    count = len(said)
+    time.sleep(0.1)
+    assert len(said) == count, "after its end it is silent"
+
+
+def test_the_one_that_serves_the_beat_measures_at_once(said: list[tuple[str, Any]]) -> None:
+    presence.begin(sender("cpu"))
+    until(said, 2)
+    presence.end(sender("cpu"))
+    assert said[0][0] == "measured"
+
+
+def test_a_database_that_fails_stops_no_worker(said: list[tuple[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[int] = []
+
+    def fail(**told: Any) -> None:
+        tries.append(1)
+        raise DatabaseError("gone")
+
+    monkeypatch.setattr(presence, "say_alive", fail)
+    presence.begin(sender("gpu"))
+    until(tries, 3)  # type: ignore[arg-type]
+    presence.end(sender("gpu"))
+
+
+def test_the_measures_are_on_the_beat() -> None:
+    assert any(entry["task"] == MEASURE for entry in configure().conf.beat_schedule.values())
+    assert task.measure_installation.name == MEASURE

@@ -1,0 +1,74 @@
+"""A worker says every ten seconds that it lives, from a thread of its parent process with a connection of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import platform
+import threading
+from collections.abc import Callable
+from importlib import metadata
+from typing import Any
+
+from celery.signals import worker_ready, worker_shutdown
+from django.conf import settings
+from django.db import connections
+from salus_web.common.clock import now
+from salus_web.jobs.workers import SAID_EVERY_SECONDS, measure, say_alive, say_ended
+
+logger = logging.getLogger(__name__)
+_stop = threading.Event()
+PACKAGES = {
+    "django": ("django",), "celery": ("celery",), "torch": ("torch",), "onnxruntime": ("onnxruntime-gpu", "onnxruntime"),
+    "xgboost": ("xgboost-cpu", "xgboost"),
+}  # fmt: skip
+
+
+def versions() -> dict[str, str]:
+    """What this worker runs on. Read from what is installed: torch itself must not be touched in a process that forks."""
+    return {
+        "Salus": settings.SALUS_CODE_VERSION, "Python": platform.python_version(),
+        **{name: _version(*packages) for name, packages in PACKAGES.items()},
+    }  # fmt: skip
+
+
+def _version(*packages: str) -> str:
+    """Of the first of these packages that is installed."""
+    for package in packages:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            return metadata.version(package)
+    return "not installed"
+
+
+@worker_ready.connect
+def begin(sender: Any, **_: Any) -> None:
+    """Once the worker takes jobs."""
+    queues = sorted(sender.app.amqp.queues.consume_from)
+    threading.Thread(target=_go_on, args=(sender.hostname, queues), daemon=True).start()
+
+
+@worker_shutdown.connect
+def end(sender: Any, **_: Any) -> None:
+    """As it ends in good order."""
+    _stop.set()
+    _quietly(lambda: say_ended(name=sender.hostname))
+
+
+def _go_on(name: str, queues: list[str]) -> None:
+    started, told = now(), versions()
+    if "cpu" in queues:  # at once, so that a fresh installation does not wait for the beat
+        _quietly(measure)
+    while True:
+        _quietly(lambda: say_alive(name=name, queues=queues, started_at=started, versions=told))
+        if _stop.wait(SAID_EVERY_SECONDS):
+            return
+
+
+def _quietly(act: Callable[[], None]) -> None:
+    """No worker stops because it could not say that it lives; it is missed on the page instead."""
+    try:
+        act()
+    except Exception as error:  # noqa: BLE001 - whatever it was, the work goes on
+        logger.warning("the worker could not say that it lives: %s", type(error).__name__)
+    finally:
+        connections.close_all()
