@@ -138,6 +138,7 @@ class Killed(BaseException):
 @pytest.mark.parametrize("after", [0, 1, 3])
 def test_killed_anywhere_the_next_run_goes_on(place: str, after: int, keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(key_rotation, "ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(key_rotation, "ROWS_AT_MOST", 2)
     person = make_person(make_site(), "planted", make_bundle()).patient
     old = [old_patient(name=f"Old {number}") for number in range(6)]
     blobs = [vault.put(bytes([number]) * 10) for number in range(6)]
@@ -166,6 +167,7 @@ def test_killed_anywhere_the_next_run_goes_on(place: str, after: int, keys: Path
 
 def test_a_run_goes_on_where_the_last_one_was_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(key_rotation, "ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(key_rotation, "ROWS_AT_MOST", 2)
     for number in range(6):
         old_patient(name=f"Old {number}")
     real, seen = key_rotation.seal_rows_anew, []

@@ -18,7 +18,15 @@ from salus_web.accounts.demand import to_sign_in
 from salus_web.accounts.selectors import actor_for_user
 from salus_web.accounts.tokens import bearer
 from salus_web.common import wall
-from salus_web.common.errors import BadInput, Hidden, LogNotWritten, Refused, ScopeMissing, StateConflict
+from salus_web.common.errors import (
+    BadInput,
+    Hidden,
+    LogNotWritten,
+    NoRoom,
+    Refused,
+    ScopeMissing,
+    StateConflict,
+)
 from salus_web.common.ids import new_id
 
 API = "/api/"
@@ -90,6 +98,8 @@ class PlainRefusals:
             return render(request, "refused.html", {"reason": str(error)}, status=403)
         if isinstance(error, LogNotWritten):
             return HttpResponse(str(error), status=503, content_type="text/plain; charset=utf-8")
+        if isinstance(error, NoRoom):
+            return render(request, "refused.html", {"reason": str(error)}, status=507)
         if isinstance(error, StateConflict | BadInput):
             return render(request, "refused.html", {"reason": str(error)}, status=409)
         if isinstance(error, ScopeMissing):

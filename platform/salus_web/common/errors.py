@@ -6,6 +6,7 @@ SalusError
 ├── BadInput         what came in is wrong; names the file, row, tag or field
 ├── StateConflict    the thing is in a state that does not allow this
 ├── LogNotWritten    the audit log could not be written, so nothing may be shown or changed
+├── NoRoom           the disk is almost full, so nothing new is taken in (answers 507)
 ├── ScopeMissing     code read a patient table without saying for whom
 └── IntegrityBroken  stored bytes are not what was stored
 """
@@ -37,6 +38,10 @@ class StateConflict(SalusError):
 
 class LogNotWritten(SalusError):
     """The audit log could not be written, so nothing may be shown or changed; the web answers 503."""
+
+
+class NoRoom(SalusError):
+    """The disk is almost full, so nothing new is taken in; the web answers 507."""
 
 
 class ScopeMissing(SalusError):

@@ -6,6 +6,7 @@ checked on each read.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import secrets
@@ -18,6 +19,7 @@ from django.core.files.storage import storages
 
 from salus_web.common.encryption import HEADER_BYTES, KeyName, key_name, seal, unseal
 from salus_web.common.errors import IntegrityBroken
+from salus_web.common.trouble import check_room
 
 SEGMENT_BYTES = 1 << 20
 _LENGTH_BYTES = 4
@@ -38,9 +40,13 @@ class BlobRef:
 
 
 def put(plain: bytes, *, owner: str = "") -> BlobRef:
-    """Encrypt and store bytes with the owner's key (`person:<id>`), or the master key; returns their reference."""
+    """Encrypt and store bytes with the owner's key (`person:<id>`), or the master key; returns their reference.
+
+    Raises NoRoom when the disk is almost full.
+    """
+    check_room(len(plain))
     key = secrets.token_hex(20)
-    storages["vault"].save(_name(key), ContentFile(_sealed(plain, key, owner)))
+    _store_new(_name(key), _sealed(plain, key, owner))
     return BlobRef(key=key, sha256=hashlib.sha256(plain).hexdigest(), size_bytes=len(plain))
 
 
@@ -117,6 +123,17 @@ def _opened(key: str) -> bytes:
     return bytes(plain)
 
 
+def _store_new(name: str, body: bytes) -> None:
+    """Write a blob whole or leave nothing of it: a full disk must not keep the half that fitted."""
+    storage = storages["vault"]
+    try:
+        storage.save(name, ContentFile(body))
+    except OSError:
+        with contextlib.suppress(OSError):
+            storage.delete(name)
+        raise
+
+
 def _replace(name: str, body: bytes) -> None:
     """Put other bytes in a blob's place at once."""
     storage = storages["vault"]
@@ -127,9 +144,13 @@ def _replace(name: str, body: bytes) -> None:
         storage._save(name, ContentFile(body))  # type: ignore[attr-defined]
         return
     half = path.with_name(path.name + _HALF_DONE)
-    with half.open("wb") as stream:
-        stream.write(body)
-        stream.flush()
-        os.fsync(stream.fileno())
+    try:
+        with half.open("wb") as stream:
+            stream.write(body)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError:
+        half.unlink(missing_ok=True)
+        raise
     half.chmod(path.stat().st_mode & 0o777)
     half.replace(path)

@@ -32,4 +32,6 @@ def database_from_url(url: str, data_dir: Path) -> dict[str, Any]:
         "HOST": parts.hostname or "",
         "PORT": str(parts.port or ""),
         "CONN_MAX_AGE": 60,
+        # after a restart of the server nobody is handed a connection that died with it
+        "CONN_HEALTH_CHECKS": True,
     }

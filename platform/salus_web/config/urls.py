@@ -8,3 +8,5 @@ urlpatterns = [
     path("", include("salus_web.accounts.urls")),
     path("", include("salus_web.dashboard.urls")),
 ]
+
+handler500 = "salus_web.dashboard.views.trouble.server_error"

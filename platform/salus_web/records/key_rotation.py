@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models.functions import Substr
 
 from salus_web.audit.services import Act, record
@@ -37,8 +37,33 @@ from salus_web.records.sealing import (
     sealed_tables,
 )
 
-ROWS_AT_ONCE = 200
+ROWS_AT_ONCE, ROWS_AT_MOST = 50, 800
 PASSES_AT_MOST = 5
+HELD_SECONDS = 0.4  # about how long one step holds SQLite's only lock for writing
+GAP_SECONDS = 0.12  # a waiting writer tries again every 0.1 s; without a gap it can wait for ever
+
+
+class Pace:
+    """Steps as large as keep the site writing: a step that took long is followed by a smaller one."""
+
+    def __init__(self) -> None:
+        self.rows = ROWS_AT_ONCE
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Around the work of one step."""
+        started = time.monotonic()
+        yield
+        spent = time.monotonic() - started
+        if spent > HELD_SECONDS:
+            self.rows = max(1, int(self.rows * HELD_SECONDS / spent))
+        elif spent < HELD_SECONDS / 2:
+            self.rows = min(2 * self.rows, ROWS_AT_MOST)
+
+    def let_others_write(self) -> None:
+        """Only SQLite has one writer at a time, and gives the lock to whoever asks at the right moment."""
+        if connection.vendor == "sqlite":
+            time.sleep(GAP_SECONDS)
 
 
 @dataclass
@@ -98,20 +123,22 @@ def _walk_rows(
     what: SealedTable | BlobColumn, read: list[str], seal: Callable[[list[Any]], tuple[int, list[str]]], done: Rotated, say: Say
 ) -> None:
     """One table in batches; each batch and the note of where it ended are one transaction."""
-    cursor = _cursor(what.place, done.current)
+    cursor, pace = _cursor(what.place, done.current), Pace()
     while not cursor.finished:
-        with transaction.atomic():
-            rows = rows_after(what.model, cursor.after, ROWS_AT_ONCE, read)
+        at_once = pace.rows
+        with transaction.atomic(), pace.step():
+            rows = rows_after(what.model, cursor.after, at_once, read)
             moved, broken = seal(rows)
-            cursor.finished, cursor.moved = len(rows) < ROWS_AT_ONCE, cursor.moved + moved
+            cursor.finished, cursor.moved = len(rows) < at_once, cursor.moved + moved
             cursor.after = str(rows[-1].pk) if rows else cursor.after
             # a place with a fault is looked at again by the next run
             cursor.finished = cursor.finished and not broken
             cursor.save()
         done.moved += moved
         done.broken += broken
-        if broken and len(rows) < ROWS_AT_ONCE:
+        if broken and len(rows) < at_once:
             break
+        pace.let_others_write()
     if cursor.moved:
         say(f"{what.place}: {cursor.moved:,} moved")
 
@@ -205,7 +232,6 @@ def _alone() -> Iterator[None]:
 
 def compact() -> None:
     """Write a SQLite database anew, so that no free page of it keeps what was there before. Others wait meanwhile."""
-    connection = transaction.get_connection()
     if connection.vendor == "sqlite" and "mode=memory" not in str(settings.DATABASES["default"]["NAME"]):
         with connection.cursor() as cursor:
             cursor.execute("VACUUM")

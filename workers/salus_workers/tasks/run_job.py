@@ -12,12 +12,13 @@ from typing import Any
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
-from django.db import close_old_connections, connections
+from django.db import DatabaseError, InterfaceError, close_old_connections, connections
 from salus_learn.errors import LearnError
 from salus_web.accounts.actors import system
-from salus_web.common.errors import SalusError, StateConflict
+from salus_web.common.errors import LogNotWritten, SalusError, StateConflict
+from salus_web.common.trouble import FULL, sentence_for
 from salus_web.jobs.celery import RUN_JOB, app
-from salus_web.jobs.services import Claim, claim, fail, heartbeat, progress
+from salus_web.jobs.services import Claim, claim, fail, give_back, heartbeat, progress
 
 from salus_workers.pipelines.registry import PIPELINES
 from salus_workers.runtime.device import device_name
@@ -58,7 +59,7 @@ def _run(held: Claim) -> None:
     except StateConflict:
         logger.warning("job %s was taken over or cancelled", held.job_id)
     except (SalusError, LearnError) as refusal:
-        _fail(held, str(refusal))
+        _end_badly(held, refusal, str(refusal))
     except SoftTimeLimitExceeded:
         _fail(held, "This took longer than a job may take, so it was stopped. Nothing of it was stored.")
     except MemoryError:
@@ -66,7 +67,16 @@ def _run(held: Claim) -> None:
     except Exception as error:  # noqa: BLE001 - a job's failure is shown on the job, whatever it was
         # the traceback may hold patient values, so only where it happened is logged
         logger.error("job %s (%s) failed: %s", held.job_id, held.kind, type(error).__name__)
-        _fail(held, UNEXPECTED.format(kind=type(error).__name__))
+        _end_badly(held, error, UNEXPECTED.format(kind=type(error).__name__))
+
+
+def _end_badly(held: Claim, error: Exception, sentence: str) -> None:
+    """A fault of the machine is not the job's: a full disk is said as such, and what a lost database broke off is done again."""
+    trouble = sentence_for(error)
+    if trouble and trouble != FULL:
+        _give_back(held)
+    else:
+        _fail(held, trouble or sentence)
 
 
 def _fail(held: Claim, sentence: str) -> None:
@@ -74,6 +84,23 @@ def _fail(held: Claim, sentence: str) -> None:
         fail(claim=held, sentence=sentence, by=ACTOR)
     except StateConflict:
         logger.warning("job %s was taken over or cancelled before its failure could be noted", held.job_id)
+    except (DatabaseError, InterfaceError, LogNotWritten):
+        logger.error("the failure of job %s could not be noted; it is tried again when its lease ends", held.job_id)
+
+
+def _give_back(held: Claim) -> None:
+    """As soon as the database answers; after the lease it is the reconciler's to do."""
+    deadline = time.monotonic() + settings.SALUS_LEASE_SECONDS
+    while time.monotonic() < deadline:
+        close_old_connections()
+        try:
+            give_back(claim=held, by=ACTOR)
+            return
+        except StateConflict:
+            return  # somebody else has it already
+        except (DatabaseError, InterfaceError, LogNotWritten):
+            time.sleep(1)
+    logger.error("job %s could not be given back; it is tried again when its lease ends", held.job_id)
 
 
 def _reporter(held: Claim) -> Callable[[float, str], None]:

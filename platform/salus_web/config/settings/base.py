@@ -115,6 +115,7 @@ SALUS_AUDIT_SIGNER_KEY_FILE = os.environ.get("SALUS_AUDIT_SIGNER_KEY_FILE", "")
 SALUS_AUDIT_WITNESS = os.environ.get("SALUS_AUDIT_WITNESS", "")
 SALUS_CERTIFICATE = os.environ.get("SALUS_CERTIFICATE", "")  # the site's certificate, for its age: a PEM file, or HOST:PORT that shows it
 SALUS_UPLOAD_LIMIT_BYTES = 512 << 20
+SALUS_RESERVE_BYTES = int(os.environ.get("SALUS_RESERVE_MB") or 200) << 20  # of the data's disk, kept for the log and for reading
 SALUS_SIMULATED = False
 SALUS_CODE_VERSION = "0.1.0"
 SALUS_DATA_KEYS: dict[str, str] = {}

@@ -16,7 +16,7 @@ from salus_web.accounts.access import declare
 from salus_web.accounts.permissions import can
 from salus_web.accounts.selectors import sites_of
 from salus_web.common import vault
-from salus_web.common.errors import BadInput, Hidden
+from salus_web.common.errors import BadInput, Hidden, NoRoom
 from salus_web.dashboard.charts.figures import intervals, learning
 from salus_web.dashboard.views.asked import page_number
 from salus_web.ingest.selectors import open_uploads
@@ -65,12 +65,15 @@ def _receive(request: HttpRequest, sites: dict[str, object]) -> None:
     if site is None or not files:
         messages.warning(request, "Choose the hospital and at least one file.")
         return
+    taken = 0
     for file in files:
         try:
             receive(filename=file.name or "file", content=file.read(), site=site, by=request.actor)  # type: ignore[attr-defined,arg-type]
-        except BadInput as problem:
-            messages.warning(request, str(problem))
-    messages.info(request, f"{len(files)} file(s) came in. They are read now; the list says what became of each.")
+            taken += 1
+        except (BadInput, NoRoom) as problem:
+            messages.warning(request, f"{file.name} was not taken in. {problem}")
+    if taken:
+        messages.info(request, f"{taken} of {len(files)} file(s) came in. They are read now; the list says what became of each.")
 
 
 @declare("jobs.read")
