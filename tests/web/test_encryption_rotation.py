@@ -8,6 +8,7 @@ import json
 import secrets
 import threading
 from collections.abc import Iterator
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -134,7 +135,7 @@ class Killed(BaseException):
     """The process is gone here."""
 
 
-@pytest.mark.parametrize("place", ["seal_rows_anew", "seal_blobs_anew", "_cursor", "uses_of_masters", "vault.reseal", "keyring.rewrap"])
+@pytest.mark.parametrize("place", ["seal_rows_anew", "seal_blobs_anew", "_cursor", "uses_of_masters", "vault.Resealing.add", "keyring.rewrap"])
 @pytest.mark.parametrize("after", [0, 1, 3])
 def test_killed_anywhere_the_next_run_goes_on(place: str, after: int, keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(key_rotation, "ROWS_AT_ONCE", 2)
@@ -143,7 +144,7 @@ def test_killed_anywhere_the_next_run_goes_on(place: str, after: int, keys: Path
     old = [old_patient(name=f"Old {number}") for number in range(6)]
     blobs = [vault.put(bytes([number]) * 10) for number in range(6)]
     owner, _, name = place.rpartition(".")
-    module = getattr(key_rotation, owner) if owner else key_rotation
+    module = attrgetter(owner)(key_rotation) if owner else key_rotation
     real, calls, died = getattr(module, name), iter(range(1000)), True
 
     def dying(*args: Any, **options: Any) -> Any:

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import secrets
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from pathlib import Path
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
+from salus_web.common.durable import sync_all
 from salus_web.common.encryption import HEADER_BYTES, KeyName, key_name, seal, unseal
 from salus_web.common.errors import IntegrityBroken
 from salus_web.common.trouble import check_room
@@ -24,6 +26,7 @@ from salus_web.common.trouble import check_room
 SEGMENT_BYTES = 1 << 20
 _LENGTH_BYTES = 4
 _HALF_DONE = ".resealing"
+_local = threading.local()
 
 
 class BlobMissing(IntegrityBroken):
@@ -42,7 +45,7 @@ class BlobRef:
 def put(plain: bytes, *, owner: str = "") -> BlobRef:
     """Encrypt and store bytes with the owner's key (`person:<id>`), or the master key; returns their reference.
 
-    Raises NoRoom when the disk is almost full.
+    Whoever commits a row that names it calls `settle` first. Raises NoRoom when the disk is almost full.
     """
     check_room(len(plain))
     key = secrets.token_hex(20)
@@ -73,9 +76,16 @@ def sealed_with(key: str) -> KeyName:
 
 
 def reseal(key: str, *, owner: str = "") -> None:
-    """Seal a blob anew under its own name with the owner's or the current master key. A reader finds the old or the new
-    one, never a part."""
-    _replace(_name(key), _sealed(_opened(key), key, owner))
+    """Seal one blob anew under its own name with the owner's or the current master key."""
+    with Resealing() as batch:
+        batch.add(key, owner=owner)
+
+
+def settle() -> None:
+    """Return when every blob that this thread put is on the disk. Call before the rows that name them are committed."""
+    paths = _unsettled()
+    sync_all(paths)
+    paths.clear()
 
 
 def folders() -> list[str]:
@@ -87,12 +97,15 @@ def folders() -> list[str]:
 
 
 def keys_in(folder: str) -> Iterator[str]:
-    """The names of the blobs in one folder. What a killed process left half done is cleared away."""
+    """The names of the blobs in one folder."""
+    return (name for name in storages["vault"].listdir(folder)[1] if not name.endswith(_HALF_DONE))
+
+
+def clear_half_done(folder: str) -> None:
+    """Remove what a killed sealing anew left. Only for who alone may seal anew: another's halves are still wanted."""
     for name in storages["vault"].listdir(folder)[1]:
         if name.endswith(_HALF_DONE):
             storages["vault"].delete(f"{folder}/{name}")
-        else:
-            yield name
 
 
 def _name(key: str) -> str:
@@ -132,25 +145,56 @@ def _store_new(name: str, body: bytes) -> None:
         with contextlib.suppress(OSError):
             storage.delete(name)
         raise
+    path = _path(name)
+    if path is not None:
+        _unsettled().append(path)
 
 
-def _replace(name: str, body: bytes) -> None:
-    """Put other bytes in a blob's place at once."""
-    storage = storages["vault"]
+def _unsettled() -> list[Path]:
+    """What this thread wrote and did not yet see onto the disk."""
+    if getattr(_local, "process", None) != os.getpid():
+        _local.process, _local.paths = os.getpid(), []
+    found: list[Path] = _local.paths
+    return found
+
+
+def _path(name: str) -> Path | None:
+    """Where a blob lies on this machine; None in an object store, which settles by itself."""
     try:
-        path = Path(storage.path(name))
+        return Path(storages["vault"].path(name))
     except NotImplementedError:
-        # an object store replaces an object whole; `save` would choose another name
-        storage._save(name, ContentFile(body))  # type: ignore[attr-defined]
-        return
-    half = path.with_name(path.name + _HALF_DONE)
-    try:
-        with half.open("wb") as stream:
-            stream.write(body)
-            stream.flush()
-            os.fsync(stream.fileno())
-    except OSError:
-        half.unlink(missing_ok=True)
-        raise
-    half.chmod(path.stat().st_mode & 0o777)
-    half.replace(path)
+        return None
+
+
+class Resealing:
+    """Many blobs sealed anew at one flush of the disk. Each is the old or the new one at every moment, never a part."""
+
+    def __init__(self) -> None:
+        self._halves: dict[Path, Path] = {}
+
+    def __enter__(self) -> Resealing:
+        return self
+
+    def add(self, key: str, *, owner: str = "") -> None:
+        """Seal a blob anew under its own name with the owner's or the current master key; in place once the block ends."""
+        body, name = _sealed(_opened(key), key, owner), _name(key)
+        path = _path(name)
+        if path is None:
+            # an object store replaces an object whole; `save` would choose another name
+            storages["vault"]._save(name, ContentFile(body))  # type: ignore[attr-defined]
+            return
+        if path in self._halves:
+            return  # two rows name this blob; the first one's owner has it
+        half = self._halves[path] = path.with_name(path.name + _HALF_DONE)
+        half.write_bytes(body)
+        half.chmod(path.stat().st_mode & 0o777)
+
+    def __exit__(self, kind: object, *reason: object) -> None:
+        try:
+            if kind is None:
+                sync_all(list(self._halves.values()))
+                for path, half in self._halves.items():
+                    half.replace(path)
+        finally:
+            for half in self._halves.values():
+                half.unlink(missing_ok=True)

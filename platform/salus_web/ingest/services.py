@@ -52,6 +52,7 @@ def receive(*, filename: str, content: bytes, site: Site, by: Any) -> Upload:
             title="Reading a case table" if kind == "load_cases" else "Reading an upload",
         )  # fmt: skip
         upload.save(update_fields=["job"])
+    vault.settle()  # said to be here means on the disk
     return upload
 
 

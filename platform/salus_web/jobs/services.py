@@ -15,6 +15,7 @@ from kombu.exceptions import OperationalError
 from salus_web.accounts.actors import system
 from salus_web.accounts.permissions import Resource, authorize
 from salus_web.audit.services import Act, record
+from salus_web.common import vault
 from salus_web.common.clock import now
 from salus_web.common.errors import Hidden, StateConflict
 from salus_web.jobs import leases
@@ -132,6 +133,7 @@ def check_fence(*, claim: Claim) -> None:
 def finish(*, claim: Claim, result: dict[str, Any], by: Any) -> None:
     """Mark done. Call inside the transaction that stores the result."""
     check_fence(claim=claim)
+    vault.settle()  # a row must not outlive the files that it names
     Job.objects.filter(pk=claim.job_id).update(
         state=JobState.DONE, finished_at=now(), lease_until=None, progress=1.0, message="", failure="", result=result
     )

@@ -149,17 +149,19 @@ def _walk_folder(folder: str, done: Rotated) -> None:
     if cursor.finished:
         return
     broken = []
-    for key in vault.keys_in(folder):
-        try:
-            name = vault.sealed_with(key)
-            if name.master and name.master != done.current:
-                vault.reseal(key)
-                cursor.moved += 1
-                done.moved += 1
-        except vault.BlobMissing:
-            continue  # removed since the folder was listed
-        except IntegrityBroken:
-            broken.append(f"vault/{folder}/{key}")
+    vault.clear_half_done(folder)
+    with vault.Resealing() as batch:
+        for key in vault.keys_in(folder):
+            try:
+                name = vault.sealed_with(key)
+                if name.master and name.master != done.current:
+                    batch.add(key)
+                    cursor.moved += 1
+                    done.moved += 1
+            except vault.BlobMissing:
+                continue  # removed since the folder was listed
+            except IntegrityBroken:
+                broken.append(f"vault/{folder}/{key}")
     done.broken += broken
     cursor.finished = not broken
     cursor.save()

@@ -103,18 +103,17 @@ def seal_blobs_anew(column: BlobColumn, rows: Iterable[Any]) -> tuple[int, list[
     """The same for the blobs that rows name. A blob under any owner's key stays: a file that came twice is one blob."""
     moved, broken = 0, []
     kind, _, attribute = column.owner.partition(":")
-    for row in rows:
-        key = getattr(row, column.column)
-        if not key:
-            continue
-        try:
-            if not vault.sealed_with(key).owned:
-                vault.reseal(key, owner=f"{kind}:{getattr(row, attribute)}")
-                moved += 1
-        except KeyGone:
-            continue
-        except IntegrityBroken:
-            broken.append(f"{column.place}.{row.pk}")
+    with vault.Resealing() as batch:
+        for row in rows:
+            key = getattr(row, column.column)
+            try:
+                if key and not vault.sealed_with(key).owned:
+                    batch.add(key, owner=f"{kind}:{getattr(row, attribute)}")
+                    moved += 1
+            except KeyGone:
+                continue
+            except IntegrityBroken:
+                broken.append(f"{column.place}.{row.pk}")
     return moved, broken
 
 
