@@ -55,7 +55,8 @@ def picture(patient: Patient, modality: str = "CT") -> None:
 
 
 def say(patient: Patient, granted: bool, *, version: int = 1, purpose: str = "research") -> None:
-    """One word of consent."""
+    """One word of consent; it replaces the one that stood."""
+    Consent.objects.for_actor(SYSTEM).filter(patient=patient, purpose=purpose, superseded_at__isnull=True).update(superseded_at=now())
     Consent.objects.create(
         patient=patient, purpose=purpose, version=version, granted=granted, recorded_at=now(), recorded_by="system:test"
     )

@@ -34,7 +34,7 @@ def loaded(folder: Path, site: Site | None = None) -> list[Case]:
     assert held is not None
     load_cases.run(held, quiet)
     assert Upload.objects.get(pk=upload.pk).state == UploadState.STORED
-    return as_training(stored_cases(load_task(folder / "task.toml"), SYSTEM))
+    return as_training(stored_cases(load_task(folder / "task.toml"), SYSTEM, purpose="training"))
 
 
 def told(case: Case) -> tuple[object, ...]:
@@ -57,7 +57,7 @@ def test_a_pooled_case_comes_back_as_it_went_in(tmp_path: Path) -> None:
     for image in (image for case in after for image in case.snapshot.images):
         assert np.array_equal(image.pixels, pixels[image.source])
     # read again, the views stand in the same order
-    again = stored_cases(task, SYSTEM)
+    again = stored_cases(task, SYSTEM, purpose="training")
     assert [[image.id for image in case.snapshot.images] for case in again] == [[image.id for image in case.snapshot.images] for case in after]
 
 
@@ -81,7 +81,7 @@ def test_no_outcome_of_an_image_is_an_input_or_the_outcome_of_the_case(tmp_path:
     folder = make_eyes(tmp_path / "data")
     task = load_task(folder / "task.toml")
     loaded(folder)
-    for case in stored_cases(task, SYSTEM):
+    for case in stored_cases(task, SYSTEM, purpose="training"):
         assert {value.code for value in case.snapshot.values} == {"age", "sex"}
         words = list(Observation.objects.for_actor(SYSTEM).filter(encounter_id=case.encounter_id, code="grade").values_list("value_text", flat=True))
         assert len(words) == 1 and outcome_of(task.outcome, words[0]) == case.outcome

@@ -7,6 +7,7 @@ import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from http.cookies import SimpleCookie
 from typing import Any
 
@@ -20,11 +21,13 @@ from salus_web.accounts.access import Declaration
 from salus_web.accounts.models import RoleGrant, Site, User
 from salus_web.accounts.permissions import RULES
 from salus_web.audit.models import Event
+from salus_web.common.clock import now
 from salus_web.jobs.models import Job
 from salus_web.predictions.models import Review
-from salus_web.records.models import CareTeamMembership
+from salus_web.records.models import CareTeamMembership, LegalHold
 from salus_web.registry.services import store_reports
 from salus_web.releases.models import ReleaseState
+from salus_web.stewardship.models import Erasure, FollowUp
 
 from tests.factories.cohorts import make_project
 from tests.factories.hospital import (
@@ -36,7 +39,7 @@ from tests.factories.hospital import (
     make_release,
     make_upload,
 )
-from tests.factories.people import SYSTEM, make_site, make_user, relate
+from tests.factories.people import SYSTEM, make_patient, make_site, make_user, relate
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 ROLES = ("nobody", "clinician", "administrator", "auditor", "researcher")
@@ -68,6 +71,9 @@ TABLE: dict[str, tuple[str, int, str, int]] = {
     "account_change_password": ("caur", 200, "caur", 302), "own-session-end": ("", 0, "caur", 404),
     "worklist": ("c", 200, "", 0), "worklist-ask": ("", 0, "c", 302),
     "patients": ("c", 200, "", 0), "patient": ("c", 200, "", 0), "looked": ("c", 200, "", 0), "ask": ("", 0, "c", 302),
+    "consent": ("c", 200, "c", 302),
+    "keeping": ("a", 200, "", 0), "add-hold": ("", 0, "a", 302), "lift-hold": ("", 0, "a", 302), "follow-up-done": ("", 0, "a", 302),
+    "ask-erasure": ("", 0, "a", 302), "erasure": ("a", 200, "", 0), "decide-erasure": ("", 0, "a", 302),
     "waiting": ("c", 200, "", 0), "film": ("c", 200, "", 0), "thumbnail": ("c", 200, "", 0),
     "prediction": ("c", 200, "", 0), "review": ("", 0, "c", 302), "receipt": ("c", 200, "", 0),
     "replay": ("", 0, "c", 200), "replayed": ("c", 200, "", 0),
@@ -92,7 +98,7 @@ TABLE: dict[str, tuple[str, int, str, int]] = {
 # Parameters by which an object is found only within somebody's reach; all other ids are open to whoever may use the page.
 OF_A_PATIENT = {"patient_id", "prediction_id", "instance_id"}
 OF_A_PROJECT = {"project_id", "cohort_id", "release_id"}
-OF_A_SITE = {"grant_id", "membership_id", "relation_id", "pseudonym"}
+OF_A_SITE = {"grant_id", "membership_id", "relation_id", "pseudonym", "hold_id", "follow_up_id", "erasure_id"}
 OF_A_PERSON = {"person", "invite", "person-until", "person-factors-remove"}
 
 
@@ -141,6 +147,10 @@ class Place:
             "add-member": {"person": clinician, "site": site, "team": "Night"},
             "add-relation": {"person": clinician, "site": site, "mrn": f"MRN{TOKENS['own']}", "reason": "consult"},
             "audit-searches": {"name": "refused", "outcome": "refused"}, "looks-find": {"mrn": f"MRN{TOKENS['own']}"},
+            "consent": {"purpose": "research", "said": "no", "form": "Sheet 1"},
+            "add-hold": {"site": site, "mrn": f"MRN{TOKENS['own']}", "reason": "a claim"}, "lift-hold": {"why": "settled"},
+            "ask-erasure": {"site": site, "mrn": "MRNFREE", "reason": "asked for"}, "follow-up-done": {"words": "deleted"},
+            "decide-erasure": {"decision": "refuse", "why": "not yet"},
             "save-cohort": {"name": "Women", "sex": "female"}, "ask-release": {"purpose": "a table"},
             "decide-release": {"decision": "refuse", "why": "too few"},
         }.get(name, {})  # fmt: skip
@@ -159,6 +169,7 @@ def place() -> Place:
     store_reports(bundle=bundle, files={"json": b"{}"}, policy="default-src 'none'", by=SYSTEM)
     relate(found.users["clinician"], found.people["own"].patient)
     make_upload(here)
+    make_patient(here, mrn="MRNFREE")  # of whom nothing waits yet
     for role in ROLES:
         client = Client()
         if role in found.users:
@@ -180,8 +191,16 @@ def ids_of(person: Person, project: Any, researcher: User) -> dict[str, Any]:
         "retry job_id": make_job("ingest_upload", "failed").pk, "stop job_id": make_job("train_task", "queued").pk, "verified job_id": make_job("verify_log").pk,
         "user_id": researcher.pk, **dict.fromkeys((f"{name} user_id" for name in OF_A_PERSON), carer.pk), "grant_id": RoleGrant.objects.get(user=carer).pk, "relation_id": relation.pk,
         "membership_id": CareTeamMembership.objects.get(user=carer).pk, "project_id": project.pk, "cohort_id": waits.cohort_id,
-        "model-report form": "json", "release_id": waits.pk, "release-file release_id": gone.pk, "file_id": gone.files.get().pk,
+        **kept_of(patient, project), "model-report form": "json", "release_id": waits.pk, "release-file release_id": gone.pk, "file_id": gone.files.get().pk,
     }  # fmt: skip
+
+
+def kept_of(patient: Any, project: Any) -> dict[str, Any]:
+    """A hold that stands, an erasure that waits for a second person, something to do."""
+    hold = LegalHold.objects.create(patient=patient, set_by="x", set_by_name="X", set_at=now(), until=now() + timedelta(days=1))
+    waits = Erasure.objects.create(patient=patient, reason="r", asked_by="x", asked_by_name="X", asked_at=now())
+    to_do = FollowUp.objects.create(patient=patient, why="research", kind="export", object_id=project.pk, title="t", found_at=now())
+    return {"hold_id": hold.pk, "erasure_id": waits.pk, "follow_up_id": to_do.pk}
 
 
 def patterns(resolver: URLResolver | None = None) -> Iterator[URLPattern]:
@@ -244,7 +263,7 @@ def test_every_address_declares_itself_and_is_in_the_table() -> None:
         assert said.action is None or said.action in RULES
         assert (said.action is None) == ("n" in get + post), pattern.name
         if OF_A_PATIENT & set(pattern.pattern.converters):
-            assert said.shows_patient and said.action in {"patient.read", "prediction.request", "prediction.review"}
+            assert said.shows_patient and said.action in {"patient.read", "prediction.request", "prediction.review", "consent.record"}
 
 
 @pytest.mark.parametrize("role", ROLES)

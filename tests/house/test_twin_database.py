@@ -34,7 +34,7 @@ QUESTIONS = {
     "mfa_activate_totp": (), "mfa_add_webauthn": (),  # a secret of one's own, new each time
 }
 # the tables that say who cares for whom and where; an administrator works on these and sees nothing else of a patient
-STANDING = {"Patient", "CareRelation"}
+STANDING = {"Patient", "CareRelation", "LegalHold", "Erasure", "FollowUp", "RetentionItem"}
 
 
 def rows_of(model: type[Model]) -> QuerySet[Any]:

@@ -201,3 +201,27 @@ def test_a_backup_that_cannot_be_written_leaves_nothing_and_says_so(house: House
     kind, done, reason = house.tell()[2][-1]
     assert (kind, done) == ("backup", False) and "is no folder" in reason
     assert "never replaced" in house.manage("backup", "--make-key", "--key-file", str(taken / "key"), code=1)
+
+
+TELL_ERASED = """
+import json
+from django.db.models import QuerySet
+from salus_web.records.models import Patient
+found = QuerySet(Patient).order_by("pk")
+print(json.dumps([[str(row.pk), row.erased_at is not None, str(row.birth_date)] for row in found]))
+"""
+
+
+@pytest.mark.slow
+def test_whoever_was_erased_since_does_not_come_back_with_a_backup(house: House, taken: Path, tmp_path: Path) -> None:
+    elsewhere = {"SALUS_ERASED_FILE": str(tmp_path / "erased.jsonl")}
+    gone = json.loads(house.manage("shell", "-v", "0", "-c", TELL_ERASED).splitlines()[-1])[7][0]
+    listing = f"from salus_web.common import erased_list; erased_list.add([('{gone}', 'p', 'now')])"
+    House(house.root, house.environment | elsewhere).manage("shell", "-v", "0", "-c", listing)
+    with empty_house(house.root) as found:
+        other = House(house.root, found.environment | elsewhere)
+        said = other.manage("restore", "--from", str(backup_in(taken)), "--key-file", str(taken / "key"))
+        people = json.loads(other.manage("shell", "-v", "0", "-c", TELL_ERASED).splitlines()[-1])
+        assert "1 people in it had been erased since" in said and "whole" in other.manage("verify_log")
+        assert "0 people who had been erased were here again" in other.manage("apply_erasures")
+    assert [entry for entry in people if entry[1]] == [[gone, True, "None"]] and len(people) == 20

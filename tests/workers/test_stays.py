@@ -45,7 +45,7 @@ def test_charlson_reads_every_diagnosis_known_by_the_index_moment_and_none_after
 
 
 def _charlson() -> ScoreResult:
-    (case,) = stay_cases(load_task(TASK), SYSTEM)
+    (case,) = stay_cases(load_task(TASK), SYSTEM, purpose="training")
     scores = score_patient(case.snapshot, all_diagnoses=case.all_diagnoses)
     return next(score for score in scores if score.name == "charlson")
 

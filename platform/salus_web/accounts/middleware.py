@@ -26,8 +26,10 @@ from salus_web.common.errors import (
     Refused,
     ScopeMissing,
     StateConflict,
+    Withheld,
 )
 from salus_web.common.ids import new_id
+from salus_web.common.keyring import KeyGone
 
 API = "/api/"
 Respond = Callable[[HttpRequest], HttpResponse]
@@ -96,6 +98,10 @@ class PlainRefusals:
             if request.actor.is_anonymous:  # type: ignore[attr-defined]
                 return to_sign_in(request)
             return render(request, "refused.html", {"reason": str(error)}, status=403)
+        if isinstance(error, Withheld | KeyGone):
+            state = error.state if isinstance(error, Withheld) else "erased"
+            patient = (request.resolver_match.kwargs if request.resolver_match else {}).get("patient_id")
+            return render(request, "withheld.html", {"state": state, "reason": str(error), "patient_id": patient})
         if isinstance(error, LogNotWritten):
             return HttpResponse(str(error), status=503, content_type="text/plain; charset=utf-8")
         if isinstance(error, NoRoom):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.db import connection, transaction
+from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 
 from salus_web.audit.examination import examine
@@ -23,12 +25,23 @@ from salus_web.backups.sealing import Opener, read_key
 from salus_web.backups.taking import DATABASE, KEPT_OF_LOG, LOG, VAULT
 from salus_web.common import vault
 from salus_web.common.errors import IntegrityBroken, StateConflict
+from salus_web.stewardship.erasing import apply_erasures
 
 MARK = "restoring"
 
 
-def restore_backup(folder: Path, *, key_file: Path) -> tuple[Manifest, Finding]:
-    """Put a backup into an empty installation. Returns what it said of itself and what the log's proof says now.
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What the backup said of itself, what the log's proof says now, and how many people were in it who had been erased since
+    and were erased again; None where the copy is of an older Salus and has to be migrated first."""
+
+    said: Manifest
+    found: Finding
+    erased_again: int | None
+
+
+def restore_backup(folder: Path, *, key_file: Path) -> Restored:
+    """Put a backup into an empty installation, and erase again whoever was erased since it was taken.
 
     Raises IntegrityBroken, naming the file, when the backup is not what was written; StateConflict when something lies where
     it would go, or the backup is of a newer Salus or another kind of database. Killed in the middle, it can be run again.
@@ -50,11 +63,12 @@ def restore_backup(folder: Path, *, key_file: Path) -> tuple[Manifest, Finding]:
             path.write_bytes(body)
     databases.put_back(_opened(folder, DATABASE, said, key))
     _compare(said)
-    _mark().unlink()
     found = examine()
+    erased_again = None if _waits_for_migrations() else apply_erasures(by=SHELL)
+    _mark().unlink()
     with transaction.atomic():
         record(Act("backup.restore", "backup", said.backup, detail={"lines": said.log["lines"], "taken": said.taken_at}), by=SHELL)
-    return said, found
+    return Restored(said, found, erased_again)
 
 
 def _opened(folder: Path, name: str, said: Manifest, key: str) -> Opener:
@@ -73,6 +87,11 @@ def _refuse_unfitting(said: Manifest) -> None:
     newer = [name for name in said.migrations if name.split(".")[0] in ours and name not in known]
     if newer:
         raise StateConflict(f"This backup is of a newer Salus ({said.version}, with {newer[-1]}). Install that version first.")
+
+
+def _waits_for_migrations() -> bool:
+    executor = MigrationExecutor(connection)
+    return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
 
 
 def _refuse_occupied(said: Manifest) -> None:

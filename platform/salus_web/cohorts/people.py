@@ -36,11 +36,11 @@ from salus_web.cohorts.models import Project
 from salus_web.common.clock import now
 from salus_web.imaging.models import Series
 from salus_web.predictions.models import CurrentRisk, PredictionState
-from salus_web.records.models import Condition, Consent, Observation, Patient
+from salus_web.records.models import Condition, Observation, Patient
+from salus_web.records.scopes import RESEARCH, allowing, silence_allows
 
 # Researchers have no care relation, so no patient table would answer them; this app reads for them.
 ACTOR = system("cohorts")
-RESEARCH = "research"
 OLDEST_BAND = 90
 RISK_BANDS = ("0–20 %", "20–40 %", "40–60 %", "60–80 %", "80–100 %")
 UNKNOWN = "unknown"
@@ -71,17 +71,13 @@ class Person:
 
 
 def patients_here(project: Project) -> QuerySet[Any]:
-    """Patients at the project's sites, with their age (at death for the dead) and their newest word on research."""
-    consent = Consent.objects.for_actor(ACTOR).filter(patient_id=OuterRef("pk"), purpose=RESEARCH)
+    """Patients at the project's sites, whatever they allow, with their age (at death for the dead). Nobody erased."""
     until = Coalesce(TruncDate("died_at"), Value(now().date()), output_field=DateField())
     apart = _as_number(until) - _as_number(F("birth_date"))
     return (
         Patient.objects.for_actor(ACTOR)
-        .filter(site_id__in=project.sites.values("pk"))
-        .annotate(
-            allows=Subquery(consent.order_by("-version").values("granted")[:1]),
-            age=Cast(Floor(Cast(apart, FloatField()) / Value(10000.0)), IntegerField()),
-        )
+        .filter(site_id__in=project.sites.values("pk"), erased_at__isnull=True)
+        .annotate(age=Cast(Floor(Cast(apart, FloatField()) / Value(10000.0)), IntegerField()))
     )
 
 
@@ -93,7 +89,8 @@ def _as_number(day: Any) -> Any:
 
 def steps(definition: CohortDefinition) -> list[tuple[str, Q]]:
     """Each thing the definition asks, in words and as a condition, in the order it is asked. Consent is always asked."""
-    found = [("who have not refused research", Q(allows__isnull=True) | Q(allows=True))]
+    words = "who have not refused research" if silence_allows(RESEARCH) else "who have allowed research"
+    found = [(words, allowing(RESEARCH, "pk"))]
     if definition.site_ids:
         found.append(("at the chosen sites", Q(site_id__in=definition.site_ids)))
     if definition.age_low is not None or definition.age_high is not None:
@@ -116,8 +113,9 @@ def steps(definition: CohortDefinition) -> list[tuple[str, Q]]:
 
 
 def member_rows(project: Project, definition: CohortDefinition) -> QuerySet[Any]:
-    """The members as a query that other queries can hold inside them."""
-    found = patients_here(project)
+    """The members as a query that other queries can hold inside them. Read for research: on PostgreSQL the database itself
+    holds to what the members allow as well."""
+    found = patients_here(project).for_purpose(RESEARCH)
     for _, condition in steps(definition):
         found = found.filter(condition)
     return found

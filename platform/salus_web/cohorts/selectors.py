@@ -35,7 +35,8 @@ from salus_web.cohorts.performance import auroc
 from salus_web.common.clock import now
 from salus_web.common.errors import Hidden, Refused
 from salus_web.predictions.models import CurrentRisk, Prediction, PredictionState
-from salus_web.records.models import Condition, Observation
+from salus_web.records.models import Condition, Observation, Patient
+from salus_web.records.scopes import RESEARCH
 from salus_web.registry.models import BundleState, ModelBundle, TaskFile
 
 AGE_BAND_YEARS = 10
@@ -115,10 +116,12 @@ def member_pseudonyms(*, viewer: Actor, project: Project, definition: CohortDefi
     return frozenset(rows.values_list("pseudonym", flat=True))
 
 
-def refusing(*, viewer: Actor, project: Project) -> frozenset[str]:
-    """Pseudonyms of those at the project's sites whose newest word on research is no (2 queries)."""
-    rows = patients_here(project_for(viewer, project.pk)).filter(allows=False)
-    return frozenset(rows.values_list("pseudonym", flat=True))
+def not_allowing(*, viewer: Actor, project: Project, pseudonyms: frozenset[str]) -> frozenset[str]:
+    """Those of these people who do not allow research now, or are not here any more (2 queries)."""
+    project_for(viewer, project.pk)
+    allowed = Patient.objects.for_actor(ACTOR).for_purpose(RESEARCH).values_list("pseudonym", flat=True)
+    # a set of thousands is no list of parameters, so it is taken from all
+    return pseudonyms - frozenset(allowed)
 
 
 def persons(*, viewer: Actor, project: Project, definition: CohortDefinition) -> list[Person]:

@@ -5,6 +5,7 @@ SalusError
 │   └── Hidden       the person may not know that this exists (answers 404)
 ├── BadInput         what came in is wrong; names the file, row, tag or field
 ├── StateConflict    the thing is in a state that does not allow this
+├── Withheld         the person may know of this patient, whose data is erased or not allowed to be used so
 ├── LogNotWritten    the audit log could not be written, so nothing may be shown or changed
 ├── NoRoom           the disk is almost full, so nothing new is taken in (answers 507)
 ├── ScopeMissing     code read a patient table without saying for whom
@@ -34,6 +35,14 @@ class BadInput(SalusError):
 
 class StateConflict(SalusError):
     """The thing is in a state that does not allow this."""
+
+
+class Withheld(SalusError):
+    """This patient's data was erased, or they do not allow it to be used so; no fault, and a page of its own."""
+
+    def __init__(self, state: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.state = state
 
 
 class LogNotWritten(SalusError):

@@ -218,6 +218,18 @@ def destroy(person: str) -> int:
     return number
 
 
+def holding(person: str) -> list[str]:
+    """The owners (raw uploads) whose key seals data of this person too."""
+    rows = _link().execute("SELECT owner FROM holds WHERE person = ? ORDER BY owner", (_one_form(person),)).fetchall()
+    return [row[0] for row in rows]
+
+
+def destroyed_people() -> frozenset[str]:
+    """The ids of all persons whose key was destroyed."""
+    rows = _link().execute("SELECT owner FROM keys WHERE wrapped IS NULL AND owner LIKE 'person:%'").fetchall()
+    return frozenset(row[0].partition(":")[2] for row in rows)
+
+
 def is_destroyed(person: str) -> bool:
     """Whether this person's key was destroyed."""
     row = _row(_one_form(person))

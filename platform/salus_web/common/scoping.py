@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack
 from typing import Any, Protocol
 
 from django.db import models
@@ -27,6 +27,7 @@ class ScopedQuerySet(models.QuerySet[Any]):
 
     patient_path = "patient"
     by_system = False
+    purpose = ""  # what the rows are read for, as the database's wall is told it; empty: nothing in particular
 
     def for_actor(self, actor: ActorLike) -> ScopedQuerySet:
         """The rows this actor may know of. System actors see all."""
@@ -40,12 +41,17 @@ class ScopedQuerySet(models.QuerySet[Any]):
         """Narrow to a person's rows; each app overrides it."""
         raise ScopeMissing(f"{self.model.__name__} does not say who may read it.")
 
-    def _passing(self) -> AbstractContextManager[None]:
-        return wall.asked_by(wall.SYSTEM) if self.by_system else nullcontext()
+    def _passing(self) -> ExitStack:
+        said = ExitStack()
+        if self.by_system:
+            said.enter_context(wall.asked_by(wall.SYSTEM))
+        if self.purpose:
+            said.enter_context(wall.reading_for(self.purpose))
+        return said
 
     def _clone(self) -> ScopedQuerySet:
         copy: ScopedQuerySet = super()._clone()  # type: ignore[misc]
-        copy.by_system = self.by_system
+        copy.by_system, copy.purpose = self.by_system, self.purpose
         return copy
 
     def _fetch_all(self) -> None:

@@ -5,6 +5,10 @@ connection carries who asks in the setting `salus.who`; the policies of the pati
 nobody, who sees no row. Commands and workers are the machine itself, `system`. A web process starts as nobody and becomes
 the person of each request; a read that a named part of the machine makes for them passes for that read alone.
 
+Beside who asks stands what for: inside `reading_for`, and for a read that a queryset makes for a purpose, the setting
+`salus.purpose` names it, and the policies of `purpose_on` leave out the rows of people who do not allow it, whoever asks
+and however the query was written.
+
 SQLite has no such policies, and everything here does nothing there. Source: PostgreSQL manual, "Row Security Policies".
 """
 
@@ -25,6 +29,7 @@ NOBODY = ""
 # The clocks of the web machine and of the database may differ by this; the first wall decides to the second.
 TOLERANCE = "interval '1 minute'"
 _asking: ContextVar[str | None] = ContextVar("salus_wall_asking", default=None)
+_purpose: ContextVar[str] = ContextVar("salus_wall_purpose", default="")
 _process = {"who": SYSTEM}
 
 
@@ -46,32 +51,49 @@ def asked_by(person: str) -> Iterator[None]:
     token = _asking.set(person)
     try:
         if person != before:
-            _tell(person)
+            _tell("salus.who", person)
         yield
     finally:
         _asking.reset(token)
         if person != before:
-            _tell(before)
+            _tell("salus.who", before)
 
 
-def _tell(person: str) -> None:
+@contextmanager
+def reading_for(key: str) -> Iterator[None]:
+    """Inside, the database answers for this purpose only: its name and `+` where silence allows it, `-` where not
+    (`records.scopes.purpose_key`). Empty is no purpose in particular."""
+    before = _purpose.get()
+    token = _purpose.set(key)
+    try:
+        if key != before:
+            _tell("salus.purpose", key)
+        yield
+    finally:
+        _purpose.reset(token)
+        if key != before:
+            _tell("salus.purpose", before)
+
+
+def _tell(setting: str, value: str) -> None:
     """Say it on every connection that is open in this thread; one that opens later is told as it opens."""
     for connection in connections.all(initialized_only=True):
         if connection.vendor == "postgresql" and connection.connection is not None:
-            _set(connection, person)
+            _set(connection, setting, value)
 
 
-def _set(connection: Any, person: str) -> None:
+def _set(connection: Any, setting: str, value: str) -> None:
     # past Django's cursor, so that what is counted and logged as a query stays the query of the page
     open_connection = connection.connection
     if open_connection.closed or open_connection.info.transaction_status == TransactionStatus.INERROR:
         return  # nothing can be read until it is rolled back, and rolling back brings the earlier value back as well
-    open_connection.execute("SELECT set_config('salus.who', %s, false)", [person])
+    open_connection.execute("SELECT set_config(%s, %s, false)", [setting, value])
 
 
 def _on_connection(connection: Any, **_: Any) -> None:
     if connection.vendor == "postgresql":
-        _set(connection, who())
+        _set(connection, "salus.who", who())
+        _set(connection, "salus.purpose", _purpose.get())
 
 
 connection_created.connect(_on_connection, dispatch_uid="salus-wall")
@@ -111,3 +133,34 @@ def policy_on(*tables: tuple[str, str]) -> RunPython:
             editor.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
 
     return RunPython(raise_wall, take_down)
+
+
+def _purpose_rule(table: str, column: str) -> str:
+    """The one rule, as SQL: it must say what `records.scopes.allowing` says."""
+    said = "(SELECT coalesce(current_setting('salus.purpose', true), ''))"
+    stands = (
+        f"SELECT 1 FROM records_consent c WHERE c.patient_id = {table}.{column} AND c.superseded_at IS NULL "  # nosec B608
+        f"AND c.purpose = rtrim({said}, '+-')"
+    )
+    return (
+        f"{said} = '' OR CASE WHEN right({said}, 1) = '+' THEN NOT EXISTS ({stands} AND NOT c.granted) "
+        f"ELSE EXISTS ({stands} AND c.granted) END"
+    )
+
+
+def purpose_on(*tables: tuple[str, str]) -> RunPython:
+    """A migration step: what is read for a purpose, or written meanwhile, is of people who allow it. Such a policy narrows
+    what `policy_on` opens and opens nothing itself. Never on the table of consents, which it reads."""
+
+    def narrow(apps: Any, editor: Any) -> None:
+        if editor.connection.vendor == "postgresql":
+            for table, column in tables:
+                rule = _purpose_rule(table, column)
+                editor.execute(f"CREATE POLICY salus_purpose ON {table} AS RESTRICTIVE USING ({rule}) WITH CHECK ({rule})")
+
+    def widen(apps: Any, editor: Any) -> None:
+        if editor.connection.vendor == "postgresql":
+            for table, _ in tables:
+                editor.execute(f"DROP POLICY IF EXISTS salus_purpose ON {table}")
+
+    return RunPython(narrow, widen)

@@ -17,6 +17,7 @@ ITEMS = (
     ("Patients", "/patients/", "patient.search", "p"),
     ("Cohorts", "/cohorts/", "cohort.use", "c"),
     ("Access", "/access/", "access.read", "a"),
+    ("Keeping", "/keeping/", "keeping.read", "e"),
     ("Audit", "/audit/", "audit.read", "l"),
     ("Releases", "/releases/", "release.decide", "r"),
     ("Uploads", "/uploads/", "upload.read", "u"),

@@ -18,6 +18,7 @@ class UploadState(models.TextChoices):
     STORED = "stored", "Stored"
     UNCHANGED = "unchanged", "Already here"
     REFUSED = "refused", "Refused"
+    ERASED = "erased", "Erased with a person"
 
 
 class Upload(models.Model):

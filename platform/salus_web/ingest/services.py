@@ -34,6 +34,8 @@ def receive(*, filename: str, content: bytes, site: Site, by: Any) -> Upload:
     if len(content) > settings.SALUS_UPLOAD_LIMIT_BYTES:
         raise BadInput(f"{filename} is larger than {settings.SALUS_UPLOAD_LIMIT_BYTES >> 20} MB.")
     sha256 = hashlib.sha256(content).hexdigest()
+    if Upload.objects.filter(site=site, blob_sha256=sha256, state=UploadState.ERASED).exists():
+        raise BadInput(f"{filename} was erased together with a person it held, so it is not read again. Bring in a file without them.")
     before = Upload.objects.filter(site=site, blob_sha256=sha256).exclude(state=UploadState.REFUSED).first()
     upload_id = new_id()
     blob = vault.put(content, owner=f"upload:{upload_id}") if before is None else None

@@ -16,7 +16,7 @@ from salus_web.accounts.actors import system
 from salus_web.common import vault
 from salus_web.predictions.models import CurrentRisk, Prediction, PredictionState, Review, RiskMap
 from salus_web.records.scopes import few_in_care
-from salus_web.registry.models import BundleState, TaskFile
+from salus_web.registry.models import BundlePerson, BundleState, ModelBundle, TaskFile
 
 _LOG = system("audit")
 PAGE = 25
@@ -140,6 +140,15 @@ def trained_on(*, bundle: Any, encounter_ids: list[str], viewer: Any) -> set[str
     """Those of these encounters that the bundle was trained on: they have an out-of-fold risk by it (1 query)."""
     rows = Prediction.objects.for_actor(viewer).filter(bundle=bundle, origin="out_of_fold", encounter_id__in=encounter_ids)
     return {str(key) for key in rows.values_list("encounter_id", flat=True)}
+
+
+def bundles_trained_on(*, viewer: Any, patient_id: Any) -> list[ModelBundle]:
+    """Every bundle trained on a person's cases, the newest first: by the registry's own list, or, for one trained before
+    there was a list, by an out-of-fold risk (2 queries)."""
+    ids = set(BundlePerson.objects.for_actor(viewer).filter(patient_id=patient_id).values_list("bundle_id", flat=True))
+    risks = Prediction.objects.for_actor(viewer).filter(patient_id=patient_id, origin="out_of_fold")
+    ids |= set(risks.values_list("bundle_id", flat=True))
+    return list(ModelBundle.objects.select_related("task").filter(pk__in=ids).order_by("-trained_at"))
 
 
 def recent_of_many(*, viewer: Any, patient_ids: list[Any], task_id: str) -> dict[Any, list[Prediction]]:

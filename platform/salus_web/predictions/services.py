@@ -21,6 +21,7 @@ from salus_web.jobs.models import Job
 from salus_web.jobs.services import Claim, enqueue, finish
 from salus_web.predictions.models import CurrentRisk, Prediction, PredictionState, Review, RiskMap
 from salus_web.records.models import Patient
+from salus_web.records.scopes import CARE
 from salus_web.registry.models import ModelBundle
 from salus_web.registry.selectors import live_bundles
 
@@ -176,9 +177,11 @@ def data_changed(*, patient_ids: Sequence[str], by: Any) -> None:
         patient_id__in=list(patient_ids), state__in=[PredictionState.COMPUTED, PredictionState.ABSTAINED]
     )
     stale.update(state=PredictionState.STALE, sort_probability=None, change=None)
+    allowed = Patient.objects.for_actor(by).for_purpose(CARE).filter(pk__in=list(patient_ids))
+    asked = [str(key) for key in allowed.order_by("pk").values_list("pk", flat=True)]
     for bundle in live_bundles():
-        if bundle.requests_on_new_data and patient_ids:
-            request(patient_ids=list(patient_ids), bundle=bundle, why="new data", by=by)
+        if bundle.requests_on_new_data and asked:
+            request(patient_ids=asked, bundle=bundle, why="new data", by=by)
 
 
 @transaction.atomic

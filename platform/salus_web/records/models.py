@@ -25,6 +25,7 @@ class Patient(models.Model):
     died_at = models.DateTimeField(null=True)
     is_simulated = models.BooleanField(default=False)
     created_at = models.DateTimeField()
+    erased_at = models.DateTimeField(null=True)  # from then on nothing of the person is here but this row
 
     mrn = SealedText("mrn_sealed", "person:id")
     name = SealedText("name_sealed", "person:id")
@@ -211,20 +212,51 @@ class CareRelation(models.Model):
 
 
 class Consent(models.Model):
-    """What a patient allows, by purpose; the newest version counts."""
+    """What a patient said of one purpose. Each word is a version of its own, a withdrawal too; the one that no later word
+    has replaced stands. The database refuses to change a version in anything but the moment when it was replaced."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     patient = models.ForeignKey(Patient, on_delete=models.CASCADE)
     purpose = models.CharField(max_length=20)
     version = models.PositiveIntegerField(default=1)
     granted = models.BooleanField()
+    form = models.CharField(max_length=120, blank=True)  # the sheet and its version, such as “Research consent 3.1”
+    said_on = models.DateField(null=True)  # the day on the sheet
     recorded_at = models.DateTimeField()
     recorded_by = models.CharField(max_length=80)
+    recorded_by_name = models.CharField(max_length=200, blank=True)
+    superseded_at = models.DateTimeField(null=True)
 
     objects = PatientScopedManager()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["patient", "purpose", "version"], name="consent_version_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["patient", "purpose", "version"], name="consent_version_once"),
+            models.UniqueConstraint(
+                fields=["patient", "purpose"], name="one_consent_stands", condition=models.Q(superseded_at__isnull=True)
+            ),
+        ]
+
+
+class LegalHold(models.Model):
+    """Why nothing of a patient may be erased, from when, until when (None: until it is lifted), and who said so."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    patient = models.ForeignKey(Patient, on_delete=models.CASCADE)
+    reason_sealed = models.BinaryField(default=b"")
+    set_by = models.CharField(max_length=80)
+    set_by_name = models.CharField(max_length=200)
+    set_at = models.DateTimeField()
+    until = models.DateTimeField(null=True)
+    lifted_at = models.DateTimeField(null=True)
+    lifted_by_name = models.CharField(max_length=200, blank=True)
+    lifted_why = models.CharField(max_length=200, blank=True)
+
+    reason = SealedText("reason_sealed", "person:patient_id")
+    objects = PatientScopedManager()
+
+    class Meta:
+        indexes = [models.Index(fields=["patient", "lifted_at"])]
 
 
 class DestroyedKey(models.Model):

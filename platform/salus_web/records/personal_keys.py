@@ -12,7 +12,8 @@ from salus_web.accounts.permissions import Resource, authorize
 from salus_web.audit.services import Act, record
 from salus_web.common import keyring
 from salus_web.common.clock import now
-from salus_web.common.errors import BadInput, Hidden
+from salus_web.common.errors import BadInput, Hidden, StateConflict
+from salus_web.records.holds import live_holds
 from salus_web.records.models import DestroyedKey, Patient
 from salus_web.records.sealing import bring_under_own_key
 
@@ -20,12 +21,13 @@ _KEYS = system("keys")
 
 
 @transaction.atomic
-def destroy_person_key(*, patient_id: Any, by: Any, reason: str) -> DestroyedKey:
+def destroy_person_key(*, patient_id: Any, by: Any, reason: str, despite_holds: bool = False) -> DestroyedKey:
     """Destroy a person's data key for ever, and those of the raw uploads known to hold them. Nobody can undo it.
 
     What an earlier version sealed with a master key is brought under the person's key first. The decision and its line in
     the log are one transaction; the key goes once that is kept, and `finish_destroying` repeats what a crash left undone.
-    Twice changes nothing. Raises BadInput without a reason and Hidden for an absent person.
+    Twice changes nothing. Raises BadInput without a reason, Hidden for an absent person, and StateConflict while a legal hold
+    stands; `despite_holds` is for a person who was erased already and came back with an older copy.
     """
     authorize(by, "keys.destroy", Resource("patient", str(patient_id)))
     if not reason.strip():
@@ -37,6 +39,8 @@ def destroy_person_key(*, patient_id: Any, by: Any, reason: str) -> DestroyedKey
     patient = Patient.objects.for_actor(_KEYS).filter(pk=patient_id).first()
     if patient is None:
         raise Hidden("There is no such patient.")
+    if not despite_holds and live_holds(patient_ids=[patient.pk]):
+        raise StateConflict("A legal hold stands on this patient, so nothing of them may be erased.")
     bring_under_own_key(patient.pk)
     row = DestroyedKey.objects.create(
         person_id=patient.pk, pseudonym=patient.pseudonym, reason=reason.strip()[:200], decided_by=by.id, decided_at=now()

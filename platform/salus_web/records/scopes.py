@@ -1,16 +1,19 @@
-"""Who may know of which patient's rows: the one rule, as querysets. A live care relation, nothing else."""
+"""Who may know of which patient's rows, and for what: the two rules, as querysets. A live care relation; and what the
+patient said of the purpose."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.apps import apps
-from django.db.models import Exists, OuterRef, Q
+from django.conf import settings
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from salus_web.common.clock import now
 from salus_web.common.scoping import ScopedManager, ScopedQuerySet
 
 FEW = 500
+CARE, RESEARCH, TRAINING = PURPOSES = ("care", "research", "training")
 
 
 def live_relations(actor: Any) -> Any:
@@ -35,23 +38,62 @@ def few_in_care(actor: Any) -> list[Any] | None:
     return ids if len(ids) <= FEW else None
 
 
+def silence_allows(purpose: str) -> bool:
+    """Whether a patient who said nothing of a purpose is taken to allow it, as the hospital decided in its settings."""
+    return purpose in settings.SALUS_CONSENT_WHEN_SILENT
+
+
+def purpose_key(purpose: str) -> str:
+    """A purpose as the database's wall is told it. Raises ValueError for one that nobody can be asked about."""
+    if purpose not in PURPOSES:
+        raise ValueError(f"Nobody is asked whether their data may be used for “{purpose}”.")
+    return purpose + ("+" if silence_allows(purpose) else "-")
+
+
+def allowing(purpose: str, patient_path: str) -> Q:
+    """The condition that the patient of a row allows a purpose: their standing word, or else the hospital's default."""
+    stands = QuerySet(apps.get_model("records", "Consent")).filter(
+        patient_id=OuterRef(patient_path), purpose=purpose, superseded_at__isnull=True
+    )
+    return Q(~Exists(stands.filter(granted=False))) if silence_allows(purpose) else Q(Exists(stands.filter(granted=True)))
+
+
 class PatientScopedQuerySet(ScopedQuerySet):
     """Rows that belong to a patient through `patient_path`."""
 
     patient_path = "patient_id"
 
     def scope(self, actor: Any) -> ScopedQuerySet:
-        """Only rows of patients this clinician is related to now."""
+        """Only rows of patients this clinician is related to now, who allow that their data is used for their care."""
+        return self.related_to(actor).filter(allowing(CARE, self.patient_path))
+
+    def related_to(self, actor: Any) -> Any:
+        """Only rows of patients this clinician is related to now, whatever they allow."""
         if "clinician" not in actor.roles:
             return self.none()
         # a probe per row, so that a page of 25 costs 25 probes, whoever cares for however many
         return self.filter(Exists(live_relations(actor).filter(patient_id=OuterRef(self.patient_path))))
 
+    def for_purpose(self, purpose: str) -> Any:
+        """Only rows of people who allow a purpose; on PostgreSQL the database holds to it as well while they are read."""
+        key = purpose_key(purpose)
+        found = self.filter(allowing(purpose, self.patient_path))
+        found.purpose = key
+        return found
+
 
 class PatientQuerySet(PatientScopedQuerySet):
-    """The patients themselves."""
+    """The patients themselves. Whoever was erased is in no list."""
 
     patient_path = "id"
+
+    def scope(self, actor: Any) -> ScopedQuerySet:
+        """As for rows, without those who were erased."""
+        return super().scope(actor).filter(erased_at__isnull=True)
+
+    def for_purpose(self, purpose: str) -> Any:
+        """As for rows, without those who were erased."""
+        return super().for_purpose(purpose).filter(erased_at__isnull=True)
 
 
 class PatientScopedManager(ScopedManager):
@@ -64,3 +106,8 @@ class PatientManager(ScopedManager):
     """Default manager of the patient table."""
 
     queryset_class = PatientQuerySet
+
+    def related_to(self, actor: Any) -> Any:
+        """The patients this clinician is related to now, with those who were erased or do not allow it. For pages that
+        say so."""
+        return PatientQuerySet(self.model, using=self._db).related_to(actor)

@@ -16,7 +16,8 @@ from salus_web.accounts.standing import may_sign_in
 from salus_web.audit.services import Act, record, record_many
 from salus_web.common.clock import now
 from salus_web.common.encryption import blind_index
-from salus_web.common.errors import Hidden
+from salus_web.common.errors import Hidden, Withheld
+from salus_web.records.consent import ERASED
 from salus_web.records.models import (
     Allergy,
     CareRelation,
@@ -32,15 +33,21 @@ from salus_web.records.models import (
 from salus_web.records.scopes import few_in_care, live_relations
 
 _ACCESS = system("access")
+NOT_FOR_CARE = (
+    "This patient does not allow their data to be used here, not for their own care either. The hospital's own record "
+    "system has the record. What the patient allows can be read and changed on the page of consents."
+)
 
 
 def open_patient(*, patient_id: Any, viewer: Actor, looking_at: str, purpose: str = "care") -> Patient:
     """The patient, if this viewer may see them; logged before the caller renders anything.
 
-    Raises Hidden (404, as for an absent id) when there is no live care relation. 1 query and 1 log entry.
+    Raises Hidden (404, as for an absent id) when there is no live care relation, and Withheld where there is one but the
+    person was erased or does not allow their data to be used for care. 1 query and 1 log entry, else one more query.
     """
     patient = Patient.objects.for_actor(viewer).select_related("site").filter(pk=patient_id).first()
     if patient is None:
+        _refuse_withheld(patient_id, viewer, looking_at, purpose)
         named = Patient.objects.for_actor(_ACCESS).filter(pk=patient_id).values_list("pseudonym", flat=True).first()
         refuse_look(looking_at=looking_at, kind="patient", object_id=patient_id, pseudonym=named or "", viewer=viewer, purpose=purpose)
     authorize(viewer, "patient.read", Resource("patient", str(patient_id), in_scope=True))
@@ -63,6 +70,17 @@ def refuse_look(
 def in_care(*, viewer: Actor, patient_id: Any) -> bool:
     """Whether this patient is in the viewer's care now, for an answer that says nothing of the patient; not logged (1 query)."""
     return bool(Patient.objects.for_actor(viewer).filter(pk=patient_id).exists())
+
+
+def _refuse_withheld(patient_id: Any, viewer: Actor, looking_at: str, purpose: str) -> None:
+    """Say to somebody in a care relation why nothing is shown; to anybody else nothing. On the log as a look that found
+    nothing."""
+    patient = None if viewer.is_system else Patient.objects.related_to(viewer).filter(pk=patient_id).first()
+    if patient is None:
+        return
+    state, sentence = ("erased", ERASED) if patient.erased_at is not None else ("withheld", NOT_FOR_CARE)
+    record(Act(f"{looking_at}.read", "patient", str(patient.pk), patient.pseudonym, purpose, outcome=state), by=viewer)
+    raise Withheld(state, sentence)
 
 
 FOUND_AT_MOST = 50

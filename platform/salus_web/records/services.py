@@ -64,7 +64,8 @@ def _patient(person: dict[str, Any], site: Site, by: Any) -> tuple[Patient, bool
     """The patient of this record number at this site, made when new."""
     index = blind_index(person["mrn"], purpose="mrn")
     born = date.fromisoformat(person["birth_date"]) if person["birth_date"] else None
-    found = Patient.objects.for_actor(by).filter(site=site, mrn_index=index).first()
+    # held until the rows are stored, so that somebody who is erased meanwhile gets none of them
+    found = Patient.objects.for_actor(by).select_for_update().filter(site=site, mrn_index=index).first()
     if found is not None:
         _same_person(found, born, person["sex"])
         return found, False

@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.db import models
 
 from salus_web.common.ids import new_id
+from salus_web.records.models import Patient
+from salus_web.records.scopes import PatientScopedManager
 
 
 class TaskFile(models.Model):
@@ -45,9 +47,23 @@ class ModelBundle(models.Model):
     trained_by = models.CharField(max_length=80)
     trained_at = models.DateTimeField()
     requests_on_new_data = models.BooleanField(default=True)
+    left_out_people = models.PositiveIntegerField(null=True)  # who do not allow training; shown as a safe count only
 
     class Meta:
         indexes = [models.Index(fields=["state", "-trained_at"])]
+
+
+class BundlePerson(models.Model):
+    """A person whose cases a bundle was trained on. Stands here alone: nothing in the bundle's files names anybody."""
+
+    id = models.BigAutoField(primary_key=True)
+    bundle = models.ForeignKey(ModelBundle, on_delete=models.CASCADE)
+    patient = models.ForeignKey(Patient, on_delete=models.CASCADE)
+
+    objects = PatientScopedManager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["patient", "bundle"], name="person_of_a_bundle_once")]
 
 
 class BundleStep(models.Model):

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
 
+from salus_web.accounts.actors import system
 from salus_web.accounts.permissions import Resource, authorize
 from salus_web.audit.services import Act, record
 from salus_web.common import vault
 from salus_web.common.clock import now
 from salus_web.common.errors import Refused, StateConflict
-from salus_web.registry.models import BundleReport, BundleState, BundleStep, ModelBundle, TaskFile
+from salus_web.records.models import Patient
+from salus_web.records.scopes import TRAINING
+from salus_web.registry.models import (
+    BundlePerson,
+    BundleReport,
+    BundleState,
+    BundleStep,
+    ModelBundle,
+    TaskFile,
+)
 
+_MEMBERS = system("registry")
 MOVES = {
     BundleState.CANDIDATE: {BundleState.LIVE, BundleState.WITHDRAWN},
     BundleState.LIVE: {BundleState.RETIRED, BundleState.WITHDRAWN},
@@ -36,10 +48,15 @@ def register_task_file(*, text: str, task_id: str, title: str, digest: str, by: 
 @transaction.atomic
 def store_bundle(
     *, digest: str, task: TaskFile, archive: bytes, card: dict[str, Any], crossval: dict[str, Any], by: Any,
-    asked_by: str = "",
+    asked_by: str = "", people: Sequence[str] = (), left_out: int | None = None,
 ) -> ModelBundle:
     """Keep a trained bundle as a candidate; `archive` is its folder as a tar. `asked_by` is the id of the person whose
-    cases or task file it was trained on: they may not make it live."""
+    cases or task file it was trained on: they may not make it live. `people` are the ids of the patients it was trained
+    on, `left_out` how many more had cases and do not allow training.
+
+    Raises StateConflict when one of these people has taken training back, or was erased, while it was trained.
+    """
+    _check_still_allowed(people)
     kept = ModelBundle.objects.filter(digest=digest).first()
     if kept is not None:
         return kept
@@ -48,12 +65,20 @@ def store_bundle(
         digest=digest,
         defaults={
             "task": task, "card": card, "crossval": crossval, "blob_key": blob.key, "blob_sha256": blob.sha256,
-            "trained_by": asked_by or by.id, "trained_at": now(),
+            "trained_by": asked_by or by.id, "trained_at": now(), "left_out_people": left_out,
         },
     )  # fmt: skip
     if made:
+        BundlePerson.objects.bulk_create([BundlePerson(bundle=bundle, patient_id=key) for key in sorted(set(people))], batch_size=500)
         record(Act("bundle.store", "bundle", str(bundle.pk), detail={"digest": digest[:16]}), by=by)
     return bundle
+
+
+def _check_still_allowed(people: Sequence[str]) -> None:
+    wanted = set(people)
+    allowed = Patient.objects.for_actor(_MEMBERS).for_purpose(TRAINING).values_list("pk", flat=True)
+    if wanted and wanted - {str(key) for key in allowed}:
+        raise StateConflict("Consents have changed while this model was trained, so it was not kept. Please train it anew.")
 
 
 @transaction.atomic

@@ -15,17 +15,17 @@ from salus_web.audit.services import Act, record
 from salus_web.cohorts.definition import from_json
 from salus_web.cohorts.disclosure import SMALLEST, differs_too_little
 from salus_web.cohorts.models import Cohort, Project
-from salus_web.cohorts.selectors import member_pseudonyms, project_for, refusing
+from salus_web.cohorts.selectors import member_pseudonyms, not_allowing, project_for
 from salus_web.common import vault
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput, Hidden, Refused, StateConflict
 from salus_web.jobs.services import Claim, check_fence, enqueue, finish
+from salus_web.records.scopes import RESEARCH
 from salus_web.releases.models import Release, ReleasedCount, ReleaseFile, ReleaseState
-from salus_web.releases.selectors import HELD_BACK, may_decide
+from salus_web.releases.selectors import HELD_BACK, lists_of, may_decide
 
 # The gate reads who is in a cohort for itself: an administrator who decides may not.
 ACTOR = system("releases")
-RESEARCH = "research"
 WORDS = 400
 TOO_SMALL = f"Fewer than {SMALLEST} people are in this cohort, so nothing of it leaves."
 TOO_CLOSE = (
@@ -33,6 +33,7 @@ TOO_CLOSE = (
     "left since. The two files together would tell of those few, so this one does not leave. Change the definition "
     "or wait until more people have joined or left."
 )  # fmt: skip
+CHANGED = "Consents have changed since these files were made. Please refuse them and have them made anew."
 # A release that could not be prepared may be prepared again when its job is tried again.
 MOVES = {
     ReleaseState.PREPARING: {ReleaseState.REQUESTED, ReleaseState.FAILED},
@@ -170,16 +171,21 @@ def decide(*, release: Release, accept: bool, why: str, by: Any) -> Release:
 
 def _let_out(release: Release) -> None:
     """The last look at the gate, and its memory of who went out."""
-    kept = release.report[HELD_BACK]
-    lists = orjson.loads(vault.get(kept["key"], sha256=kept["sha256"]))
+    kept, lists = release.report[HELD_BACK], lists_of(release)
     people = People(frozenset(lists["cohort"]), frozenset(lists["in_file"]))
-    if people.in_file & refusing(viewer=ACTOR, project=release.project):
-        raise StateConflict("Consents have changed since these files were made. Please refuse them and have them made anew.")
+    _check_consents(release)
     check_gate(project=release.project, people=people)
     ReleasedCount.objects.create(
         project=release.project, release=release, definition=release.cohort.definition,
         members_key=kept["key"], members_sha256=kept["sha256"], released_at=now(),
     )  # fmt: skip
+
+
+def _check_consents(release: Release) -> None:
+    """Refuse while anybody in the files does not allow research, or was erased. Never says how many or who."""
+    people = frozenset(lists_of(release)["in_file"])
+    if not_allowing(viewer=ACTOR, project=release.project, pseudonyms=people):
+        raise StateConflict(CHANGED)
 
 
 @transaction.atomic
@@ -190,6 +196,7 @@ def file_bytes(*, viewer: Actor, file: ReleaseFile) -> bytes:
     project_for(viewer, release.project_id)
     if release.state != ReleaseState.RELEASED:
         raise StateConflict("These files have not been released.")
+    _check_consents(release)
     detail = {"release": str(release.pk), "name": file.name, "sha256": file.blob_sha256}
     record(Act("release.download", "release file", str(file.pk), purpose=RESEARCH, detail=detail), by=viewer)
     return vault.get(file.blob_key, sha256=file.blob_sha256)

@@ -6,19 +6,29 @@ from collections.abc import Sequence
 from typing import Any
 
 from salus_learn.contracts import RiskTask
+from salus_web.records.models import Encounter
+from salus_web.records.scopes import CARE
 
-from salus_workers.adapters.snapshots import StoredCase, table_cases
+from salus_workers.adapters.snapshots import StoredCase, table_cases, ward_of_cases
 from salus_workers.adapters.stays import stay_cases
 
 
-def stored_cases(task: RiskTask, by: Any) -> list[StoredCase]:
-    """Every stored case of the task."""
-    return table_cases(task, by) if task.index == "case" else stay_cases(task, by)
+def stored_cases(task: RiskTask, by: Any, *, purpose: str) -> list[StoredCase]:
+    """Every stored case of the task, of people who allow the purpose."""
+    return table_cases(task, by, purpose=purpose) if task.index == "case" else stay_cases(task, by, purpose=purpose)
 
 
 def current_cases(task: RiskTask, by: Any, patient_ids: Sequence[str]) -> list[StoredCase]:
-    """The newest case of each of these patients; a patient without one is left out."""
+    """The newest case of each of these patients; one without a case, or who does not allow care by Salus, is left out."""
     if task.index != "case":
-        return stay_cases(task, by, patient_ids, newest_only=True)
-    newest = {case.patient_id: case for case in table_cases(task, by, patient_ids)}
+        return stay_cases(task, by, patient_ids, purpose=CARE, newest_only=True)
+    newest = {case.patient_id: case for case in table_cases(task, by, patient_ids, purpose=CARE)}
     return list(newest.values())
+
+
+def people_left_out(task: RiskTask, by: Any, *, purpose: str) -> int:
+    """How many people have cases of the task and do not allow the purpose (2 queries)."""
+    cases = Encounter.objects.for_actor(by)
+    cases = cases.filter(kind="case", ward=ward_of_cases(task)) if task.index == "case" else cases.exclude(kind="case")
+    people = cases.order_by().values("patient_id").distinct()
+    return people.count() - people.for_purpose(purpose).count()

@@ -32,20 +32,28 @@ class StoredCase:
     image_outcomes: tuple[int | None, ...] = ()  # each image's own, where several rows make a case
 
 
-def table_cases(task: RiskTask, by: Any, patient_ids: Sequence[str] | None = None) -> list[StoredCase]:
-    """Every case of a case table's task (of these patients) as of its index moment (3 queries)."""
-    marker = {"kind": "case", "ward": f"Case review {task.id}"}
-    encounters = Encounter.objects.for_actor(by).select_related("patient", "patient__site").filter(**marker)
+def ward_of_cases(task: RiskTask) -> str:
+    """The ward under which a case table's cases are stored."""
+    return f"Case review {task.id}"
+
+
+def table_cases(
+    task: RiskTask, by: Any, patient_ids: Sequence[str] | None = None, *, purpose: str
+) -> list[StoredCase]:
+    """Every case of a case table's task (of these patients) as of its index moment, of people who allow the purpose
+    (3 queries)."""
+    encounters = Encounter.objects.for_actor(by).for_purpose(purpose).select_related("patient", "patient__site")
+    encounters = encounters.filter(kind="case", ward=ward_of_cases(task))
     if patient_ids is not None:
         encounters = encounters.filter(patient_id__in=list(patient_ids))
     rows = list(encounters.order_by("starts_at", "source"))
     ids = [row.pk for row in rows]
     values: dict[Any, list[Observation]] = {}
-    found = Observation.objects.for_actor(by).filter(encounter_id__in=ids, system=case_system(task))
+    found = Observation.objects.for_actor(by).for_purpose(purpose).filter(encounter_id__in=ids, system=case_system(task))
     for value in found:
         values.setdefault(value.encounter_id, []).append(value)
     pictures: dict[Any, list[Rendition]] = {}
-    renditions = Rendition.objects.for_actor(by).select_related("instance__series__study").filter(
+    renditions = Rendition.objects.for_actor(by).for_purpose(purpose).select_related("instance__series__study").filter(
         kind="model", instance__series__study__encounter_id__in=ids
     )
     for rendition in renditions:

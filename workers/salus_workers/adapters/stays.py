@@ -32,11 +32,12 @@ class _Rows(NamedTuple):
 
 
 def stay_cases(
-    task: RiskTask, by: Any, patient_ids: Sequence[str] | None = None, *, newest_only: bool = False
+    task: RiskTask, by: Any, patient_ids: Sequence[str] | None = None, *, purpose: str, newest_only: bool = False
 ) -> list[StoredCase]:
-    """Every stay that lasted to its index moment (of these patients), or each patient's newest one (5 queries)."""
+    """Every stay that lasted to its index moment (of these patients), or each patient's newest one, of people who allow the
+    purpose (5 queries)."""
     delay = timedelta(hours=index_hours(task))
-    encounters = Encounter.objects.for_actor(by).select_related("patient", "patient__site").exclude(kind="case")
+    encounters = Encounter.objects.for_actor(by).for_purpose(purpose).select_related("patient", "patient__site").exclude(kind="case")
     if patient_ids is not None:
         encounters = encounters.filter(patient_id__in=list(patient_ids))
     stays = [
@@ -45,21 +46,21 @@ def stay_cases(
     ]  # fmt: skip
     if newest_only:
         stays = list({row.patient_id: row for row in stays}.values())
-    rows = _rows(task, by, [row.patient_id for row in stays])
+    rows = _rows(task, by, [row.patient_id for row in stays], purpose)
     return [_case(task, row, row.starts_at + delay, rows) for row in stays]
 
 
-def _rows(task: RiskTask, by: Any, patient_ids: list[Any]) -> _Rows:
+def _rows(task: RiskTask, by: Any, patient_ids: list[Any], purpose: str) -> _Rows:
     """What the task and the known scores may need of these patients, in four queries."""
     codes = {spec.code for spec in task.features if spec.code} | {task.outcome.code} | score_codes()
     whose = {"patient_id__in": patient_ids}
     return _Rows(
-        _by_patient(Observation.objects.for_actor(by).filter(code__in=codes, **whose)),
+        _by_patient(Observation.objects.for_actor(by).for_purpose(purpose).filter(code__in=codes, **whose)),
         # every diagnosis, as a comorbidity index reads “not coded” as “not there”
-        _by_patient(Condition.objects.for_actor(by).filter(**whose)),
-        _by_patient(Medication.objects.for_actor(by).filter(code__in=codes, **whose)),
+        _by_patient(Condition.objects.for_actor(by).for_purpose(purpose).filter(**whose)),
+        _by_patient(Medication.objects.for_actor(by).for_purpose(purpose).filter(code__in=codes, **whose)),
         _by_patient(
-            Rendition.objects.for_actor(by).select_related("instance__series").filter(
+            Rendition.objects.for_actor(by).for_purpose(purpose).select_related("instance__series").filter(
                 kind="model", instance__series__modality__in={spec.modality for spec in task.images}, **whose
             )
         ),

@@ -22,6 +22,7 @@ from salus_workers.runtime.model_cache import loaded
 
 ACTOR = system("predict")
 BATCH = 64
+NOBODY = "nobody with a stay of the kind that the model is for who allows it"
 SEEN = "The model was trained on this patient, so it is likely to be surer of this risk than it should be."
 
 
@@ -42,7 +43,7 @@ def run(claim: Claim, report: Callable[[float, str], None]) -> None:
         if outcomes:
             store_results(claim=claim, bundle=row, outcomes=outcomes, origin="live", by=ACTOR)
         else:
-            finish(claim=claim, result={"predictions": 0, "why": "no stay of the kind that the model is for"}, by=ACTOR)
+            finish(claim=claim, result={"predictions": 0, "why": NOBODY}, by=ACTOR)
 
 
 def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -21,9 +21,11 @@ from salus_web.cohorts.definition import CodeRule, CohortDefinition, from_json, 
 from salus_web.cohorts.disclosure import SMALLEST, k_anonymous, safe_count, safe_share
 from salus_web.cohorts.people import RISK_BANDS, Person, age_band, common_unit, risk_band
 from salus_web.cohorts.selectors import persons
+from salus_web.common import wall
 from salus_web.common.clock import now
 from salus_web.common.errors import Refused, SalusError, StateConflict
 from salus_web.jobs.services import Claim
+from salus_web.records.scopes import RESEARCH, purpose_key
 from salus_web.releases.models import Release
 from salus_web.releases.services import TOO_SMALL, People, PreparedFile, mark_failed, store_prepared
 
@@ -62,7 +64,8 @@ def run(claim: Claim, report: Callable[[float, str], None]) -> None:
     release = Release.objects.select_related("cohort", "project", "requested_by").get(pk=claim.payload["release_id"])
     try:
         definition = from_json(release.cohort.definition)
-        found = persons(viewer=ACTOR, project=release.project, definition=definition)
+        with wall.reading_for(purpose_key(RESEARCH)):
+            found = persons(viewer=ACTOR, project=release.project, definition=definition)
         report(0.4, "people read")
         table = make_table(definition, found)
         files = _files(table)

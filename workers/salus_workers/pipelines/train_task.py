@@ -12,19 +12,22 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
+from salus_learn.contracts import RiskTask
 from salus_learn.imaging.memory import give_back_freed_memory
 from salus_learn.reporting.page import content_policy
 from salus_learn.reporting.write import write_report
 from salus_learn.tasks.loader import task_from_text
 from salus_learn.training.train import Trained, train
 from salus_web.accounts.actors import system
+from salus_web.common import wall
 from salus_web.jobs.services import Claim
 from salus_web.predictions.services import store_results
+from salus_web.records.scopes import TRAINING, purpose_key
 from salus_web.registry.models import TaskFile
 from salus_web.registry.selectors import task_file
 from salus_web.registry.services import store_bundle, store_reports
 
-from salus_workers.adapters.cases import stored_cases
+from salus_workers.adapters.cases import people_left_out, stored_cases
 from salus_workers.adapters.results import outcome_of
 from salus_workers.adapters.snapshots import StoredCase, as_training
 
@@ -32,10 +35,17 @@ ACTOR = system("train_task")
 
 
 def run(claim: Claim, report: Callable[[float, str], None]) -> None:
-    """Train in a temporary folder; bundle and risks are stored in one transaction."""
+    """Train on the cases of those who allow it, in a temporary folder; bundle and risks are stored in one transaction."""
     kept = task_file(claim.payload["task_file_id"])
     task = task_from_text(kept.text, name=kept.task_id)
-    cases = stored_cases(task, ACTOR)
+    left_out = people_left_out(task, ACTOR, purpose=TRAINING)
+    # from here on the database itself answers nothing of anybody who does not allow training
+    with wall.reading_for(purpose_key(TRAINING)):
+        _train(claim, report, kept, task, left_out)
+
+
+def _train(claim: Claim, report: Callable[[float, str], None], kept: TaskFile, task: RiskTask, left_out: int) -> None:
+    cases = stored_cases(task, ACTOR, purpose=TRAINING)
     with tempfile.TemporaryDirectory(prefix="salus-train-") as place:
         folder = Path(place) / "bundle"
         repeats = claim.payload.get("repeats")  # none asked for: as thorough as the library is of itself
@@ -43,15 +53,16 @@ def run(claim: Claim, report: Callable[[float, str], None]) -> None:
         files = _reports(trained, Path(place) / "report")
         give_back_freed_memory()
         with transaction.atomic():
-            _store(claim, kept, folder, trained, cases, files)
+            _store(claim, kept, folder, trained, cases, files, left_out)
 
 
 def _store(
-    claim: Claim, kept: TaskFile, folder: Path, trained: Trained, cases: list[StoredCase], files: dict[str, bytes]
+    claim: Claim, kept: TaskFile, folder: Path, trained: Trained, cases: list[StoredCase], files: dict[str, bytes], left_out: int
 ) -> None:
     bundle = store_bundle(
         digest=trained.digest, task=kept, archive=_tar(folder), card=json.loads((folder / "card.json").read_text()),
         crossval=trained.crossval, asked_by=claim.payload.get("asked_by", ""), by=ACTOR,
+        people=[case.patient_id for case in cases if case.outcome is not None], left_out=left_out,
     )  # fmt: skip
     store_reports(bundle=bundle, files=files, policy=content_policy(), by=ACTOR)
     by_key = {case.snapshot.key: case for case in cases}

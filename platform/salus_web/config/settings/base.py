@@ -7,6 +7,7 @@ from pathlib import Path
 
 from salus_web.common.key_sources import KeySource
 from salus_web.config.databases import database_from_url
+from salus_web.config.keeping import silent_purposes
 from salus_web.config.sign_in import *  # noqa: F403
 
 PROJECT_ROOT = Path(__file__).resolve().parents[4]
@@ -43,6 +44,7 @@ INSTALLED_APPS = [
     "salus_web.predictions",
     "salus_web.cohorts",
     "salus_web.releases",
+    "salus_web.stewardship",
     "salus_web.backups",
     "salus_web.dashboard",
 ]
@@ -117,6 +119,9 @@ SALUS_CERTIFICATE = os.environ.get("SALUS_CERTIFICATE", "")  # the site's certif
 SALUS_UPLOAD_LIMIT_BYTES = 512 << 20
 SALUS_RESERVE_BYTES = int(os.environ.get("SALUS_RESERVE_MB") or 200) << 20  # of the data's disk, kept for the log and for reading
 SALUS_SIMULATED = False
+SALUS_ERASED_FILE = os.environ.get("SALUS_ERASED_FILE", "")  # who was erased, by id; empty: erased.jsonl beside the checkpoints
+# what a patient who said nothing of a purpose is taken to allow: care, research, training; production allows care alone unless told
+SALUS_CONSENT_WHEN_SILENT = silent_purposes(os.environ.get("SALUS_CONSENT_WHEN_SILENT", "care,research,training"))
 SALUS_CODE_VERSION = "0.1.0"
 SALUS_DATA_KEYS: dict[str, str] = {}
 SALUS_CURRENT_DATA_KEY = ""

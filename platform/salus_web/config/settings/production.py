@@ -9,6 +9,7 @@ from pathlib import Path
 from django.core.exceptions import ImproperlyConfigured
 
 from salus_web.common.key_sources import KeyTrouble, key_source, read_private
+from salus_web.config.keeping import silent_purposes
 from salus_web.config.settings.base import *  # noqa: F403
 from salus_web.config.settings.base import STORAGES
 
@@ -62,6 +63,8 @@ if os.environ.get("SALUS_OBJECT_STORE_URL"):
         }
     }
 
+# without a word of the hospital's own, nobody's silence is taken for a yes to research or training
+SALUS_CONSENT_WHEN_SILENT = silent_purposes(os.environ.get("SALUS_CONSENT_WHEN_SILENT", "care"))
 SALUS_PROXIES = int(os.environ.get("SALUS_PROXIES", "1"))  # the proxy that ends TLS
 ALLOWED_HOSTS = os.environ["SALUS_HOSTS"].split(",")
 CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ALLOWED_HOSTS]

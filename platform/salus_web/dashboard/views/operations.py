@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from salus_web.accounts.access import declare
 from salus_web.accounts.permissions import can
 from salus_web.accounts.selectors import sites_of
+from salus_web.cohorts.disclosure import safe_count
 from salus_web.common import vault
 from salus_web.common.errors import BadInput, Hidden, NoRoom
 from salus_web.dashboard.charts.figures import intervals, learning
@@ -141,10 +142,20 @@ def model(request: HttpRequest, bundle_id: UUID) -> HttpResponse:
     context = {
         "learning": learning(curves, "Log loss after each pass over the images, by fold") if curves else "",
         "reports": report_forms(viewer=viewer, bundle=bundle), "survival": survival_rows(bundle.crossval),
-        "bundle": bundle, "arms": shown, "chart": chart, "moves": sorted(MOVES[bundle.state]),
+        "left_out": left_out(bundle.left_out_people), "bundle": bundle, "arms": shown, "chart": chart, "moves": sorted(MOVES[bundle.state]),
         "may_move": can(viewer, "models.promote"), "steps": bundle.bundlestep_set.order_by("at"),
     }  # fmt: skip
     return render(request, "dashboard/model.html", context)
+
+
+def left_out(people: int | None) -> str:
+    """How many people were not trained on because they do not allow it, as a count that tells of nobody."""
+    if people is None:
+        return "not recorded: trained before consents were asked"
+    shown = safe_count(people)
+    if shown is None:
+        return "a few people (fewer than 11) who do not allow training"
+    return f"about {shown} people who do not allow training" if shown else "nobody for want of consent"
 
 
 def survival_rows(crossval: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

@@ -32,12 +32,17 @@ class Command(BaseCommand):
         if options["key_file"] is None:
             raise CommandError("Name the backup key with --key-file, or set SALUS_BACKUP_KEY_FILE.")
         try:
-            said, found = restore_backup(options["folder"], key_file=options["key_file"])
+            done = restore_backup(options["folder"], key_file=options["key_file"])
         except (SalusError, KeyTrouble) as reason:
             raise CommandError(str(reason)) from None
         except OSError as error:
             raise CommandError(f"The backup could not be put back: {error.strerror}. Run it again when that is mended.") from None
+        said, found = done.said, done.found
         self.stdout.write(f"{said.backup} of {said.taken_at}: {sum(said.rows.values())} rows and {said.blobs} files are as they were.")
+        if done.erased_again is None:
+            self.stdout.write("Before anybody works here: manage.py migrate, then manage.py apply_erasures. Whoever was erased since is in this copy.")
+        elif done.erased_again:
+            self.stdout.write(f"{done.erased_again} people in it had been erased since, and were erased again.")
         for sentence in (found.sentence, *found.remarks):
             self.stdout.write(sentence)
         if found.code == ROLLED_BACK:
