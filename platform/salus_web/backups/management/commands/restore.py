@@ -42,7 +42,7 @@ class Command(BaseCommand):
         if done.erased_again is None:
             self.stdout.write("Before anybody works here: manage.py migrate, then manage.py apply_erasures. Whoever was erased since is in this copy.")
         elif done.erased_again:
-            self.stdout.write(f"{done.erased_again} people in it had been erased since, and were erased again.")
+            self.stdout.write(f"People who were erased since this copy was made, and were erased again: {done.erased_again}.")
         for sentence in (found.sentence, *found.remarks):
             self.stdout.write(sentence)
         if found.code == ROLLED_BACK:

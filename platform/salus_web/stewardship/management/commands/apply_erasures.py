@@ -18,4 +18,4 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Do it and say how many."""
         number = apply_erasures(by=SHELL)
-        self.stdout.write(f"{number} people who had been erased were here again, and were erased again.")
+        self.stdout.write(f"People who had been erased, were here again, and were erased again: {number}.")
