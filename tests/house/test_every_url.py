@@ -27,7 +27,7 @@ from salus_web.predictions.models import Review
 from salus_web.records.models import CareTeamMembership, LegalHold
 from salus_web.registry.services import store_reports
 from salus_web.releases.models import ReleaseState
-from salus_web.stewardship.models import Erasure, FollowUp
+from salus_web.stewardship.models import Erasure, FollowUp, RetentionItem, RetentionRule, RetentionRun
 
 from tests.factories.cohorts import make_project
 from tests.factories.hospital import (
@@ -74,6 +74,7 @@ TABLE: dict[str, tuple[str, int, str, int]] = {
     "consent": ("c", 200, "c", 302),
     "keeping": ("a", 200, "", 0), "add-hold": ("", 0, "a", 302), "lift-hold": ("", 0, "a", 302), "follow-up-done": ("", 0, "a", 302),
     "ask-erasure": ("", 0, "a", 302), "erasure": ("a", 200, "", 0), "decide-erasure": ("", 0, "a", 302),
+    "retention-rule": ("", 0, "a", 302), "ask-run": ("", 0, "a", 302), "retention-run": ("a", 200, "", 0), "decide-run": ("", 0, "a", 302),
     "waiting": ("c", 200, "", 0), "film": ("c", 200, "", 0), "thumbnail": ("c", 200, "", 0),
     "prediction": ("c", 200, "", 0), "review": ("", 0, "c", 302), "receipt": ("c", 200, "", 0),
     "replay": ("", 0, "c", 200), "replayed": ("c", 200, "", 0),
@@ -98,7 +99,7 @@ TABLE: dict[str, tuple[str, int, str, int]] = {
 # Parameters by which an object is found only within somebody's reach; all other ids are open to whoever may use the page.
 OF_A_PATIENT = {"patient_id", "prediction_id", "instance_id"}
 OF_A_PROJECT = {"project_id", "cohort_id", "release_id"}
-OF_A_SITE = {"grant_id", "membership_id", "relation_id", "pseudonym", "hold_id", "follow_up_id", "erasure_id"}
+OF_A_SITE = {"grant_id", "membership_id", "relation_id", "pseudonym", "hold_id", "follow_up_id", "erasure_id", "run_id"}
 OF_A_PERSON = {"person", "invite", "person-until", "person-factors-remove"}
 
 
@@ -150,7 +151,8 @@ class Place:
             "consent": {"purpose": "research", "said": "no", "form": "Sheet 1"},
             "add-hold": {"site": site, "mrn": f"MRN{TOKENS['own']}", "reason": "a claim"}, "lift-hold": {"why": "settled"},
             "ask-erasure": {"site": site, "mrn": "MRNFREE", "reason": "asked for"}, "follow-up-done": {"words": "deleted"},
-            "decide-erasure": {"decision": "refuse", "why": "not yet"},
+            "decide-erasure": {"decision": "refuse", "why": "not yet"}, "decide-run": {"decision": "refuse", "why": "not yet"},
+            "retention-rule": {"kind": "record", "years": "30"}, "ask-run": {"site": site},
             "save-cohort": {"name": "Women", "sex": "female"}, "ask-release": {"purpose": "a table"},
             "decide-release": {"decision": "refuse", "why": "too few"},
         }.get(name, {})  # fmt: skip
@@ -170,6 +172,7 @@ def place() -> Place:
     relate(found.users["clinician"], found.people["own"].patient)
     make_upload(here)
     make_patient(here, mrn="MRNFREE")  # of whom nothing waits yet
+    RetentionRule.objects.create(kind="record", years=30, changed_by_name="X", changed_at=now())
     for role in ROLES:
         client = Client()
         if role in found.users:
@@ -200,7 +203,9 @@ def kept_of(patient: Any, project: Any) -> dict[str, Any]:
     hold = LegalHold.objects.create(patient=patient, set_by="x", set_by_name="X", set_at=now(), until=now() + timedelta(days=1))
     waits = Erasure.objects.create(patient=patient, reason="r", asked_by="x", asked_by_name="X", asked_at=now())
     to_do = FollowUp.objects.create(patient=patient, why="research", kind="export", object_id=project.pk, title="t", found_at=now())
-    return {"hold_id": hold.pk, "erasure_id": waits.pk, "follow_up_id": to_do.pk}
+    run = RetentionRun.objects.create(site=patient.site, asked_by="x", asked_by_name="X", asked_at=now())
+    RetentionItem.objects.create(run=run, patient=patient, kind="record", last_at=now())
+    return {"hold_id": hold.pk, "erasure_id": waits.pk, "follow_up_id": to_do.pk, "run_id": run.pk}
 
 
 def patterns(resolver: URLResolver | None = None) -> Iterator[URLPattern]:

@@ -73,7 +73,9 @@ def test_every_rule_names_roles_that_exist() -> None:
 def test_only_clinicians_come_near_a_patient_and_only_administrators_give_access() -> None:
     assert {action for action, roles in RULES.items() if roles == {"clinician"}} == CLINICAL_ACTS
     only_administrators = {action for action, roles in RULES.items() if roles == {"administrator"}}
-    assert only_administrators == {"access.manage", "keys.destroy", "models.promote", "jobs.retry", "jobs.stop"}
+    assert only_administrators == {
+        "access.manage", "keeping.change", "keeping.read", "keys.destroy", "models.promote", "jobs.retry", "jobs.stop", "operations.read",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("who", [actor(*Role.values), ANONYMOUS])

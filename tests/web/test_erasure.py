@@ -29,11 +29,13 @@ from salus_web.records.personal_keys import destroy_person_key
 from salus_web.records.selectors import my_patients, search_patients
 from salus_web.registry.models import BundlePerson
 from salus_web.releases.models import ReleaseState
-from salus_web.stewardship.erasing import apply_erasures, erase_person
+from salus_web.stewardship.copies import apply_erasures
+from salus_web.stewardship.erasing import erase_person
+from salus_web.stewardship.erasures import ask_erasure, decide_erasure
 from salus_web.stewardship.follow_ups import settle_follow_up
 from salus_web.stewardship.holdings import KEPT, RECORD
 from salus_web.stewardship.models import Decision, Erasure, FollowUp
-from salus_web.stewardship.services import ask_erasure, decide_erasure, lift_hold, record_consent, set_hold
+from salus_web.stewardship.services import lift_hold, record_consent, set_hold
 
 from tests.factories.cohorts import make_project, say
 from tests.factories.hospital import Person, judged, make_bundle, make_person, make_release

@@ -25,7 +25,7 @@ from salus_web.backups.sealing import Opener, read_key
 from salus_web.backups.taking import DATABASE, KEPT_OF_LOG, LOG, VAULT
 from salus_web.common import vault
 from salus_web.common.errors import IntegrityBroken, StateConflict
-from salus_web.stewardship.erasing import apply_erasures
+from salus_web.stewardship.copies import apply_erasures
 
 MARK = "restoring"
 

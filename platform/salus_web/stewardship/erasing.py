@@ -18,12 +18,11 @@ from salus_web.common import erased_list, keyring, vault
 from salus_web.common.clock import now
 from salus_web.ingest.models import Upload, UploadState
 from salus_web.records.models import CareRelation, DestroyedKey, LegalHold, Patient
-from salus_web.records.personal_keys import destroy_person_key, finish_destroying
+from salus_web.records.personal_keys import destroy_person_key
 from salus_web.stewardship.follow_ups import ERASURE, note_follow_ups
 from salus_web.stewardship.holdings import KEEPER, Amount, delete_of
 
 TOLD_FOR = timedelta(days=90)
-_AT_ONCE = 500
 
 
 @transaction.atomic
@@ -86,19 +85,3 @@ def keep_list() -> None:
     """Bring the list outside the database up to what the database knows; after a crash between the two as well."""
     rows = DestroyedKey.objects.values_list("person_id", "pseudonym", "decided_at")
     erased_list.add([(str(pk), pseudonym, at.isoformat()) for pk, pseudonym, at in rows])
-
-
-def apply_erasures(*, by: Any) -> int:
-    """Erase again whoever was erased before: by the list outside the database, by the file of keys, and by the database's
-    own decisions. For after a restore, or when an older file of keys was put back. Returns how many people went again."""
-    finish_destroying(by=by)
-    known = erased_list.people() | keyring.destroyed_people()
-    known |= {str(key) for key in DestroyedKey.objects.values_list("person_id", flat=True)}
-    number, wanted = 0, sorted(known)
-    for start in range(0, len(wanted), _AT_ONCE):
-        here = Patient.objects.for_actor(KEEPER).filter(pk__in=wanted[start : start + _AT_ONCE], erased_at__isnull=True)
-        for patient in list(here.only("pk")):
-            erase_person(patient=patient, reason="Erased before; a copy from before had them.", by=by, again=True)
-            number += 1
-    keep_list()
-    return number

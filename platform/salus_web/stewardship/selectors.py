@@ -16,7 +16,7 @@ from salus_web.records.holds import standing
 from salus_web.records.models import LegalHold, Patient
 from salus_web.stewardship.follow_ups import WHY
 from salus_web.stewardship.holdings import KEEPER
-from salus_web.stewardship.models import Decision, Erasure, FollowUp
+from salus_web.stewardship.models import FollowUp
 
 RECENT = 20
 
@@ -38,14 +38,14 @@ def name_of(patient: Patient) -> str:
         return f"erased person {patient.pseudonym[:8]}"
 
 
-def _own(viewer: Actor) -> Q:
+def own_rows(viewer: Actor) -> Q:
     return Q() if viewer.is_system else Q(patient__site_id__in=list(viewer.site_ids))
 
 
 def follow_ups(*, viewer: Actor) -> list[Named]:
     """What is still to be done, the oldest first, then what was done last (1 query)."""
     authorize(viewer, "keeping.read", Resource("follow-up"))
-    rows = FollowUp.objects.for_actor(KEEPER).filter(_own(viewer)).select_related("patient", "patient__site")
+    rows = FollowUp.objects.for_actor(KEEPER).filter(own_rows(viewer)).select_related("patient", "patient__site")
     found = sorted(rows.order_by("-found_at")[:500], key=lambda row: (row.done_at is not None, row.found_at))
     shown = [row for row in found if row.done_at is None] + [row for row in found if row.done_at is not None][-RECENT:]
     return [Named(row, name_of(row.patient), WHY.get(row.why, row.why)) for row in shown]
@@ -54,40 +54,14 @@ def follow_ups(*, viewer: Actor) -> list[Named]:
 def holds(*, viewer: Actor) -> list[Named]:
     """Legal holds that stand now, with their reasons (1 query)."""
     authorize(viewer, "keeping.read", Resource("hold"))
-    rows = standing().filter(_own(viewer)).select_related("patient", "patient__site").order_by("-set_at")
+    rows = standing().filter(own_rows(viewer)).select_related("patient", "patient__site").order_by("-set_at")
     return [Named(row, name_of(row.patient), row.reason) for row in rows]
 
 
 def hold_for(*, viewer: Actor, hold_id: UUID) -> LegalHold:
     """One hold on a patient of the viewer's hospitals (1 query). Hidden for others, as for none."""
     authorize(viewer, "keeping.change", Resource("hold", str(hold_id)))
-    row: LegalHold | None = LegalHold.objects.for_actor(KEEPER).filter(_own(viewer), pk=hold_id).select_related("patient").first()
+    row: LegalHold | None = LegalHold.objects.for_actor(KEEPER).filter(own_rows(viewer), pk=hold_id).select_related("patient").first()
     if row is None:
         raise Hidden("There is no such page.")
     return row
-
-
-def erasures(*, viewer: Actor) -> list[Named]:
-    """Erasures that wait for a second person, then those decided last (1 query)."""
-    authorize(viewer, "keeping.read", Resource("erasure"))
-    rows = Erasure.objects.for_actor(KEEPER).filter(_own(viewer)).select_related("patient", "patient__site")
-    found = list(rows.order_by("-asked_at")[:200])
-    found.sort(key=lambda row: row.state != Decision.WAITING)
-    waiting = sum(row.state == Decision.WAITING for row in found)
-    return [Named(row, name_of(row.patient)) for row in found[: waiting + RECENT]]
-
-
-def erasure_for(*, viewer: Actor, erasure_id: UUID) -> Named:
-    """One erasure at the viewer's hospitals (1 query). Hidden for others, as for none."""
-    authorize(viewer, "keeping.read", Resource("erasure", str(erasure_id)))
-    rows = Erasure.objects.for_actor(KEEPER).filter(_own(viewer), pk=erasure_id)
-    row = rows.select_related("patient", "patient__site").first()
-    if row is None:
-        raise Hidden("There is no such page.")
-    return Named(row, name_of(row.patient))
-
-
-def holds_on(*, viewer: Actor, patient_id: Any) -> list[LegalHold]:
-    """The holds that stop an erasure now (1 query)."""
-    authorize(viewer, "keeping.read", Resource("hold"))
-    return list(standing().filter(patient_id=patient_id))

@@ -13,6 +13,7 @@ from salus_workers.pipelines import (
     predict,
     prepare_release,
     replay_prediction,
+    retention_run,
     train_task,
     verify_log,
 )
@@ -28,4 +29,5 @@ PIPELINES: dict[str, Pipeline] = {
     "prepare_release": prepare_release.run,
     "verify_log": verify_log.run,
     "replay": replay_prediction.run,
+    "retention_run": retention_run.run,
 }

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from salus_web.audit.shell import SHELL
-from salus_web.stewardship.erasing import apply_erasures
+from salus_web.stewardship.copies import apply_erasures
 
 
 class Command(BaseCommand):

@@ -1,0 +1,67 @@
+"""Reading what waits for a second person and what was decided: erasures and retention runs, of the viewer's own hospitals."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from salus_web.accounts.actors import Actor
+from salus_web.accounts.permissions import Resource, authorize
+from salus_web.common.errors import Hidden
+from salus_web.records.holds import live_holds
+from salus_web.records.models import LegalHold
+from salus_web.stewardship.holdings import KEEPER
+from salus_web.stewardship.models import Decision, Erasure, RetentionItem, RetentionRun
+from salus_web.stewardship.selectors import RECENT, Named, name_of, own_rows
+
+
+def erasures(*, viewer: Actor) -> list[Named]:
+    """Erasures that wait for a second person, then those decided last (1 query)."""
+    authorize(viewer, "keeping.read", Resource("erasure"))
+    rows = Erasure.objects.for_actor(KEEPER).filter(own_rows(viewer)).select_related("patient", "patient__site")
+    found = list(rows.order_by("-asked_at")[:200])
+    found.sort(key=lambda row: row.state != Decision.WAITING)
+    waiting = sum(row.state == Decision.WAITING for row in found)
+    return [Named(row, name_of(row.patient)) for row in found[: waiting + RECENT]]
+
+
+def erasure_for(*, viewer: Actor, erasure_id: UUID) -> Named:
+    """One erasure at the viewer's hospitals (1 query). Hidden for others, as for none."""
+    authorize(viewer, "keeping.read", Resource("erasure", str(erasure_id)))
+    rows = Erasure.objects.for_actor(KEEPER).filter(own_rows(viewer), pk=erasure_id)
+    row = rows.select_related("patient", "patient__site").first()
+    if row is None:
+        raise Hidden("There is no such page.")
+    return Named(row, name_of(row.patient))
+
+
+def holds_on(*, viewer: Actor, patient_id: Any) -> list[LegalHold]:
+    """The holds that stop an erasure now (1 query)."""
+    authorize(viewer, "keeping.read", Resource("hold"))
+    return live_holds(patient_ids=[patient_id])
+
+
+def runs(*, viewer: Actor) -> list[RetentionRun]:
+    """Retention runs at the viewer's hospitals, the newest first (1 query)."""
+    authorize(viewer, "keeping.read", Resource("run"))
+    rows = RetentionRun.objects.select_related("site").order_by("-asked_at")
+    return list((rows if viewer.is_system else rows.filter(site_id__in=list(viewer.site_ids)))[:RECENT])
+
+
+def run_for(*, viewer: Actor, run_id: UUID) -> RetentionRun:
+    """One run (1 query). Hidden for one of another hospital, as for none."""
+    authorize(viewer, "keeping.read", Resource("run", str(run_id)))
+    rows = RetentionRun.objects.select_related("site", "job").filter(pk=run_id)
+    row = (rows if viewer.is_system else rows.filter(site_id__in=list(viewer.site_ids))).first()
+    if row is None:
+        raise Hidden("There is no such page.")
+    return row
+
+
+def items_of(*, viewer: Actor, run: RetentionRun) -> list[Named]:
+    """What a run lists, held ones first, with why each is held now (2 queries)."""
+    run_for(viewer=viewer, run_id=run.pk)
+    rows = list(RetentionItem.objects.for_actor(KEEPER).filter(run=run).select_related("patient").order_by("-held", "last_at", "pk"))
+    reasons = {hold.patient_id: hold.reason for hold in live_holds(patient_ids=[row.patient_id for row in rows if row.held])}
+    held = "a hold that stood when this was listed; it does not stand now"
+    return [Named(row, name_of(row.patient), reasons.get(row.patient_id, held) if row.held else "") for row in rows]
