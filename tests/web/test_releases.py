@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import uuid4
 
 import orjson
@@ -206,6 +207,29 @@ def test_a_consent_taken_back_since_the_files_were_made_stops_them(
     say(Patient.objects.for_actor(SYSTEM).filter(consent=None).first(), False)
     with pytest.raises(StateConflict, match="Consents have changed"):
         decide(release=release, accept=True, why="", by=decides)
+
+
+def test_a_consent_taken_back_since_the_files_went_out_stops_them_from_being_handed_out_again(
+    site: Site, cohort: Cohort, asks: Actor, decides: Actor
+) -> None:
+    release = prepared(asked(cohort, asks))
+    decide(release=release, accept=True, why="", by=decides)
+    file = ReleaseFile.objects.filter(release=release).first()
+    assert file is not None and file_bytes(viewer=asks, file=file)
+    say(Patient.objects.for_actor(SYSTEM).filter(consent=None).first(), False)
+    with pytest.raises(StateConflict, match="Consents have changed"):
+        file_bytes(viewer=asks, file=file)
+
+
+def test_where_silence_is_no_yes_silent_people_are_in_no_file(
+    site: Site, cohort: Cohort, asks: Actor, decides: Actor, settings: Any
+) -> None:
+    release = prepared(asked(cohort, asks))
+    settings.SALUS_CONSENT_WHEN_SILENT = frozenset({"care"})
+    with pytest.raises(StateConflict, match="Consents have changed"):
+        decide(release=release, accept=True, why="", by=decides)
+    with pytest.raises(Refused, match="Fewer than 11"):
+        asked(cohort, asks)
 
 
 def test_only_a_waiting_release_is_decided_and_only_once(cohort: Cohort, asks: Actor, decides: Actor) -> None:

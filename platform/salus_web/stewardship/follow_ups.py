@@ -39,7 +39,7 @@ def note_follow_ups(*, patient: Patient, why: str, by: Any) -> int:
             for row in bundles_trained_on(viewer=KEEPER, patient_id=patient.pk)
         ]
     with wall.asked_by(wall.SYSTEM):
-        open_ones = FollowUp.objects.for_actor(KEEPER).filter(patient=patient, why=why, done_at__isnull=True)
+        open_ones = FollowUp.objects.for_actor(KEEPER).filter(patient=patient, done_at__isnull=True)
         known = set(open_ones.values_list("kind", "object_id"))
         fresh = [entry for entry in found if entry[:2] not in known]
         FollowUp.objects.bulk_create(

@@ -34,13 +34,13 @@ KIND_WORDS = {
 }
 # what stays when a person is erased, and why
 KEPT = {
-    "Consent": "what the person allowed and took back is the hospital's proof; it holds no clinical fact",
-    "CareRelation": "for 90 days, without reason and first day, so that those who cared for the person read that they were erased",
-    "LegalHold": "that there was a hold, who set and who lifted it; its reason was sealed with the person's key",
-    "FollowUp": "what still has to be done about exports and models",
-    "Erasure": "who asked, who agreed, when",
-    "RetentionItem": "the same for a retention run",
-    "BundlePerson": "which models still hold what they learned of the person",
+    "Consent": "what the person allowed and took back: the hospital's proof, without any clinical fact",
+    "CareRelation": "live care relations for 90 days, without reason and first day, so that those who cared for the person read that they were erased",
+    "LegalHold": "that there was a legal hold, and who set and lifted it; not why",
+    "FollowUp": "what still has to be done about files that went out and about models",
+    "Erasure": "who asked for this, who agreed, and when",
+    "RetentionItem": "what a retention run listed: that there was a record, how much of it went, and when the last encounter ended",
+    "BundlePerson": "which models were trained on the person: they still hold what they learned",
 }
 
 

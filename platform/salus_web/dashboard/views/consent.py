@@ -31,7 +31,7 @@ def consent(request: HttpRequest, patient_id: UUID) -> HttpResponse:
             patient=patient, purpose=post.get("purpose", ""), granted=SAID[post["said"]], form=post.get("form", ""),
             said_on=day(post.get("day", "")), by=viewer,
         )  # fmt: skip
-        held = f" {listed} files or models that hold this patient's data were put on the administrators' list." if listed else ""
+        held = f" Exports and models that hold this patient's data were put on the administrators' list: {listed}." if listed else ""
         messages.info(request, f"Kept as a new version; the earlier word stays as it was.{held}")
         return HttpResponseRedirect(f"/patients/{patient_id}/consent/")
     context = {
