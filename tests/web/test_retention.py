@@ -191,6 +191,7 @@ def test_what_two_people_agreed_to_goes_and_nothing_else(
     assert [row.pk for row in erased] == [people["OLD"].patient.pk]
     assert keyring.is_destroyed(f"person:{people['OLD'].patient.pk}")
     assert RetentionRun.objects.get().state == Decision.DONE
+    assert RetentionItem.objects.for_actor(SYSTEM).get(patient=people["OLD"].patient).last_at is None
     assert Job.objects.get(kind="retention_run").result == {"gone": 1, "left": 1}
     for token in ("HELD", "NEW", "LYING", "ELSEWHERE"):
         assert Patient.objects.for_actor(SYSTEM).get(pk=people[token].patient.pk).name.endswith(token)

@@ -21,6 +21,7 @@ from salus_web.records.models import CareRelation, DestroyedKey, LegalHold, Pati
 from salus_web.records.personal_keys import destroy_person_key
 from salus_web.stewardship.follow_ups import ERASURE, note_follow_ups
 from salus_web.stewardship.holdings import KEEPER, Amount, delete_of
+from salus_web.stewardship.models import RetentionItem
 
 TOLD_FOR = timedelta(days=90)
 
@@ -50,6 +51,7 @@ def _blank(patient: Patient) -> None:
         erased_at=now(), mrn_system="", mrn_sealed=b"", mrn_index=f"erased:{patient.pseudonym}", name_sealed=b"",
         birth_date=None, sex="unknown", died_at=None, created_at=now(),
     )  # fmt: skip
+    RetentionItem.objects.for_actor(KEEPER).filter(patient_id=patient.pk).update(last_at=None)
     LegalHold.objects.for_actor(KEEPER).filter(patient_id=patient.pk).update(reason_sealed=b"")
 
 

@@ -110,7 +110,7 @@ class RetentionItem(models.Model):
     run = models.ForeignKey(RetentionRun, on_delete=models.CASCADE, related_name="items")
     patient = models.ForeignKey(Patient, on_delete=models.CASCADE)
     kind = models.CharField(max_length=10)
-    last_at = models.DateTimeField()
+    last_at = models.DateTimeField(null=True)  # None once the person is erased
     rows = models.PositiveIntegerField(default=0)
     files = models.PositiveIntegerField(default=0)
     held = models.BooleanField(default=False)

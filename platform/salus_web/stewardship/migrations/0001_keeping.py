@@ -51,7 +51,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(primary_key=True, serialize=False)),
                 ('kind', models.CharField(max_length=10)),
-                ('last_at', models.DateTimeField()),
+                ('last_at', models.DateTimeField(null=True)),
                 ('rows', models.PositiveIntegerField(default=0)),
                 ('files', models.PositiveIntegerField(default=0)),
                 ('held', models.BooleanField(default=False)),
