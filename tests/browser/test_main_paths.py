@@ -158,7 +158,7 @@ def researcher_takes_a_cohort_out(chromium: Browser, url: str) -> None:
 PAGES = {
     "clinician": ["/worklist/", "/patients/", "/uploads/", "/models/", "/jobs/", "first risk", "first patient"],
     "administrator": ["/access/", "/audit/", "/jobs/", "/operations/", "/models/", "first model"],
-    "auditor": ["/audit/", "/access/"],
+    "auditor": ["/audit/", "/audit/odd/", "/access/"],
     "researcher": ["/cohorts/", "first cohort", "/releases/"],
 }
 

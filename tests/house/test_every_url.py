@@ -89,6 +89,7 @@ TABLE: dict[str, tuple[str, int, str, int]] = {
     "end-role": ("", 0, "a", 302), "add-member": ("", 0, "a", 302), "end-member": ("", 0, "a", 302),
     "add-relation": ("", 0, "a", 302), "end-relation": ("", 0, "a", 302),
     "audit": ("au", 200, "au", 302), "audit-export": ("", 0, "u", 200), "audit-searches": ("", 0, "au", 302),
+    "audit-odd": ("au", 200, "", 0), "audit-watched": ("", 0, "au", 302),
     "looks-find": ("", 0, "au", 302), "looks-report": ("au", 200, "", 0), "looks-paper": ("au", 200, "", 0), "verify": ("", 0, "au", 200), "verified": ("au", 200, "", 0),
     "cohorts": ("r", 200, "", 0), "cohort": ("r", 200, "", 0), "save-cohort": ("", 0, "r", 302),
     "ask-release": ("", 0, "r", 302), "releases": ("ar", 200, "", 0), "release": ("ar", 200, "", 0),
@@ -153,6 +154,7 @@ class Place:
             "ask-erasure": {"site": site, "mrn": "MRNFREE", "reason": "asked for"}, "follow-up-done": {"words": "deleted"},
             "decide-erasure": {"decision": "refuse", "why": "not yet"}, "decide-run": {"decision": "refuse", "why": "not yet"},
             "retention-rule": {"kind": "record", "years": "30"}, "ask-run": {"site": site},
+            "audit-watched": {"mrn": f"MRN{TOKENS['own']}", "why": "public"},
             "save-cohort": {"name": "Women", "sex": "female"}, "ask-release": {"purpose": "a table"},
             "decide-release": {"decision": "refuse", "why": "too few"},
         }.get(name, {})  # fmt: skip

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import ast
+import io
 import json
+import subprocess
+import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from salus_web.audit import services
+from salus_web.audit import check_export, services
 from salus_web.audit import verify as alone
 from salus_web.audit.models import Countersign, Event
 from salus_web.audit.selectors import Wanted
-from salus_web.audit.services import Act, export_events, forget_search, record, save_search
+from salus_web.audit.services import (
+    Act,
+    export_events,
+    export_package,
+    forget_search,
+    record,
+    save_search,
+)
 from salus_web.common.errors import BadInput, Hidden, Refused
 
 from tests.factories.glass import Glass, make_glass
@@ -124,3 +136,70 @@ def test_searches_are_ones_own(auditor: Any) -> None:
     first, second, gone = acts
     assert first.before_hash == "" and second.before_hash == first.after_hash != second.after_hash == gone.before_hash
     assert all("refused" not in str(line.detail) for line in acts), "the log holds keyed hashes of values, never the values"
+
+
+# --- the package: the same lines, checked without Salus
+
+
+@pytest.fixture
+def package(glass: Glass, auditor: Any, tmp_path: Path) -> Path:
+    """An export unpacked into a folder of its own."""
+    glass.grow(40, 33)
+    record(Act("patient.read", detail={"share": 0.1, "tiny": 1e-07, "words": "Zoë — “quoted”, \t tab", "list": [1.50, -0.0, 2**53, None, True]}), by=SYSTEM)
+    glass.checkpoint()
+    folder = tmp_path / "elsewhere"
+    with zipfile.ZipFile(io.BytesIO(export_package(wanted=READS, by=auditor))) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def checked(folder: Path, *, witness: bool = True) -> tuple[int, str]:
+    """Run the program of the package by itself: no Django, no Salus, nothing but what lies in the folder."""
+    command = [sys.executable, "-I", "check_export.py", "audit-lines.jsonl", "--signer-key", "signer.pub"]
+    done = subprocess.run([*command, *(["--witness-key", "witness.pub"] if witness else [])], cwd=folder, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_package_is_checked_by_the_program_that_lies_in_it(package: Path) -> None:
+    assert sorted(path.name for path in package.iterdir()) == ["READ-ME.txt", "audit-lines.jsonl", "check_export.py", "signer.pub", "witness.pub"]
+    lines = (package / "audit-lines.jsonl").read_text().count("\n") - 1
+    code, said = checked(package)
+    assert code == 0 and f"{lines} of {lines} lines stand unchanged under the signed root" in said and "The witness signed" in said, said
+    words = (package / "READ-ME.txt").read_text()
+    assert "Asked for: action patient.read." in words and f"holds {lines} lines" in words and "checkpoint 3 of" in words
+    assert "python3 check_export.py audit-lines.jsonl --signer-key signer.pub --witness-key witness.pub" in words
+
+
+def test_the_program_needs_nothing_of_salus() -> None:
+    tree = ast.parse(Path(check_export.__file__).read_text())
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names | {"cryptography", "__future__"}
+
+
+@pytest.mark.parametrize("change", [forge, forge_with_digest, move, lambda lines: lines.pop(), lambda lines: lines[3].pop("event"), lambda lines: lines[5]["path"].pop()])
+def test_the_program_finds_what_was_changed(package: Path, change: Callable[[list[dict[str, Any]]], Any]) -> None:
+    path = package / "audit-lines.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    change(lines)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    code, said = checked(package)
+    assert code == 2 and "CHANGED" in said, said
+
+
+def test_the_program_trusts_no_other_key(package: Path) -> None:
+    (package / "signer.pub").write_text((package / "witness.pub").read_text())
+    code, said = checked(package)
+    assert code == 2 and "the signer's signature does not hold" in said
+    (package / "signer.pub").write_text("no key")
+    assert checked(package)[0] == 1
+
+
+def test_lines_without_a_checkpoint_are_said_to_be_unproven(glass: Glass, auditor: Any, tmp_path: Path) -> None:
+    glass.write(30)
+    with zipfile.ZipFile(io.BytesIO(export_package(wanted=READS, by=auditor))) as archive:
+        archive.extractall(tmp_path / "young")
+        assert "none of them is proven" in archive.read("READ-ME.txt").decode()
+    (tmp_path / "young" / "signer.pub").write_text((tmp_path / "witness.pub").read_text())
+    code, said = checked(tmp_path / "young", witness=False)
+    assert code == 0 and "0 of" in said and "too young for a checkpoint" in said

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,15 +12,26 @@ import pytest
 from django.test import Client
 from salus_web.accounts.models import Site, User
 from salus_web.audit import services
-from salus_web.audit.models import Event
-from salus_web.audit.odd import MANY_PATIENTS, NIGHT_PATIENTS, Look, rank
+from salus_web.audit.models import Event, WatchedRecord
+from salus_web.audit.odd import (
+    MANY_PATIENTS,
+    NIGHT_PATIENTS,
+    TRIES,
+    Look,
+    Mark,
+    colleague,
+    own_record,
+    rank,
+    under_watch,
+)
 from salus_web.audit.services import Act, record
 from salus_web.common.clock import now
+from salus_web.common.encryption import blind_index
 from salus_web.dashboard.pages.odd_looks import odd_looks
 from salus_web.records.models import CareRelation, CareTeamMembership, PatientNameToken
 
 from tests.factories.hospital import make_bundle, make_person
-from tests.factories.people import actor_of, make_patient, make_site, make_user, relate
+from tests.factories.people import SYSTEM, actor_of, make_patient, make_site, make_user, relate
 from tests.web.test_pages_clinician import text_of
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -108,8 +121,8 @@ def test_a_shared_surname_is_found_by_token(site: Site) -> None:
     assert row.patient == person.patient.pseudonym and row.reason == "a word of the patient's name is this person's surname"
     desk = Client()
     desk.force_login(auditor)
-    page = html.unescape(desk.get("/audit/").content.decode())
-    assert row.reason in page and "Dr Namesake" in page and "sake Namesake" not in page
+    page = html.unescape(desk.get("/audit/odd/").content.decode())
+    assert row.reason[1:] in page and "Dr Namesake" in page and "sake Namesake" not in page
 
 
 def test_the_rules_ask_the_same_number_of_questions_however_many_looks(
@@ -121,12 +134,148 @@ def test_the_rules_ask_the_same_number_of_questions_however_many_looks(
             patient = make_patient(site)
             PatientNameToken.objects.create(patient=patient, token="x")
             look(user, patient, now(), monkeypatch)
-        with django_assert_num_queries(5):
+        with django_assert_num_queries(7):
             odd_looks(viewer=auditor)
 
 
-def test_what_cannot_be_computed_is_not_offered(site: Site) -> None:
-    desk = Client()
-    desk.force_login(make_user("auditor", site))
-    said = text_of(desk.get("/audit/")).lower()
-    assert "vip" not in said and "own record" not in said and "nothing odd was found" in said
+# --- who the patient is
+
+
+def marked(*reasons: Mark) -> list[tuple[int, str]]:
+    """One ordinary look at a patient of whom something is known."""
+    rows = rank(looks(1, every=timedelta(0)), has_relation=lambda look: True, shares_surname=lambda look: False, marks=lambda look: reasons)
+    return [(row.weight, row.reason) for row in rows]
+
+
+def test_each_mark_has_its_own_reason_and_together_they_weigh_more() -> None:
+    assert marked() == []
+    assert marked(own_record()) == [(75, "the patient has this person's own full name")]
+    assert marked(colleague("Dr Mira Holt")) == [(65, "the patient has the full name of a colleague, Dr Mira Holt")]
+    assert marked(under_watch("known to the public")) == [(72, "the record is under special watch: known to the public")]
+    ((weight, reason),) = marked(colleague("Dr Mira Holt"), under_watch("known to the public"))
+    assert weight == 82 and reason.count(", and ") == 1
+    strange = rank(looks(1, every=timedelta(0)), has_relation=lambda look: False, shares_surname=lambda look: True, marks=lambda look: [own_record(), under_watch("x")])
+    assert [row.weight for row in strange] == [99], "four reasons weigh as much as anything can"
+
+
+def tries(count: int, *, every: timedelta, mark: Mark | None = None) -> list[tuple[int, str]]:
+    given = [replace(look, refused=True, object_id=f"o{look.number}") for look in looks(count, every=every)]
+    marks = [mark] if mark else []
+    rows = rank(given, has_relation=lambda look: False, shares_surname=lambda look: False, marks=lambda look: marks)
+    return [(row.weight, row.reason) for row in rows]
+
+
+def test_refused_tries_are_odd_when_they_are_many_or_at_somebody_in_particular() -> None:
+    assert tries(2, every=timedelta(hours=1)) == [], "anybody mistypes an address"
+    ((_, reason),) = tries(TRIES, every=timedelta(hours=1))
+    assert reason.startswith(f"{TRIES} refused tries at different things within a day")
+    assert tries(TRIES, every=timedelta(hours=13)) == []
+    ((weight, reason),) = tries(1, every=timedelta(0), mark=under_watch("known to the public"))
+    assert (weight, reason) == (82, "tried to open the record and was refused, and the record is under special watch: known to the public")
+
+
+@pytest.fixture
+def desk(site: Site) -> Client:
+    client = Client()
+    client.force_login(make_user("auditor", site))
+    return client
+
+
+def bearer_of(site: Site, name: str, token: str) -> Any:
+    """A patient of this name, whose words can be found by their tokens."""
+    person = make_person(site, token, make_bundle("candidate"))
+    PatientNameToken.objects.for_actor(SYSTEM).filter(patient=person.patient).delete()
+    for word in name.split():
+        PatientNameToken.objects.create(patient=person.patient, token=blind_index(word, purpose="name"))
+    return person.patient
+
+
+def named(site: Site, username: str, name: str) -> User:
+    user = make_user("clinician", site, username)
+    User.objects.filter(pk=user.pk).update(display_name=name)
+    return user
+
+
+def test_a_colleague_and_ones_own_record_are_known_by_their_names_tokens(site: Site) -> None:
+    auditor, mira, simon = actor_of(make_user("auditor", site)), named(site, "mira", "Dr Mira Holt"), named(site, "simon", "Simon Reyes")
+    patient, stranger = bearer_of(site, "Mira Anna Holt", "Qmira"), bearer_of(site, "Mira Lind", "Qlind")
+    for user in (mira, simon):
+        for one in (patient, stranger):
+            relate(user, one)
+            client = Client()
+            client.force_login(user)
+            assert client.get(f"/patients/{one.pk}/").status_code == 200
+    found = {(row.actor_name, row.patient): row.reason for row in odd_looks(viewer=auditor)}
+    assert found == {
+        ("Dr Mira Holt", patient.pseudonym): "a word of the patient's name is this person's surname, and the patient has this person's own full name",
+        ("Simon Reyes", patient.pseudonym): "the patient has the full name of a colleague, Dr Mira Holt",
+    }, "a first name alone is nobody's"
+
+
+def test_a_record_under_watch_shows_each_look_and_each_try(site: Site, desk: Client) -> None:
+    person = make_person(site, "Qvip", make_bundle())
+    carer, stranger = named(site, "carer", "Carla Care"), named(site, "stranger", "Stan Strange")
+    relate(carer, person.patient)
+    for user in (carer, stranger):
+        client = Client()
+        client.force_login(user)
+        client.get(f"/predictions/{person.prediction.pk}/")
+    assert "Nothing odd was found" in text_of(desk.get("/audit/odd/"))
+    said = text_of(desk.post("/audit/watched/", {"mrn": "MRNQvip", "why": "public"}, follow=True))
+    assert "The record is under special watch: known to the public" in said and "Carla Care" in said
+    assert "Tried to open the record and was refused, and the record is under special watch: known to the public" in said and "Stan Strange" in said
+    assert "••••Qvip"[:4] in said and "MRNQvip" not in said
+    line = Event.objects.get(action="watch.start")
+    assert (line.patient, line.detail) == (person.patient.pseudonym, {"why": "public"})
+    desk.post("/audit/watched/", {"end": person.patient.pseudonym})
+    assert "Nothing odd was found" in text_of(desk.get("/audit/odd/")) and Event.objects.filter(action="watch.end").count() == 1
+
+
+@pytest.mark.parametrize(("form", "words"), [
+    ({"mrn": "nobody", "why": "public"}, "Nobody at your hospitals has this record number"),
+    ({"mrn": " ", "why": "public"}, "Give the record number"),
+    ({"mrn": "MRNQvip", "why": "because"}, "Choose why this record is watched"),
+])  # fmt: skip
+def test_a_wrong_form_watches_nobody(site: Site, desk: Client, form: dict[str, str], words: str) -> None:
+    make_person(site, "Qvip", make_bundle())
+    answer = desk.post("/audit/watched/", form)
+    assert answer.status_code == 409 and words in text_of(answer) and not WatchedRecord.objects.exists()
+
+
+def test_what_another_hospital_watches_is_neither_shown_nor_ended(site: Site, desk: Client) -> None:
+    person = make_person(make_site(), "Qfar", make_bundle())
+    services.watch_record(pseudonym=person.patient.pseudonym, why="public", by=SYSTEM)
+    assert person.patient.pseudonym[:8] not in desk.get("/audit/odd/").content.decode()
+    assert desk.post("/audit/watched/", {"end": person.patient.pseudonym}).status_code == 404
+    assert desk.post("/audit/watched/", {"mrn": "MRNQfar", "why": "public"}).status_code == 409
+    assert WatchedRecord.objects.count() == 1
+
+
+def test_a_clinician_does_not_learn_that_a_record_is_watched(site: Site, desk: Client) -> None:
+    person, carer = make_person(site, "Qvip", make_bundle()), make_user("clinician", site)
+    relate(carer, person.patient)
+    client = Client()
+    client.force_login(carer)
+    pages = [f"/patients/{person.patient.pk}/", "/worklist/", f"/predictions/{person.prediction.pk}/", f"/patients/{person.patient.pk}/looked/"]
+    services.record(Act("access.look", "patient", "", person.patient.pseudonym), by=actor_of(make_user("auditor", site)))
+    for page in pages:
+        client.get(page)
+    before = [re.findall(r"seen by \d+", text_of(client.get(page))) for page in pages]
+    services.watch_record(pseudonym=person.patient.pseudonym, why="public", by=actor_of(make_user("auditor", site)))
+    said = [text_of(client.get(page)) for page in pages]
+    assert [re.findall(r"seen by \d+", words) for words in said] == before and any(before)
+    assert not any("watch" in words.lower().replace("waiting", "") for words in said), "nor is it among those who looked"
+    assert client.get("/audit/odd/").status_code == 403 and client.post("/audit/watched/", {"end": "x"}).status_code == 403
+
+
+def test_a_list_of_names_is_no_look_at_each_of_them(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    user, auditor = make_user("clinician", site), actor_of(make_user("auditor", site))
+    acts = [Act("worklist.read", "patient", str(number), f"{number:032x}", "care") for number in range(MANY_PATIENTS + 5)]
+    services.record_many(acts, by=actor_of(user))
+    assert odd_looks(viewer=auditor) == [], "opening the work list twice is no burst"
+    services.record_many([replace(act, action="patient.read") for act in acts], by=actor_of(user))
+    assert any("within ten minutes" in row.reason for row in odd_looks(viewer=auditor))
+
+
+def test_no_look_is_odd_where_there_is_none(desk: Client) -> None:
+    assert "Nothing odd was found" in text_of(desk.get("/audit/odd/"))

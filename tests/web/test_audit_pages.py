@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +50,12 @@ def desk(auditor: User) -> Client:
 
 
 def test_the_strip_says_how_the_log_stands(glass: Glass, desk: Client) -> None:
-    assert "✕ none yet" in text_of(desk.get("/audit/"))
+    assert "Last checkpoint ✕ act now none yet" in text_of(desk.get("/audit/"))
     glass.grow(20)
     said = text_of(desk.get("/audit/"))
-    assert "number 1," in said and "✓ signed checkpoint 1" in said and "not under a checkpoint yet" in said
+    assert "✓ well number 1," in said and "✓ well signed checkpoint 1" in said and "not under a checkpoint yet" in said
     Countersign.objects.update(body="", refused="Checkpoint 9 was the last I saw; 1 does not follow it.")
-    assert "✕ refuses Checkpoint 9 was the last I saw" in text_of(desk.get("/audit/"))
+    assert "✕ act now refuses to sign Checkpoint 9 was the last I saw" in text_of(desk.get("/audit/"))
 
 
 def test_verify_answers_range_root_witness_and_time(glass: Glass, desk: Client) -> None:
@@ -73,9 +75,9 @@ def test_purpose_and_outcome_filter(desk: Client) -> None:
     record_many([Act("x.read", purpose="research"), Act("x.read", outcome="refused"), Act("y.read")], by=SYSTEM)
     refused = Event.objects.get(outcome="refused").number
     page = desk.get("/audit/", {"outcome": "refused"}).content.decode()
-    assert page.count('<tr><td class="num">') == 1 and f">{refused}<" in page
+    assert page.count('<tr><td class="num" data-label="line">') == 1 and f">{refused}<" in page
     page = desk.get("/audit/", {"purpose": "research"}).content.decode()
-    assert page.count('<tr><td class="num">') == 1
+    assert page.count('<tr><td class="num" data-label="line">') == 1
 
 
 def test_a_record_number_stands_in_no_address(site: Site, desk: Client) -> None:
@@ -103,7 +105,8 @@ def test_a_search_is_kept_used_and_deleted(desk: Client, auditor: User, site: Si
 def test_an_auditor_exports_what_the_search_shows(glass: Glass, desk: Client, site: Site) -> None:
     glass.grow(30)
     answer = desk.post("/audit/export/", {"action": "image.read"})
-    header, *lines = [json.loads(line) for line in answer.content.splitlines()]
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        header, *lines = [json.loads(line) for line in archive.read("audit-lines.jsonl").splitlines()]
     assert "attachment" in answer.headers["Content-Disposition"] and "no-store" in answer.headers["Cache-Control"]
     assert {line["event"]["action"] for line in lines} == {"image.read"} and header["lines"] == len(lines)
     other = Client()

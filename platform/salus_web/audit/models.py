@@ -1,4 +1,5 @@
-"""The log's rows: events in hash chains, the heads that order them, signed checkpoints, saved searches. No foreign keys to
+"""The log's rows: events in hash chains, the heads that order them, signed checkpoints, saved searches, and which
+records are under special watch. No foreign keys to
 people or patients, no patient values."""
 
 from __future__ import annotations
@@ -36,10 +37,14 @@ class Event(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["stripe", "place"], name="one_event_per_place")]
         indexes = [
-            models.Index(fields=["patient", "-number"]),
-            models.Index(fields=["actor_id", "-number"]),
-            models.Index(fields=["action", "-number"]),
-            models.Index(fields=["at"]),
+            # each kind of search walks one of these from its newest line on; see search.py
+            models.Index(fields=["-at", "-number"], name="event_at"),
+            models.Index(fields=["patient", "-at", "-number"], name="event_patient"),
+            models.Index(fields=["actor_id", "-at", "-number"], name="event_actor"),
+            models.Index(fields=["action", "-at", "-number"], name="event_action"),
+            # what is common is found by walking; only what is rare has an index, so that an ordinary line costs none
+            models.Index(fields=["outcome", "-at", "-number"], name="event_outcome", condition=~models.Q(outcome="done")),
+            models.Index(fields=["purpose", "-at", "-number"], name="event_purpose", condition=~models.Q(purpose__in=["", "care"])),
         ]
 
 
@@ -72,6 +77,25 @@ class Countersign(models.Model):
     signature = models.CharField(max_length=128, blank=True)
     refused = models.CharField(max_length=300, blank=True)
     at = models.DateTimeField()
+
+
+class WatchReason(models.TextChoices):
+    """Why looks at a record are worth a second look. Words chosen from a list, so that nothing of a patient is written here."""
+
+    PUBLIC = "public", "known to the public"
+    STAFF = "staff", "works here, or is family of somebody who does"
+    THREATENED = "threatened", "must be protected from somebody"
+    CASE = "case", "a complaint or a case at law"
+    ASKED = "asked", "the patient asked for it"
+
+
+class WatchedRecord(models.Model):
+    """A patient (a pseudonym) whose record is under special watch: every look at it is shown for a second look."""
+
+    pseudonym = models.CharField(max_length=40, primary_key=True)
+    why = models.CharField(max_length=20, choices=WatchReason.choices)
+    since = models.DateTimeField()
+    by_name = models.CharField(max_length=200)
 
 
 class SavedSearch(models.Model):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,11 +11,11 @@ from typing import Any
 from django.db import connection
 from django.db.models import QuerySet, Sum
 
-from salus_web.audit.models import Checkpoint, Countersign, Event, Head, SavedSearch
+from salus_web.audit.models import Checkpoint, Countersign, Event, Head, SavedSearch, WatchedRecord
 
 PAGE = 50
 OUTCOMES = ("done", "refused", "failed", "nothing found")
-PURPOSES = ("care", "research", "training", "break-glass")
+PURPOSES = ("care", "emergency", "research", "training")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,31 +32,21 @@ class Wanted:
     before_number: int | None = None
 
 
-def matching(*, wanted: Wanted) -> QuerySet[Event]:
-    """Every line that fits, newest first."""
-    rows = Event.objects.order_by("-number")
-    same = {
-        "actor_id": wanted.person, "action": wanted.action, "patient": wanted.patient, "purpose": wanted.purpose,
-        "outcome": wanted.outcome, "at__gte": wanted.since, "at__lt": wanted.until, "number__lt": wanted.before_number,
-    }  # fmt: skip
-    return rows.filter(**{name: value for name, value in same.items() if value})
-
-
-def events(*, wanted: Wanted) -> list[Event]:
-    """A page of events, newest first, and one more when there is a next page (1 query, by index)."""
-    return list(matching(wanted=wanted)[: PAGE + 1])
-
-
 def who_looked(*, pseudonym: str, since: datetime) -> list[Event]:
     """Looks at one patient by people, newest first (1 query, by index)."""
-    rows = Event.objects.filter(patient=pseudonym, at__gte=since).exclude(actor_id__startswith="system:")
-    return list(rows.order_by("-number")[:200])
+    return list(_of_people(pseudonym, since).order_by("-at", "-number")[:200])
 
 
 def people_who_looked(*, pseudonym: str, since: datetime) -> int:
     """How many different people had to do with a patient since a moment; a refused try is none (1 query)."""
-    rows = Event.objects.filter(patient=pseudonym, at__gte=since).exclude(actor_id__startswith="system:").exclude(outcome="refused")
+    rows = _of_people(pseudonym, since).exclude(outcome="refused")
     return rows.order_by().values("actor_id").distinct().count()
+
+
+def _of_people(pseudonym: str, since: datetime) -> QuerySet[Event]:
+    """Without the lines that say that the record is under special watch, which those who care for the patient need not know."""
+    rows = Event.objects.filter(patient=pseudonym, at__gte=since).exclude(actor_id__startswith="system:")
+    return rows.exclude(action__startswith="watch.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +86,23 @@ _ACTIONS = """WITH RECURSIVE found(action) AS (
     SELECT min(action) FROM audit_event
     UNION ALL SELECT (SELECT min(action) FROM audit_event WHERE action > found.action) FROM found WHERE found.action IS NOT NULL
 ) SELECT action FROM found WHERE action IS NOT NULL"""
+_MACHINES = """WITH RECURSIVE found(id) AS (
+    SELECT min(actor_id) FROM audit_event WHERE actor_id > 'system:' AND actor_id < 'system;'
+    UNION ALL SELECT (SELECT min(actor_id) FROM audit_event WHERE actor_id > found.id AND actor_id < 'system;')
+    FROM found WHERE found.id IS NOT NULL
+) SELECT id FROM found WHERE id IS NOT NULL"""
 
 
 def actions() -> list[str]:
     """Every kind of act that was logged (1 query, one probe of the index per kind however long the log is)."""
     with connection.cursor() as cursor:
         return [row[0] for row in cursor.execute(_ACTIONS).fetchall()]
+
+
+def machines() -> list[str]:
+    """The ids of every named part of the machine that left a line (1 query, one probe of the index for each)."""
+    with connection.cursor() as cursor:
+        return [row[0] for row in cursor.execute(_MACHINES).fetchall()]
 
 
 def saved_searches(*, viewer: Any) -> list[SavedSearch]:
@@ -110,20 +112,29 @@ def saved_searches(*, viewer: Any) -> list[SavedSearch]:
 
 def last_done(*, action: str) -> Event | None:
     """The newest line of one kind of act (1 query, by index)."""
-    return Event.objects.filter(action=action).order_by("-number").first()
+    return Event.objects.filter(action=action).order_by("-at", "-number").first()
 
 
-LOOKS_AT_MOST = 5_000
+LOOKS_AT_MOST = 20_000
+LISTS = ("worklist.read", "patient.list", "search.read")  # a name among others is no look at anybody in particular
 
 
-def looks_since(*, since: datetime) -> list[tuple[int, datetime, str, str, str]]:
-    """Looks of people at patients in care since a moment, the newest 5,000: line, time, person's id and name, pseudonym (1 query)."""
-    rows = Event.objects.filter(at__gte=since, action__endswith=".read", purpose="care", outcome="done").exclude(patient="")
-    people = rows.exclude(actor_id__startswith="system:").order_by("-number")
-    return list(people.values_list("number", "at", "actor_id", "actor_name", "patient")[:LOOKS_AT_MOST])
+def looks_since(*, since: datetime) -> list[tuple[int, datetime, str, str, str, str, str]]:
+    """What people opened, or tried to, of single patients since a moment, the newest 20,000: line, time, person's id and name,
+    pseudonym, outcome, and the id of what was asked for (1 query)."""
+    rows = Event.objects.filter(at__gte=since, action__endswith=".read", purpose__in=("care", "emergency"), outcome__in=("done", "refused"))
+    people = rows.exclude(actor_id__startswith="system:").exclude(action__in=LISTS).exclude(object_kind="page")
+    named = people.exclude(patient="", outcome="done").order_by("-at", "-number")
+    return list(named.values_list("number", "at", "actor_id", "actor_name", "patient", "outcome", "object_id")[:LOOKS_AT_MOST])
+
+
+def watched(*, pseudonyms: Sequence[str] | None = None) -> dict[str, WatchedRecord]:
+    """Records under special watch by pseudonym, of these or all (1 query)."""
+    rows = WatchedRecord.objects.order_by("-since")
+    return {row.pseudonym: row for row in (rows if pseudonyms is None else rows.filter(pseudonym__in=list(pseudonyms)))}
 
 
 def lines_about(*, pseudonym: str, at_most: int) -> list[Event]:
     """Every line about one patient that a person caused, newest first (1 query, by index)."""
-    rows = Event.objects.filter(patient=pseudonym).exclude(actor_id__startswith="system:").order_by("-number")
+    rows = Event.objects.filter(patient=pseudonym).exclude(actor_id__startswith="system:").order_by("-at", "-number")
     return list(rows[:at_most])

@@ -11,9 +11,10 @@ from uuid import UUID
 import orjson
 from django.db import DatabaseError, connection, transaction
 
-from salus_web.audit.exports import with_proofs
-from salus_web.audit.models import Event, SavedSearch
-from salus_web.audit.selectors import Wanted, matching
+from salus_web.audit.exports import packed, with_proofs
+from salus_web.audit.models import Event, SavedSearch, WatchedRecord, WatchReason
+from salus_web.audit.search import find_all
+from salus_web.audit.selectors import Wanted
 from salus_web.audit.storing import append
 from salus_web.common.clock import now
 from salus_web.common.encryption import keyed_hash
@@ -97,11 +98,39 @@ def export_events(*, wanted: Wanted, by: Any) -> bytes:
     Raises Refused for anybody but an auditor, BadInput for more than 20,000 lines.
     """
     _check(by, EXPORTERS)
-    rows = list(matching(wanted=wanted)[: EXPORT_AT_MOST + 1])[::-1]
+    rows = find_all(wanted=wanted, at_most=EXPORT_AT_MOST + 1)[::-1]
     if len(rows) > EXPORT_AT_MOST:
         raise BadInput(f"More than {EXPORT_AT_MOST:,} lines fit this search. Choose fewer days, a person or a patient.")
     record(Act("audit.export", "log", patient=wanted.patient, detail={"lines": len(rows)}), by=by)
     return b"".join(with_proofs(rows))
+
+
+def export_package(*, wanted: Wanted, by: Any) -> bytes:
+    """The same lines as a zip with all that is needed to check them without Salus: the program, the public keys, and how.
+
+    Raises as `export_events` does.
+    """
+    return packed(export_events(wanted=wanted, by=by), wanted=wanted, by_name=by.name)
+
+
+@transaction.atomic
+def watch_record(*, pseudonym: str, why: str, by: Any) -> WatchedRecord:
+    """Put a record under special watch, or change why. The patient is one of the caller's hospitals; the view has looked."""
+    _check(by, READERS)
+    if why not in WatchReason.values:
+        raise BadInput("Choose why this record is watched.")
+    row, _ = WatchedRecord.objects.update_or_create(pseudonym=pseudonym, defaults={"why": why, "since": now(), "by_name": by.name})
+    record(Act("watch.start", "patient", patient=pseudonym, detail={"why": why}), by=by)
+    return row
+
+
+@transaction.atomic
+def unwatch_record(*, pseudonym: str, by: Any) -> None:
+    """End the special watch over a record. Raises Hidden where there is none."""
+    _check(by, READERS)
+    if not WatchedRecord.objects.filter(pseudonym=pseudonym).delete()[0]:
+        raise Hidden("This record is not watched.")
+    record(Act("watch.end", "patient", patient=pseudonym), by=by)
 
 
 @transaction.atomic

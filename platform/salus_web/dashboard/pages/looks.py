@@ -21,11 +21,11 @@ _ACCESS = system("access")
 WHAT = {
     "patient.read": "opened the record", "patient.list": "had the name on a list of patients", "worklist.read": "had the name on the work list",
     "search.read": "found the name in a search", "prediction.read": "opened a computed risk", "image.read": "looked at an image",
-    "receipt.read": "opened the receipt of a risk", "who_looked.read": "looked up who had looked", "prediction.request": "asked for a new risk",
+    "receipt.read": "opened the receipt of a risk", "replay.read": "read whether a risk could be computed again", "who_looked.read": "looked up who had looked", "prediction.request": "asked for a new risk",
     "prediction.review": "judged a risk", "access.look": "looked up who may see the record", "relation.start": "let somebody see the record",
-    "relation.end": "ended somebody's access", "looked.report": "made this report", "audit.export": "exported lines of the log about the record",
+    "relation.end": "ended somebody's access", "watch.start": "put the record under special watch", "watch.end": "ended the special watch over the record", "looked.report": "made this report", "audit.export": "exported lines of the log about the record",
 }  # fmt: skip
-OFFICE = ("access.", "relation.", "looked.", "audit.")
+OFFICE = ("access.", "relation.", "looked.", "audit.", "watch.")
 
 
 @dataclass
@@ -59,6 +59,7 @@ class Report:
     days: list[tuple[date, list[Look]]]
     people: int
     is_cut: bool
+    refused: int = 0
 
 
 def report_of(*, pseudonym: str, viewer: Actor) -> Report:
@@ -74,9 +75,10 @@ def report_of(*, pseudonym: str, viewer: Actor) -> Report:
     record(Act("looked.report", "patient", str(patient.pk), patient.pseudonym, "access report"), by=viewer)
     lines = lines_about(pseudonym=pseudonym, at_most=LINES_AT_MOST + 1)
     shown = lines[:LINES_AT_MOST]
-    people = {line.actor_id for line in shown}
-    days = _by_day(shown, care_history(patients=[pseudonym], people=people))
-    return Report(pseudonym, patient.mrn[-4:], days, len(people), len(lines) > LINES_AT_MOST)
+    history = care_history(patients=[pseudonym], people={line.actor_id for line in shown})
+    people = {line.actor_id for line in shown if line.outcome != "refused"}
+    refused = {line.actor_id for line in shown if line.outcome == "refused"}
+    return Report(pseudonym, patient.mrn[-4:], _by_day(shown, history), len(people), len(lines) > LINES_AT_MOST, len(refused))
 
 
 def _by_day(lines: list[Event], history: CareHistory) -> list[tuple[date, list[Look]]]:
@@ -84,12 +86,17 @@ def _by_day(lines: list[Event], history: CareHistory) -> list[tuple[date, list[L
     days: dict[date, dict[tuple[str, ...], Look]] = {}
     for line in reversed(lines):
         why = _why(line, history)
-        look = Look(line.actor_name, _role(line.role), why, WHAT.get(line.action, line.action.replace(".", " ").replace("_", " ")))
+        look = Look(line.actor_name, _role(line.role), why, said_of(line.action))
         if line.outcome == "refused":
-            look.what = f"tried, and was refused: {look.what}"
+            look.what, look.why = f"tried, and was refused: {look.what}", "nothing was shown"
         day = days.setdefault(line.at.date(), {})
         day.setdefault((line.actor_id, look.role, look.why, look.what), look).times.append(line.at)
     return [(day, list(looks.values())) for day, looks in reversed(days.items())]
+
+
+def said_of(action: str) -> str:
+    """An act of the log in plain words."""
+    return WHAT.get(action, action.replace(".", " ").replace("_", " "))
 
 
 def _why(line: Event, history: CareHistory) -> str:

@@ -54,9 +54,12 @@ def paper_of(report: Report, *, made_by: str) -> bytes:
 
 def _intro(report: Report, made_by: str) -> str:
     people = "Nobody has" if not report.people else "One person has" if report.people == 1 else f"{report.people} people have"
+    refused = ""
+    if report.refused:
+        refused = f" {'One person' if report.refused == 1 else f'{report.refused} people'} tried to and {'was' if report.refused == 1 else 'were'} refused: nothing was shown."
     cut = " Older looks are not printed here; ask for them." if report.is_cut else ""
     return escape(
-        f"Record number ending in {report.number_end}. {people} opened something of this record or managed access to it. "
+        f"Record number ending in {report.number_end}. {people} opened something of this record or managed access to it.{refused} "
         f"Every look is written to a log that cannot be changed unnoticed; this is what the log says.{cut} "
         f"Made {now():%d %B %Y %H:%M} UTC by {made_by}. If something here looks wrong to you, ask the hospital's data protection officer."
     )

@@ -36,6 +36,18 @@ def moment(value: datetime | None) -> str:
 
 
 @register.filter
+def with_time(text: str, time: str) -> str:
+    """A day that was asked for without a time of day, for a field that holds both."""
+    return f"{text}T{time}" if text and "T" not in text else text
+
+
+@register.filter
+def shortened(text: str) -> str:
+    """An id by its first eight signs; a word as it is."""
+    return f"{text[:8]}…" if len(text) > 24 else text
+
+
+@register.filter
 def figure(value: Any) -> str:
     """[value, low, high] as 0.857 (0.806–0.908)."""
     if not isinstance(value, list) or not value or value[0] is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 from django.http import HttpRequest
 from django.utils.dateparse import parse_date, parse_datetime
@@ -30,6 +30,19 @@ def day(text: str) -> date | None:
     if text and found is None:
         raise BadInput(f"“{text}” is not a date.")
     return found
+
+
+def day_or_moment(text: str) -> date | datetime | None:
+    """A day, or a day with a time of day (UTC), None where none is given. Raises BadInput for anything else."""
+    if "T" not in text:
+        return day(text)
+    try:
+        found = parse_datetime(text)
+    except ValueError:
+        found = None
+    if found is None:
+        raise BadInput(f"“{text}” is not a date with a time.")
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found
 
 
 def moment(text: str) -> datetime | None:

@@ -1,4 +1,4 @@
-"""The auditor's page: the log with its filters, its state, odd accesses, saved searches, exports, and the proof that it is whole."""
+"""The auditor's page: the log with its filters, its state, saved searches, exports, and the proof that it is whole."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from salus_web.accounts.access import declare
 from salus_web.accounts.permissions import can
 from salus_web.accounts.selectors import people, sites_of
+from salus_web.audit.search import Found, find
 from salus_web.audit.selectors import (
     OUTCOMES,
-    PAGE,
     PURPOSES,
     Wanted,
     actions,
-    events,
     log_state,
+    machines,
     saved_searches,
 )
-from salus_web.audit.services import export_events, forget_search, save_search
+from salus_web.audit.services import export_package, forget_search, save_search
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput, Hidden
-from salus_web.dashboard.pages.odd_looks import odd_looks
-from salus_web.dashboard.views.asked import day, whole
+from salus_web.dashboard.pages.operations.keeping import figures_of
+from salus_web.dashboard.views.asked import day_or_moment, whole
 from salus_web.jobs.selectors import newest_of_kind
 from salus_web.jobs.services import enqueue
 from salus_web.records.selectors import person_by_number
@@ -50,12 +50,13 @@ def audit(request: HttpRequest) -> HttpResponse:
         problem = "" if asked["patient"] else "Nobody at your hospitals has this record number."
     if request.method == "POST" and not problem:
         return HttpResponseRedirect(f"/audit/?{urlencode({name: value for name, value in asked.items() if value})}")
-    rows = [] if problem else events(wanted=wanted_of(asked, whole(request.GET.get("before", ""))))
+    state = log_state()
+    found = Found([]) if problem else find(wanted=wanted_of(asked, whole(request.GET.get("before", ""))))
     context: dict[str, Any] = {
-        "rows": rows[:PAGE], "next_before": rows[PAGE - 1].number if len(rows) > PAGE else None, "asked": asked, "problem": problem,
-        "query": urlencode({name: value for name, value in asked.items() if value}), "people": people(viewer=viewer),
-        "actions": actions(), "purposes": PURPOSES, "outcomes": OUTCOMES, "state": log_state(), "saved": _saved(viewer),
-        "odd": odd_looks(viewer=viewer), "may_export": can(viewer, "audit.export"), "last": newest_of_kind(kind="verify_log"),
+        "found": found, "asked": asked, "problem": problem, "is_older": "before" in request.GET,
+        "query": urlencode({name: value for name, value in asked.items() if value}), "people": people(viewer=viewer), "machines": machines(),
+        "actions": actions(), "purposes": PURPOSES, "outcomes": OUTCOMES, "state": state, "saved": _saved(viewer),
+        "figures": figures_of(state), "may_export": can(viewer, "audit.export"), "last": newest_of_kind(kind="verify_log"),
     }  # fmt: skip
     return render(request, "dashboard/audit.html", context)
 
@@ -71,11 +72,11 @@ def _saved(viewer: Any) -> list[tuple[Any, str]]:
 
 
 def wanted_of(asked: Mapping[str, str], before: int | None = None) -> Wanted:
-    """What a form asks of the log. Raises BadInput for what is no day."""
-    since, until = day(asked.get("since", "")), day(asked.get("until", ""))
+    """What a form asks of the log. The end asked for belongs to it: a whole day, or a whole minute. Raises BadInput for what is no moment."""
+    since, until = day_or_moment(asked.get("since", "")), day_or_moment(asked.get("until", ""))
     return Wanted(
         **{name: asked.get(name, "") for name in ("person", "action", "patient", "purpose", "outcome")},
-        since=_start(since), until=_start(until + timedelta(days=1) if until and until < date.max else until), before_number=before,
+        since=_first(since), until=_behind(until), before_number=before,
     )  # fmt: skip
 
 
@@ -88,18 +89,24 @@ def pseudonym_of(viewer: Any, mrn: str) -> str:
     return ""
 
 
-def _start(of: date | None) -> datetime | None:
-    """The first moment of a day."""
-    return datetime.combine(of, time.min, tzinfo=UTC) if of else None
+def _first(of: date | datetime | None) -> datetime | None:
+    """The first moment of a day, or the moment itself."""
+    return of if of is None or isinstance(of, datetime) else datetime.combine(of, time.min, tzinfo=UTC)
+
+
+def _behind(of: date | datetime | None) -> datetime | None:
+    """The first moment after a day, or after a minute."""
+    first, step = _first(of), timedelta(minutes=1) if isinstance(of, datetime) else timedelta(days=1)
+    return None if first is None or first.year == datetime.max.year else first + step
 
 
 @declare("audit.export", step_up=True)
 @require_POST
 def export(request: HttpRequest) -> HttpResponse:
-    """The lines of a search as a file with proofs."""
-    body = export_events(wanted=wanted_of(_asked(request.POST)), by=request.actor)  # type: ignore[attr-defined]
-    headers = {"Content-Disposition": 'attachment; filename="audit-lines.jsonl"', "X-Content-Type-Options": "nosniff"}
-    return HttpResponse(body, content_type="application/jsonl", headers=headers)
+    """The lines of a search with proofs, the keys, and the program that checks them, as a zip."""
+    body = export_package(wanted=wanted_of(_asked(request.POST)), by=request.actor)  # type: ignore[attr-defined]
+    headers = {"Content-Disposition": 'attachment; filename="audit-lines.zip"', "X-Content-Type-Options": "nosniff"}
+    return HttpResponse(body, content_type="application/zip", headers=headers)
 
 
 @declare("audit.read")

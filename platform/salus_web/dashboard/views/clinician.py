@@ -18,6 +18,7 @@ from salus_web.common.errors import BadInput
 from salus_web.dashboard.pages import patient as patient_page
 from salus_web.dashboard.pages import worklist as worklist_page
 from salus_web.dashboard.pages.banner import banner
+from salus_web.dashboard.pages.looks import said_of
 from salus_web.dashboard.views.asked import moment, page_number
 from salus_web.imaging.selectors import rendition_for, whose_image
 from salus_web.predictions.selectors import ids_in_scope, last_update
@@ -92,7 +93,7 @@ def looked(request: HttpRequest, patient_id: UUID) -> HttpResponse:
     viewer = request.actor  # type: ignore[attr-defined]
     row = open_patient(patient_id=patient_id, viewer=viewer, looking_at="who_looked")
     looks = who_looked(pseudonym=row.pseudonym, since=now() - timedelta(days=30))
-    return render(request, "dashboard/looked.html", {"looks": looks, "banner": banner(row, viewer)})
+    return render(request, "dashboard/looked.html", {"looks": [(look, said_of(look.action)) for look in looks], "banner": banner(row, viewer)})
 
 
 @declare("patient.read", shows_patient=True)
