@@ -24,7 +24,7 @@ from salus_web.audit.models import Countersign, Event
 from salus_web.audit.services import Act, record
 from salus_web.backups.models import Run, RunKind
 from salus_web.common.clock import now
-from salus_web.dashboard.pages.operations import keeping, machine, page
+from salus_web.dashboard.pages.operations import disk, keeping, keys, migrations, page
 from salus_web.dashboard.probes import PATIENCE_SECONDS, Answer, Probe
 from salus_web.jobs import standing
 from salus_web.jobs.models import Job, Measure, Outbox, Reconciler, Worker
@@ -118,7 +118,7 @@ def test_what_breaks_while_it_is_read_is_not_known_and_takes_nothing_else_with_i
 
     monkeypatch.setattr(keeping, "last_run", broken)
     monkeypatch.setattr(keeping, "log_state", broken)
-    monkeypatch.setattr(machine.shutil, "disk_usage", gone)
+    monkeypatch.setattr(disk.shutil, "disk_usage", gone)
     found = desk.get("/operations/")
     states = {figure.label: figure for _, group in found.context["page"].groups for figure in group}
     for label in ("Last backup", "Last restore drill", "Last checkpoint", "Witness", "Free on disk"):
@@ -225,24 +225,24 @@ def test_a_backup_or_drill_that_is_too_old_or_failed_stands_out(kind: Any, label
 
 
 def test_the_age_of_a_key_is_that_since_it_was_first_seen_here() -> None:
-    assert figure(keeping.key_figures({}), "Master key").state == "unknown"
+    assert figure(keys.key_figures({}), "Master key").state == "unknown"
     measure()
     first = Measure.objects.get(name="key t1").at
     measure()
     kept = Measure.objects.get(name="key t1")
     assert kept.at == first, "seeing it again does not make it younger"
-    assert figure(keeping.key_figures({kept.name: kept}), "Master key").state == "good"
+    assert figure(keys.key_figures({kept.name: kept}), "Master key").state == "good"
     kept.at = now() - timedelta(days=366)
-    found = figure(keeping.key_figures({kept.name: kept}), "Master key")
+    found = figure(keys.key_figures({kept.name: kept}), "Master key")
     assert found.state == "look" and "366 days" in found.said and "rotate_keys" in found.hint
 
 
 def test_the_last_rotation_is_the_logs_word() -> None:
-    assert figure(keeping.key_figures({}), "Last rotation").said == "never"
+    assert figure(keys.key_figures({}), "Last rotation").said == "never"
     record(Act("keys.rotated", "key", "k2", detail={"moved": 1234, "unused": [], "broken": 0}), by=SYSTEM)
-    assert figure(keeping.key_figures({}), "Last rotation").said == "just now, 1,234 values moved"
+    assert figure(keys.key_figures({}), "Last rotation").said == "just now, 1,234 values moved"
     record(Act("keys.rotated", "key", "k2", detail={"moved": 0, "unused": [], "broken": 2}), by=SYSTEM)
-    assert figure(keeping.key_figures({}), "Last rotation").state == "bad"
+    assert figure(keys.key_figures({}), "Last rotation").state == "bad"
 
 
 def certificate(folder: Path, *, days: int) -> Path:
@@ -282,8 +282,8 @@ def test_a_file_that_is_no_certificate_is_not_known(tmp_path: Path, settings: An
 
 def test_little_room_on_the_disk_stands_out(monkeypatch: pytest.MonkeyPatch) -> None:
     for free, state in ((200 << 30, "good"), (3 << 30, "look"), (400 << 20, "bad")):
-        monkeypatch.setattr(machine.shutil, "disk_usage", lambda folder, free=free: Disk(1000 << 30, 0, free))
-        assert figure(machine.disk_figures({}), "Free on disk").state == ("look" if state == "good" and free < 100 << 30 else state)
+        monkeypatch.setattr(disk.shutil, "disk_usage", lambda folder, free=free: Disk(1000 << 30, 0, free))
+        assert figure(disk.disk_figures({}), "Free on disk").state == ("look" if state == "good" and free < 100 << 30 else state)
 
 
 def test_the_vault_is_as_large_as_it_was_measured(settings: Any) -> None:
@@ -294,18 +294,18 @@ def test_the_vault_is_as_large_as_it_was_measured(settings: Any) -> None:
         measure()
     finally:
         (folder / "blob").unlink()
-    found = figure(machine.disk_figures({row.name: row for row in Measure.objects.all()}), "Vault")
+    found = figure(disk.disk_figures({row.name: row for row in Measure.objects.all()}), "Vault")
     assert "files, measured just now" in found.said and Measure.objects.get(name="vault bytes").value >= 3000
 
 
 def test_a_migration_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert machine.migration_figure().state == "good"
-    written = machine._written()
-    monkeypatch.setattr(machine, "_written", lambda: written | {("audit", "0999_later")})
-    found = machine.migration_figure()
+    assert migrations.migration_figure().state == "good"
+    written = migrations._written()
+    monkeypatch.setattr(migrations, "_written", lambda: written | {("audit", "0999_later")})
+    found = migrations.migration_figure()
     assert found.state == "bad" and "audit.0999_later" in found.hint
-    monkeypatch.setattr(machine, "_written", lambda: written - {("audit", "0001_initial")})
-    found = machine.migration_figure()
+    monkeypatch.setattr(migrations, "_written", lambda: written - {("audit", "0001_initial")})
+    found = migrations.migration_figure()
     assert found.state == "look" and "audit.0001_initial" in found.hint
 
 

@@ -60,6 +60,7 @@ class Report:
     people: int
     is_cut: bool
     refused: int = 0
+    hospital: str = ""
 
 
 def report_of(*, pseudonym: str, viewer: Actor) -> Report:
@@ -68,7 +69,7 @@ def report_of(*, pseudonym: str, viewer: Actor) -> Report:
     Raises Hidden (404) for a patient elsewhere, as for none.
     """
     authorize(viewer, "audit.report", Resource("patient"))
-    rows = Patient.objects.for_actor(_ACCESS).filter(pseudonym=pseudonym, site_id__in=list(viewer.site_ids))
+    rows = Patient.objects.for_actor(_ACCESS).select_related("site").filter(pseudonym=pseudonym, site_id__in=list(viewer.site_ids))
     patient = rows.first()
     if patient is None:
         raise Hidden("There is no such page.")
@@ -78,7 +79,7 @@ def report_of(*, pseudonym: str, viewer: Actor) -> Report:
     history = care_history(patients=[pseudonym], people={line.actor_id for line in shown})
     people = {line.actor_id for line in shown if line.outcome != "refused"}
     refused = {line.actor_id for line in shown if line.outcome == "refused"}
-    return Report(pseudonym, patient.mrn[-4:], _by_day(shown, history), len(people), len(lines) > LINES_AT_MOST, len(refused))
+    return Report(pseudonym, patient.mrn[-4:], _by_day(shown, history), len(people), len(lines) > LINES_AT_MOST, len(refused), patient.site.name)
 
 
 def _by_day(lines: list[Event], history: CareHistory) -> list[tuple[date, list[Look]]]:

@@ -1,27 +1,24 @@
-"""What the rules of audit.odd need to know: the looks of the last days, care relations then, records under watch, and names, by
-their blind index only: nobody's name is opened to compare it."""
+"""What the rules of audit.odd need to know: the looks of the last days, care relations then, records under watch,
+and names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from salus_web.accounts.actors import Actor, system
-from salus_web.accounts.models import User
 from salus_web.accounts.permissions import Resource, authorize
-from salus_web.audit.odd import Look, Mark, Odd, colleague, own_record, rank, under_watch
+from salus_web.audit.odd import Look, Mark, Odd, rank, under_watch
 from salus_web.audit.selectors import LOOKS_AT_MOST, looks_since, watched
 from salus_web.common.clock import now
-from salus_web.common.encryption import blind_index
 from salus_web.dashboard.pages.care_history import care_history
-from salus_web.records.models import Patient, PatientNameToken
+from salus_web.dashboard.pages.odd_names import Names
+from salus_web.records.models import Patient
 
 DAYS, ROWS = 7, 50
-TITLES = frozenset({"dr", "dr.", "prof", "prof.", "professor", "mr", "mr.", "mrs", "mrs.", "ms", "ms.", "sr", "sr.", "med", "med."})
 _AUDIT = system("audit")
-_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +46,7 @@ def odd_page(*, viewer: Actor) -> OddPage:
     ]
     patients, people = {look.patient for look in looks if look.patient}, {look.actor_id for look in looks}
     history = care_history(patients=patients, people=people)
-    names, under = _Names({(look.actor_id, look.actor_name) for look in looks}, patients), watched()
+    names, under = Names({(look.actor_id, look.actor_name) for look in looks}, patients), watched()
 
     def marks(look: Look) -> Sequence[Mark]:
         row = under.get(look.patient)
@@ -63,50 +60,6 @@ def odd_page(*, viewer: Actor) -> OddPage:
     )
     is_cut = len(looks) == LOOKS_AT_MOST
     return OddPage(found[:ROWS], len(looks), is_cut, min((look.at for look in looks), default=since) if is_cut else since)
-
-
-def words_of(name: str) -> list[str]:
-    """A name's words without titles; the last is taken for the surname."""
-    return [word for word in name.split() if word.casefold() not in TITLES]
-
-
-class _Names:
-    """Which patients bear a word of whose name, known by tokens alone."""
-
-    def __init__(self, looking: Iterable[tuple[str, str]], patients: Iterable[str]) -> None:
-        staff = {str(key): name for key, name in User.objects.values_list("pk", "display_name")}
-        self._staff = {key: (name, frozenset(map(_token, words_of(name)))) for key, name in staff.items()}
-        self._surnames = {name: _token(words_of(name)[-1]) for _, name in looking if words_of(name)}
-        wanted = {token for _, tokens in self._staff.values() for token in tokens} | set(self._surnames.values())
-        self._borne: dict[str, set[str]] = {}
-        for pseudonym, token in _tokens(patients, wanted):
-            self._borne.setdefault(pseudonym, set()).add(token)
-
-    def shares_surname(self, look: Look) -> bool:
-        """Whether a word of the patient's name is the surname of the one who looked."""
-        return self._surnames.get(look.actor_name, "") in self._borne.get(look.patient, set())
-
-    def marks(self, look: Look) -> list[Mark]:
-        """Whether the patient bears the whole name of the one who looked, or of somebody who works here."""
-        borne = self._borne.get(look.patient)
-        if not borne:
-            return []
-        bearers = {key: name for key, (name, tokens) in self._staff.items() if len(tokens) > 1 and tokens <= borne}
-        own = [own_record()] if bearers.pop(look.actor_id, None) else []
-        return [*own, *(colleague(name) for name in sorted(set(bearers.values()))[:1])]
-
-
-def _token(word: str) -> str:
-    return blind_index(word, purpose="name")
-
-
-def _tokens(patients: Iterable[str], wanted: set[str]) -> Iterable[tuple[str, str]]:
-    """Pairs of pseudonym and token, for those tokens that are asked for."""
-    ordered, tokens = sorted(patients), list(wanted)
-    for start in range(0, len(ordered), _AT_ONCE):
-        part = ordered[start : start + _AT_ONCE]
-        rows = PatientNameToken.objects.for_actor(_AUDIT).filter(token__in=tokens, patient__pseudonym__in=part)
-        yield from rows.values_list("patient__pseudonym", "token")
 
 
 def watched_here(*, viewer: Actor) -> list[tuple[Any, str]]:

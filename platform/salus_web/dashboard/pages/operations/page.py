@@ -10,20 +10,12 @@ from django.conf import settings
 
 from salus_web.accounts.actors import Actor
 from salus_web.dashboard.certificate import read_certificate
+from salus_web.dashboard.pages.operations.disk import disk_figures
 from salus_web.dashboard.pages.operations.figure import BAD, GOOD, LOOK, UNKNOWN, Figure, age
-from salus_web.dashboard.pages.operations.keeping import (
-    backup_figures,
-    certificate_figure,
-    key_figures,
-    log_figures,
-)
-from salus_web.dashboard.pages.operations.machine import (
-    NO_WORKER,
-    depth_of,
-    disk_figures,
-    migration_figure,
-    version_figures,
-)
+from salus_web.dashboard.pages.operations.keeping import backup_figures, log_figures
+from salus_web.dashboard.pages.operations.keys import certificate_figure, key_figures
+from salus_web.dashboard.pages.operations.migrations import migration_figure
+from salus_web.dashboard.pages.operations.versions import NO_WORKER, depth_of, version_figures
 from salus_web.dashboard.probes import PATIENCE_SECONDS, Answer, Probe
 from salus_web.jobs.broker import ask
 from salus_web.jobs.celery import QUEUES
