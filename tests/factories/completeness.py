@@ -22,7 +22,6 @@ OWN = {
     "jobs_reconciler": "when lost jobs were last looked for", "jobs_worker": "signs of life", "jobs_measure": "sizes",
     "jobs_job": "leases and progress; what people do with a job, and its end, are lines (tests/web/test_jobs.py)",
     "records_keyrotation": "how far a rotation has come; its beginning and end are lines",
-    "accounts_apitoken": "when a token was last used; its making and end are lines (tests/web/test_tokens.py)",
 }  # fmt: skip
 _WRITES = re.compile(r'\b(?:INSERT INTO|INSERT OR \w+ INTO|REPLACE INTO|DELETE FROM|TRUNCATE(?: TABLE)?|COPY)\s+"?(\w+)|\bUPDATE\s+"?(\w+)"?\s+SET\b', re.I)
 
