@@ -33,14 +33,16 @@ def children_of(parent: int) -> list[int]:
 class House:
     """Broker and workers on a database of their own."""
 
-    def __init__(self, environment: dict[str, str], root: Path) -> None:
-        self.data = Path(environment["SALUS_DATA_DIR"])
+    def __init__(self, environment: dict[str, str], root: Path, *, people: int = 0) -> None:
+        self.data, self.people = Path(environment["SALUS_DATA_DIR"]), people
         self.root, self.household = root, Household(self.data / "logs")
         self.environment = environment | {"DJANGO_SETTINGS_MODULE": "tests.drills.jobs_settings", "OMP_NUM_THREADS": "1"}
         self.workers: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> House:
         self.python("manage.py", "migrate", "--verbosity", "0")
+        if self.people:  # before anybody could take the jobs of it
+            self.python("-m", "tests.drills.jobs_filler", str(self.people), settings="salus_web.config.settings.local")
         self.start_broker()
         for _ in range(WORKERS):
             self.workers.append(self.start_worker())
@@ -54,10 +56,12 @@ class House:
             worker.wait()
         self.household.stop()
 
-    def python(self, *arguments: str) -> str:
+    def python(self, *arguments: str, settings: str = "") -> str:
         """Run a program to its end."""
-        command = [sys.executable, *arguments]
-        return subprocess.run(command, env=self.environment, cwd=self.root, check=True, capture_output=True, text=True).stdout
+        environment = self.environment | ({"DJANGO_SETTINGS_MODULE": settings} if settings else {})
+        done = subprocess.run([sys.executable, *arguments], env=environment, cwd=self.root, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done.stdout
 
     def ask(self, *arguments: str) -> Any:
         """A question to the database."""

@@ -8,19 +8,23 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from salus_workers.app import app  # Django is up after this line
 
 from django.db import transaction  # isort: skip
-from salus_web.accounts.actors import system  # isort: skip
-from salus_web.audit.services import Act, record  # isort: skip
+from salus_web.accounts.actors import Actor, system  # isort: skip
+from salus_web.audit.models import Event  # isort: skip
+from salus_web.audit.services import Act, record, record_many  # isort: skip
 from salus_web.jobs.services import Claim, finish  # isort: skip
+from salus_web.predictions import services as predictions  # isort: skip
+from salus_workers.pipelines import predict  # isort: skip
 from salus_workers.pipelines.registry import PIPELINES  # isort: skip
 
 __all__ = ["app"]
 KIND, POISON = "drill", "poison"
 DRILL = system("drill")
+PAUSE_SECONDS = 0.15
 
 
 def counted(held: Claim, report: Callable[[float, str], None]) -> None:
@@ -37,4 +41,17 @@ def poisonous(held: Claim, report: Callable[[float, str], None]) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-PIPELINES[KIND], PIPELINES[POISON] = counted, poisonous
+def unhurried(held: Claim, report: Callable[[float, str], None]) -> None:
+    """Salus's own risk of a person, slowed down: a kill must be able to fall before, into and after the transaction."""
+    time.sleep(PAUSE_SECONDS)
+    predict.run(held, report)
+
+
+def slow_lines(acts: Sequence[Act], *, by: Actor) -> list[Event]:
+    """The log's lines of stored risks, in the middle of their transaction, slowed down."""
+    time.sleep(PAUSE_SECONDS)
+    return record_many(acts, by=by)
+
+
+predictions.record_many = slow_lines  # type: ignore[assignment]
+PIPELINES[KIND], PIPELINES[POISON], PIPELINES["predict"] = counted, poisonous, unhurried

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 from django.conf import settings
 from django.db import connection
 
@@ -37,8 +38,11 @@ def restore_drill(*, place: Path, key_file: Path) -> Run:
     A drill that finds a backup wanting is a row that is not done, with the reason; only BadInput is raised, for no backup.
     """
     started, folder = now(), newest_backup(place)
-    with _scratch() as environment:
-        words, code = _run(["restore", "--from", str(folder), "--key-file", str(key_file)], environment)
+    try:
+        with _scratch() as environment:
+            words, code = _run(["restore", "--from", str(folder), "--key-file", str(key_file)], environment)
+    except (psycopg.Error, OSError, subprocess.TimeoutExpired) as error:
+        words, code = f"There was no place to put it back: {str(error).splitlines()[0]}", 1
     reason = "" if code == 0 else (words.splitlines()[-1] if words else "The restore ended without a word.")
     size = sum(path.stat().st_size for path in folder.iterdir())
     return keep(

@@ -92,13 +92,13 @@ def _give_back(held: Claim) -> None:
     """As soon as the database answers; after the lease it is the reconciler's to do."""
     deadline = time.monotonic() + settings.SALUS_LEASE_SECONDS
     while time.monotonic() < deadline:
-        close_old_connections()
         try:
             give_back(claim=held, by=ACTOR)
             return
         except StateConflict:
             return  # somebody else has it already
         except (DatabaseError, InterfaceError, LogNotWritten):
+            close_old_connections()
             time.sleep(1)
     logger.error("job %s could not be given back; it is tried again when its lease ends", held.job_id)
 

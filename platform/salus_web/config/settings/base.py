@@ -128,6 +128,8 @@ SALUS_CURRENT_DATA_KEY = ""
 SALUS_INDEX_KEY = ""
 SALUS_KEY_SOURCE: KeySource | None = None  # where the data keys are read from again while running; None: the three above
 SALUS_BACKUP_KEY_FILE = os.environ.get("SALUS_BACKUP_KEY_FILE", "")  # the key of backups, which is not in them; see docs/administrator/backup.md
+SALUS_BACKUP_DIR = os.environ.get("SALUS_BACKUP_DIR", "")  # where `keep_backups` puts one each night, at this hour (UTC)
+SALUS_BACKUP_HOUR = int(os.environ.get("SALUS_BACKUP_HOUR") or 2)
 SALUS_PERSON_KEYS_FILE = os.environ.get("SALUS_PERSON_KEYS_FILE", "")  # empty: person-keys.sqlite3 in the data folder
 
 LOGGING = {
