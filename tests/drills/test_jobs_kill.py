@@ -67,7 +67,7 @@ def test_every_risk_is_stored_once_under_kills_and_wipes(hospital: House) -> Non
 
 
 def test_a_worker_that_wakes_after_its_lease_stores_nothing(house: House) -> None:
-    house.ask("ask", "4", "2.5")
+    house.ask("ask", "4", "8")  # longer than it takes to ask whether both work
     house.until(lambda: house.ask("mend").get("running", 0) == len(house.workers), 60, "no job runs")
     zombie = house.workers[0]
     kill(zombie.pid, signal.SIGSTOP, group=True)
