@@ -95,15 +95,55 @@ def test_a_killed_worker_loses_nothing(repository_root: Path, tmp_path: Path) ->
         started.wait(30)
 
 
-def kill_workers(folder: Path) -> int:
-    """SIGKILL to every process of the cpu worker of this folder."""
+def test_every_part_that_is_killed_is_started_again(repository_root: Path, tmp_path: Path) -> None:
+    """Queue, web and workers by SIGKILL, one after the other; then a file still comes in and is read."""
+    folder, port = tmp_path / "data", free_port()
+    around = environment() | {"SALUS_DATA_DIR": str(folder)}
+    manage = [sys.executable, str(repository_root / "manage.py")]
+    started = subprocess.Popen([*manage, "up", "--no-demo", "--port", str(port)], env=around, stdout=subprocess.PIPE, text=True)
+    try:
+        assert started.stdout is not None
+        next(line for line in started.stdout if "Salus is at" in line)
+        program = "from salus_web.accounts.models import Site; Site.objects.create(code='one', name='One')"
+        subprocess.run([*manage, "shell", "-c", program], env=around, check=True, capture_output=True)
+        for words in (b"queue.sock", b"gunicorn", b"gpu@", b"cpu@"):
+            assert kill_workers(folder, words) >= 1, words
+            until_answering(port)
+            assert started.poll() is None, f"everything stopped when {words!r} was killed"
+        (tmp_path / "one.json").write_text(json.dumps(bundle()))
+        done = subprocess.run(
+            [*manage, "ingest", str(tmp_path / "one.json")], env=around, capture_output=True, text=True, timeout=240, check=False
+        )
+        assert done.returncode == 0 and "one.json: Stored. patients 1" in done.stdout, done.stdout + done.stderr
+    finally:
+        started.send_signal(signal.SIGINT)
+        started.wait(30)
+    assert children_with(folder) == []
+
+
+def until_answering(port: int) -> None:
+    """The sign-in page comes, for as long as a web server may take to start."""
+    deadline = time.monotonic() + 90
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/login/", timeout=10) as answer:
+                assert answer.status == 200
+                return
+        except OSError:
+            assert time.monotonic() < deadline, "the web server did not come back"
+            time.sleep(0.5)
+
+
+def kill_workers(folder: Path, words: bytes = b"cpu@") -> int:
+    """SIGKILL to every process of this folder with these words on its command line."""
     killed = 0
     for process in Path("/proc").glob("[0-9]*"):
         try:
             environ, line = (process / "environ").read_bytes(), (process / "cmdline").read_bytes()
+            environ += os.readlink(process / "cwd").encode()  # the queue writes over the rest
         except OSError:
             continue
-        if str(folder).encode() in environ and b"cpu@" in line:
+        if str(folder).encode() in environ + line and words in line:
             os.kill(int(process.name), signal.SIGKILL)
             killed += 1
     return killed
