@@ -145,7 +145,7 @@ def test_searches_are_ones_own(auditor: Any) -> None:
 def package(glass: Glass, auditor: Any, tmp_path: Path) -> Path:
     """An export unpacked into a folder of its own."""
     glass.grow(40, 33)
-    record(Act("patient.read", detail={"share": 0.1, "tiny": 1e-07, "words": "Zoë — “quoted”, \t tab", "list": [1.50, -0.0, 2**53, None, True]}), by=SYSTEM)
+    record(Act("patient.read", detail={"share": 0.1, "tiny": 1e-07, "words": "Zoë — “quoted”, \t tab", "list": [1.5, 2**53, None, True]}), by=SYSTEM)
     glass.checkpoint()
     folder = tmp_path / "elsewhere"
     with zipfile.ZipFile(io.BytesIO(export_package(wanted=READS, by=auditor))) as archive:
