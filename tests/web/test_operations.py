@@ -210,7 +210,7 @@ def ran(kind: RunKind, ago: timedelta, *, done: bool = True, reason: str = "") -
 
 @pytest.mark.parametrize(("kind", "label", "fresh", "old"), [
     (RunKind.BACKUP, "Last backup", timedelta(hours=20), timedelta(hours=27)),
-    (RunKind.DRILL, "Last restore drill", timedelta(days=30), timedelta(days=36)),
+    (RunKind.DRILL, "Last restore drill", timedelta(days=7), timedelta(days=9)),
 ])  # fmt: skip
 def test_a_backup_or_drill_that_is_too_old_or_failed_stands_out(kind: Any, label: str, fresh: timedelta, old: timedelta) -> None:
     ran(kind, old)

@@ -9,6 +9,7 @@ from django.db import Error as DatabaseTrouble
 
 from salus_web.audit.selectors import LogState, log_state
 from salus_web.backups.models import RunKind
+from salus_web.backups.schedule import DRILL_EVERY, LATE_AFTER
 from salus_web.backups.selectors import last_run
 from salus_web.common.clock import now
 from salus_web.dashboard.pages.operations.figure import (
@@ -22,7 +23,7 @@ from salus_web.dashboard.pages.operations.figure import (
     size,
 )
 
-CHECKPOINT_LATE, BACKUP_LATE, DRILL_LATE = timedelta(minutes=5), timedelta(hours=26), timedelta(days=35)
+CHECKPOINT_LATE, DRILL_LATE = timedelta(minutes=5), DRILL_EVERY + timedelta(days=1)
 
 
 def log_figures() -> list[Figure]:
@@ -62,8 +63,8 @@ def _witness(state: LogState) -> Figure:
 def backup_figures() -> list[Figure]:
     """The last backup and the last drill that ended well; a later one that did not is said first."""
     return [
-        known("Last backup", lambda: _run(RunKind("backup"), "Last backup", BACKUP_LATE, "manage.py backup")),
-        known("Last restore drill", lambda: _run(RunKind("drill"), "Last restore drill", DRILL_LATE, "manage.py restore_drill")),
+        known("Last backup", lambda: _run(RunKind("backup"), "Last backup", LATE_AFTER, "manage.py backup, and see why manage.py keep_backups did not")),
+        known("Last restore drill", lambda: _run(RunKind("drill"), "Last restore drill", DRILL_LATE, "manage.py restore_drill, and see why manage.py keep_backups did not")),
     ]
 
 
