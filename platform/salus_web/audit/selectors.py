@@ -14,7 +14,8 @@ from django.db.models import QuerySet, Sum
 from salus_web.audit.models import Checkpoint, Countersign, Event, Head, SavedSearch, WatchedRecord
 
 PAGE = 50
-OUTCOMES = ("done", "refused", "failed", "nothing found")
+OUTCOMES = ("done", "refused", "failed", "nothing found", "withheld", "erased")
+NOTHING_SHOWN = ("refused", "withheld", "erased")
 PURPOSES = ("care", "emergency", "research", "training")
 
 
@@ -38,8 +39,8 @@ def who_looked(*, pseudonym: str, since: datetime) -> list[Event]:
 
 
 def people_who_looked(*, pseudonym: str, since: datetime) -> int:
-    """How many different people had to do with a patient since a moment; a refused try is none (1 query)."""
-    rows = _of_people(pseudonym, since).exclude(outcome="refused")
+    """How many different people had to do with a patient since a moment; a try that showed nothing is none (1 query)."""
+    rows = _of_people(pseudonym, since).exclude(outcome__in=NOTHING_SHOWN)
     return rows.order_by().values("actor_id").distinct().count()
 
 

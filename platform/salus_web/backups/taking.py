@@ -19,14 +19,14 @@ from salus_web.backups import databases, manifest
 from salus_web.backups.manifest import Manifest
 from salus_web.backups.models import Run, RunKind
 from salus_web.backups.sealing import Sealer, read_key, sync_folder
-from salus_web.common import erased_list, vault
+from salus_web.common import vault
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput, SalusError
 from salus_web.common.key_sources import KeyTrouble
 
 DATABASE, VAULT, LOG = "database.sealed", "vault.sealed", "log.sealed"
 HALF = ".half-done"
-KEPT_OF_LOG = ("checkpoints.jsonl", "signer.pub", "witness.pub", erased_list.NAME)
+KEPT_OF_LOG = ("checkpoints.jsonl", "signer.pub", "witness.pub")
 NO_SPACE = 28
 
 

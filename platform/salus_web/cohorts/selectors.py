@@ -175,7 +175,7 @@ def outcomes(*, viewer: Actor, project: Project, definition: CohortDefinition, t
     """How the members' risks by a task spread over five bands, and how well they told the outcome (6 queries)."""
     project = project_for(viewer, project.pk)
     inside = member_rows(project, definition).values("pk")
-    risks = CurrentRisk.objects.for_actor(ACTOR).filter(
+    risks = CurrentRisk.objects.for_actor(ACTOR).for_purpose(RESEARCH).filter(
         task_id=task_id, state=PredictionState.COMPUTED, sort_probability__isnull=False, patient_id__in=inside
     )
     found = list(risks.values_list("sort_probability", flat=True))
@@ -248,7 +248,7 @@ def _judged(task_id: str, patients: Sequence[str] | QuerySet[Any], outcome: dict
 
 
 def _predictions(bundle_id: Any, patients: Sequence[str] | QuerySet[Any]) -> QuerySet[Any]:
-    return Prediction.objects.for_actor(ACTOR).filter(
+    return Prediction.objects.for_actor(ACTOR).for_purpose(RESEARCH).filter(
         bundle_id=bundle_id, state=PredictionState.COMPUTED, probability__isnull=False, patient_id__in=patients
     )
 
@@ -261,7 +261,7 @@ def _known(
         return _known_cases(outcome, judged, patients)
     end = timedelta(days=float(outcome.get("horizon_days", 0)))
     recorded: dict[str, list[Any]] = {key: [] for key in judged}
-    found = Condition.objects.for_actor(ACTOR).filter(code=outcome.get("code"), patient_id__in=patients)
+    found = Condition.objects.for_actor(ACTOR).for_purpose(RESEARCH).filter(code=outcome.get("code"), patient_id__in=patients)
     for key, moment in found.values_list("patient_id", "recorded_at"):
         if str(key) in recorded:
             recorded[str(key)].append(moment)
@@ -275,7 +275,7 @@ def _known_cases(
     outcome: dict[str, Any], judged: dict[str, _Judged], patients: Sequence[str] | QuerySet[Any]
 ) -> dict[str, int]:
     """The words in the outcome's column. A word that is neither positive nor negative, where both are listed, is none."""
-    found = Observation.objects.for_actor(ACTOR).filter(
+    found = Observation.objects.for_actor(ACTOR).for_purpose(RESEARCH).filter(
         code=outcome["column"], encounter__kind="case", observed_at__gt=F("encounter__starts_at"), patient_id__in=patients
     )
     words = {

@@ -44,13 +44,13 @@ def open_for_consent(*, patient_id: Any, viewer: Actor) -> Patient:
     patient = Patient.objects.related_to(viewer).select_related("site").filter(pk=patient_id).first()
     if patient is None:
         named = Patient.objects.for_actor(_CONSENT).filter(pk=patient_id).values_list("pseudonym", flat=True).first()
-        record(Act("consent.read", "patient", str(patient_id), named or "", "consent", "refused"), by=viewer)
+        record(Act("consent.read", "patient", str(patient_id), named or "", "care", "refused"), by=viewer)
         raise Hidden("There is no such page.", is_logged=True)
     authorize(viewer, "consent.record", Resource("patient", str(patient_id), in_scope=True))
     if patient.erased_at is not None:
-        record(Act("consent.read", "patient", str(patient.pk), patient.pseudonym, "consent", outcome="erased"), by=viewer)
+        record(Act("consent.read", "patient", str(patient.pk), patient.pseudonym, "care", outcome="erased"), by=viewer)
         raise Withheld("erased", ERASED)
-    record(Act("consent.read", "patient", str(patient.pk), patient.pseudonym, "consent"), by=viewer)
+    record(Act("consent.read", "patient", str(patient.pk), patient.pseudonym, "care"), by=viewer)
     return patient
 
 

@@ -121,7 +121,7 @@ SALUS_RESERVE_BYTES = int(os.environ.get("SALUS_RESERVE_MB") or 200) << 20  # of
 SALUS_SIMULATED = False
 SALUS_ERASED_FILE = os.environ.get("SALUS_ERASED_FILE", "")  # who was erased, by id; empty: erased.jsonl beside the checkpoints
 # what a patient who said nothing of a purpose is taken to allow: care, research, training; production allows care alone unless told
-SALUS_CONSENT_WHEN_SILENT = silent_purposes(os.environ.get("SALUS_CONSENT_WHEN_SILENT", "care,research,training"))
+SALUS_CONSENT_WHEN_SILENT = silent_purposes(os.environ.get("SALUS_CONSENT_WHEN_SILENT") or "care,research,training")
 SALUS_CODE_VERSION = "0.1.0"
 SALUS_DATA_KEYS: dict[str, str] = {}
 SALUS_CURRENT_DATA_KEY = ""

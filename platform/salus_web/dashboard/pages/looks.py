@@ -24,8 +24,14 @@ WHAT = {
     "receipt.read": "opened the receipt of a risk", "replay.read": "read whether a risk could be computed again", "who_looked.read": "looked up who had looked", "prediction.request": "asked for a new risk",
     "prediction.review": "judged a risk", "access.look": "looked up who may see the record", "relation.start": "let somebody see the record",
     "relation.end": "ended somebody's access", "watch.start": "put the record under special watch", "watch.end": "ended the special watch over the record", "looked.report": "made this report", "audit.export": "exported lines of the log about the record",
+    "consent.read": "looked up what is allowed", "consent.record": "recorded what is allowed",
+    "hold.set": "protected the record from being erased", "hold.lift": "ended that protection", "follow_up.list": "listed what holds the person",
+    "follow_up.done": "acted on what holds the person", "erasure.ask": "asked for the person to be erased", "erasure.decide": "decided on an erasure",
+    "key.destroy": "destroyed the key of the data", "patient.erase": "erased the person", "retention.delete": "deleted what is kept no longer",
 }  # fmt: skip
 OFFICE = ("access.", "relation.", "looked.", "audit.", "watch.")
+KEEPING = ("hold.", "follow_up.", "erasure.", "key.", "patient.erase", "retention.")
+NOTHING_SHOWN = {"refused": "tried, and was refused: ", "withheld": "tried, and was told that it is not allowed: ", "erased": "tried, and was told of the erasure: "}
 
 
 @dataclass
@@ -77,7 +83,7 @@ def report_of(*, pseudonym: str, viewer: Actor) -> Report:
     lines = lines_about(pseudonym=pseudonym, at_most=LINES_AT_MOST + 1)
     shown = lines[:LINES_AT_MOST]
     history = care_history(patients=[pseudonym], people={line.actor_id for line in shown})
-    people = {line.actor_id for line in shown if line.outcome != "refused"}
+    people = {line.actor_id for line in shown if line.outcome not in NOTHING_SHOWN}
     refused = {line.actor_id for line in shown if line.outcome == "refused"}
     return Report(pseudonym, patient.mrn[-4:], _by_day(shown, history), len(people), len(lines) > LINES_AT_MOST, len(refused), patient.site.name)
 
@@ -88,8 +94,8 @@ def _by_day(lines: list[Event], history: CareHistory) -> list[tuple[date, list[L
     for line in reversed(lines):
         why = _why(line, history)
         look = Look(line.actor_name, _role(line.role), why, said_of(line.action))
-        if line.outcome == "refused":
-            look.what, look.why = f"tried, and was refused: {look.what}", "nothing was shown"
+        if line.outcome in NOTHING_SHOWN:
+            look.what, look.why = NOTHING_SHOWN[line.outcome] + look.what, "nothing was shown"
         day = days.setdefault(line.at.date(), {})
         day.setdefault((line.actor_id, look.role, look.why, look.what), look).times.append(line.at)
     return [(day, list(looks.values())) for day, looks in reversed(days.items())]
@@ -103,6 +109,8 @@ def said_of(action: str) -> str:
 def _why(line: Event, history: CareHistory) -> str:
     if line.action.startswith(OFFICE):
         return "administration of access"
+    if line.action.startswith(KEEPING):
+        return "keeping and erasing"
     return history.why(actor_id=line.actor_id, patient=line.patient, at=line.at) or NO_RELATION
 
 

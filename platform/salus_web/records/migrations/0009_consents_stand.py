@@ -17,10 +17,28 @@ SQLITE = [
 ]
 
 
+# who said yes, or no, to what is read for at present; reads the consents alone, so that no policy asks itself
+SAID_SO = """CREATE FUNCTION salus_said(answer boolean) RETURNS SETOF uuid LANGUAGE plpgsql STABLE ROWS 1000 AS $$ BEGIN
+RETURN QUERY SELECT c.patient_id FROM records_consent c WHERE c.superseded_at IS NULL AND c.granted = answer
+AND c.purpose = rtrim(current_setting('salus.purpose', true), '+-'); END $$"""
+
+
 def forwards(apps, schema_editor):
     """Put the trigger in place for this kind of database."""
     for statement in POSTGRESQL if schema_editor.connection.vendor == "postgresql" else SQLITE:
         schema_editor.execute(statement)
+
+
+def make_function(apps, schema_editor):
+    """The policies' question."""
+    if schema_editor.connection.vendor == "postgresql":
+        schema_editor.execute(SAID_SO)
+
+
+def drop_function(apps, schema_editor):
+    """Remove it."""
+    if schema_editor.connection.vendor == "postgresql":
+        schema_editor.execute("DROP FUNCTION salus_said(boolean)")
 
 
 def backwards(apps, schema_editor):
@@ -42,6 +60,7 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.RunPython(forwards, backwards),
+        migrations.RunPython(make_function, drop_function),
         policy_on(("records_legalhold", "patient_id")),
         purpose_on(
             ("records_patient", "id"),
