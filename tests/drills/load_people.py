@@ -36,7 +36,7 @@ UNASKED = {"HX-Request": "true", "X-Salus-Unasked": "yes"}
 DAYS = {
     "clinician": {"worklist": 22, "poll": 12, "risk": 24, "patient": 16, "search": 8, "patients_in_care": 4, "looked": 2, "receipt": 1, "judge": 3, "jobs": 4, "uploads": 2, "models": 2},
     "administrator": {"operations": 30, "jobs": 25, "poll_jobs": 20, "access": 15, "models": 5, "uploads": 5},
-    "auditor": {"audit": 60, "audit_person": 25, "access": 15},
+    "auditor": {"audit": 55, "audit_person": 25, "access": 15, "odd": 5},
     "researcher": {"cohorts": 15, "cohort": 45, "releases": 15, "models": 10, "jobs": 5, "poll_jobs": 10},
 }  # fmt: skip
 
@@ -240,6 +240,10 @@ class Person(FastHttpUser):
     def audit_person(self) -> None:
         """The lines of one person."""
         self.get("audit, a person", f"/audit/?person={random.choice(ROSTER)['id']}", "audit.read")
+
+    def odd(self) -> None:
+        """Looks worth a second look."""
+        self.get("audit, odd looks", "/audit/odd/", "audit.odd")
 
     def cohorts(self) -> None:
         """My projects."""

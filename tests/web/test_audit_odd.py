@@ -27,7 +27,9 @@ from salus_web.audit.odd import (
 from salus_web.audit.services import Act, record
 from salus_web.common.clock import now
 from salus_web.common.encryption import blind_index
-from salus_web.dashboard.pages.odd_looks import odd_looks
+from salus_web.common.errors import Refused
+from salus_web.dashboard.pages import odd_looks as gathering
+from salus_web.dashboard.pages.odd_looks import KEPT_FOR, odd_looks, odd_page
 from salus_web.records.models import CareRelation, CareTeamMembership, PatientNameToken
 
 from tests.factories.hospital import make_bundle, make_person
@@ -279,3 +281,29 @@ def test_a_list_of_names_is_no_look_at_each_of_them(site: Site, monkeypatch: pyt
 
 def test_no_look_is_odd_where_there_is_none(desk: Client) -> None:
     assert "Nothing odd was found" in text_of(desk.get("/audit/odd/"))
+
+
+def test_many_looks_are_gone_through_once_a_minute_and_few_each_time(
+    site: Site, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
+) -> None:
+    auditor, user, moment = actor_of(make_user("auditor", site)), make_user("clinician", site), now()
+    clinician = actor_of(user)
+    monkeypatch.setattr(gathering, "_kept", {})
+    monkeypatch.setattr(gathering, "MANY_LOOKS", 2)
+    look(user, make_patient(site), moment, monkeypatch)
+    assert odd_page(viewer=auditor).looks == 1
+    look(user, make_patient(site), moment, monkeypatch)
+    found = odd_page(viewer=auditor)
+    assert found.looks == 2, "one look was not many"
+    look(user, make_patient(site), moment, monkeypatch)
+    with django_assert_num_queries(1):  # what is watched
+        assert odd_page(viewer=auditor) is found
+        with pytest.raises(Refused):
+            odd_page(viewer=clinician)
+    for away in (KEPT_FOR, -KEPT_FOR):  # also when the clock was set back
+        monkeypatch.setattr(gathering, "now", lambda away=away: found.at + away)
+        assert odd_page(viewer=auditor).looks == 3
+    monkeypatch.setattr(gathering, "now", lambda: found.at)
+    patient = make_patient(site)
+    WatchedRecord.objects.create(pseudonym=patient.pseudonym, why="staff", since=moment, by_id="x", by_name="x")
+    assert odd_page(viewer=auditor).looks == 3 and odd_page(viewer=auditor) is not found, "a new watch shows at once"

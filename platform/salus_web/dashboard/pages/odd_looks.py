@@ -3,13 +3,16 @@ and names."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import connection
+
 from salus_web.accounts.actors import Actor, system
 from salus_web.accounts.permissions import Resource, authorize
+from salus_web.audit.models import WatchedRecord
 from salus_web.audit.odd import Look, Mark, Odd, rank, under_watch
 from salus_web.audit.selectors import LOOKS_AT_MOST, looks_since, watched
 from salus_web.common.clock import now
@@ -18,6 +21,8 @@ from salus_web.dashboard.pages.odd_names import Names
 from salus_web.records.models import Patient
 
 DAYS, ROWS = 7, 50
+# twenty thousand looks take a second to go through, so that where there are many what was found is shown for a minute
+MANY_LOOKS, KEPT_FOR = 2_000, timedelta(seconds=60)
 _AUDIT = system("audit")
 
 
@@ -29,6 +34,10 @@ class OddPage:
     looks: int
     is_cut: bool
     since: datetime
+    at: datetime
+
+
+_kept: dict[Any, OddPage] = {}  # the last, by the database and what is watched in it: a new watch shows at once
 
 
 def odd_looks(*, viewer: Actor) -> list[Odd]:
@@ -37,16 +46,29 @@ def odd_looks(*, viewer: Actor) -> list[Odd]:
 
 
 def odd_page(*, viewer: Actor) -> OddPage:
-    """The same with how much was gone through (7 queries for up to 5,000 patients, two more for each 5,000 further)."""
+    """The same with how much was gone through; where there are many looks, as of at most a minute ago."""
     authorize(viewer, "audit.read", Resource("log"))
-    since = now() - timedelta(days=DAYS)
+    moment, under = now(), watched()
+    key = (str(connection.settings_dict["NAME"]), frozenset((pseudonym, row.why) for pseudonym, row in under.items()))
+    kept = _kept.get(key)
+    if kept is None or not timedelta(0) <= moment - kept.at < KEPT_FOR:
+        kept = _search(moment, under)
+        _kept.clear()
+        if kept.looks >= MANY_LOOKS:
+            _kept[key] = kept
+    return kept
+
+
+def _search(moment: datetime, under: Mapping[str, WatchedRecord]) -> OddPage:
+    """Go through the looks (7 queries for up to 5,000 patients, two more for each 5,000 further)."""
+    since = moment - timedelta(days=DAYS)
     looks = [
         Look(number, at, actor, name, patient, outcome == "refused", object_id)
         for number, at, actor, name, patient, outcome, object_id in looks_since(since=since)
     ]
     patients, people = {look.patient for look in looks if look.patient}, {look.actor_id for look in looks}
     history = care_history(patients=patients, people=people)
-    names, under = Names({(look.actor_id, look.actor_name) for look in looks}, patients), watched()
+    names = Names({(look.actor_id, look.actor_name) for look in looks}, patients)
 
     def marks(look: Look) -> Sequence[Mark]:
         row = under.get(look.patient)
@@ -59,7 +81,7 @@ def odd_page(*, viewer: Actor) -> OddPage:
         marks=marks,
     )
     is_cut = len(looks) == LOOKS_AT_MOST
-    return OddPage(found[:ROWS], len(looks), is_cut, min((look.at for look in looks), default=since) if is_cut else since)
+    return OddPage(found[:ROWS], len(looks), is_cut, min((look.at for look in looks), default=since) if is_cut else since, moment)
 
 
 def watched_here(*, viewer: Actor) -> list[tuple[Any, str]]:
