@@ -50,6 +50,7 @@ def test_lines_of_bundles_are_read() -> None:
     [
         ({"valueQuantity": {"value": "high"}}, "b.json, entry 2 (Observation): valueQuantity.value “high” is not a number"),
         ({"effectiveDateTime": "yesterday"}, "effectiveDateTime “yesterday” is not a date and time"),
+        ({"effectiveDateTime": "2026-01-02T03:04:05"}, "effectiveDateTime “2026-01-02T03:04:05” has no time zone"),
         ({"subject": {"reference": "Patient/9"}}, "its subject Patient/9 is not in the bundle"),
         ({"code": {}}, "code has no code"),
         ({"id": ""}, "the resource has no id"),
@@ -109,6 +110,7 @@ def test_dicom_samples_give_what_they_should(shared_data: Path) -> None:
     [
         ({"value": 880, "code": "/min"}, "heart rate 880 is outside 0 to 400"),
         ({"value": 88, "code": "kg"}, "heart rate is given in “kg”"),
+        ({"value": 88}, "heart rate 88 has no unit"),
     ],
 )
 def test_units_and_ranges_are_checked_at_the_door(quantity: dict[str, Any], says: str) -> None:

@@ -13,6 +13,7 @@ import django  # noqa: E402 - the environment comes first
 
 django.setup()
 
+from celery.signals import setup_logging  # noqa: E402
 from salus_web.jobs.celery import configure  # noqa: E402 - Django must be up first
 
 from salus_workers.runtime import (  # noqa: E402, F401 - connect the child's first step, and the sign of life
@@ -22,3 +23,8 @@ from salus_workers.runtime import (  # noqa: E402, F401 - connect the child's fi
 from salus_workers.tasks import checkpoint, measure, reconcile, run_job  # noqa: E402, F401 - importing registers the tasks
 
 app = configure()
+
+
+@setup_logging.connect
+def keep_our_log_lines(**_: object) -> None:
+    """Celery would set handlers of its own, whose lines repeat an exception's words; Django's settings have set ours."""

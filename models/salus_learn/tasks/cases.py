@@ -46,7 +46,7 @@ def read_case_rows(task: RiskTask, folder: Path | str, *, require_outcome: bool 
     folder = Path(folder)
     if not task.table:
         raise CaseError(f"The task {task.id} names no case table ([cases] table = …).")
-    header, lines = read_table(folder / task.table)
+    header, lines = read_table(_inside(folder, "", task.table, "The task file", "table"))
     _check_columns(task, header, require_outcome)
     kept = [(number, line) for number, line in lines if all(line.get(column, "") in words for column, words in task.only)]
     if not kept:

@@ -30,6 +30,7 @@ from salus_web.common.errors import (
 )
 from salus_web.common.ids import new_id
 from salus_web.common.keyring import KeyGone
+from salus_web.common.plain_pages import plain_page
 
 API = "/api/"
 Respond = Callable[[HttpRequest], HttpResponse]
@@ -50,6 +51,7 @@ class SecurityHeaders:
         # a document we wrote ourselves may bring a policy of its own, which names its style and script by digest
         response.headers["Content-Security-Policy"] = getattr(response, "own_policy", "") or CONTENT_SECURITY_POLICY
         response.headers["Permissions-Policy"] = "camera=(), microphone=(), geolocation=()"
+        response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
         response.headers.setdefault("Cache-Control", NO_STORE)
         return response
 
@@ -103,9 +105,9 @@ class PlainRefusals:
             patient = (request.resolver_match.kwargs if request.resolver_match else {}).get("patient_id")
             return render(request, "withheld.html", {"state": state, "reason": str(error), "patient_id": patient})
         if isinstance(error, LogNotWritten):
-            return HttpResponse(str(error), status=503, content_type="text/plain; charset=utf-8")
+            return plain_page(request, 503, reason=str(error))
         if isinstance(error, NoRoom):
-            return render(request, "refused.html", {"reason": str(error)}, status=507)
+            return plain_page(request, 507, reason=str(error))
         if isinstance(error, StateConflict | BadInput):
             return render(request, "refused.html", {"reason": str(error)}, status=409)
         if isinstance(error, ScopeMissing):

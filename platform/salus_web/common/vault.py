@@ -13,11 +13,13 @@ import secrets
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
+from salus_web.common.clock import now
 from salus_web.common.durable import sync_all
 from salus_web.common.encryption import HEADER_BYTES, KeyName, key_name, seal, unseal
 from salus_web.common.errors import IntegrityBroken
@@ -49,7 +51,7 @@ def put(plain: bytes, *, owner: str = "") -> BlobRef:
     """
     check_room(len(plain))
     key = secrets.token_hex(20)
-    _store_new(_name(key), _sealed(plain, key, owner))
+    _store_new(blob_name(key), _sealed(plain, key, owner))
     return BlobRef(key=key, sha256=hashlib.sha256(plain).hexdigest(), size_bytes=len(plain))
 
 
@@ -61,15 +63,34 @@ def get(key: str, *, sha256: str) -> bytes:
     return plain
 
 
+def pieces(key: str, *, sha256: str) -> Iterator[bytes]:
+    """A blob's plain bytes, a segment at a time. Whether it is whole is known at its end only: IntegrityBroken comes
+    then, and whatever was made of the pieces is thrown away."""
+    seen = hashlib.sha256()
+    for piece in _segments(key):
+        seen.update(piece)
+        yield piece
+    if seen.hexdigest() != sha256:
+        raise IntegrityBroken("A stored file is not the one that was stored.")
+
+
 def delete(key: str) -> None:
     """Remove a blob that no row refers to any more."""
-    storages["vault"].delete(_name(key))
+    storages["vault"].delete(blob_name(key))
+
+
+def age(key: str) -> timedelta:
+    """How long ago a blob was written; nothing for one that has just gone."""
+    try:
+        return now() - storages["vault"].get_modified_time(blob_name(key))
+    except FileNotFoundError:
+        return timedelta()
 
 
 def sealed_with(key: str) -> KeyName:
     """Which key sealed a blob; reads its beginning only."""
     try:
-        with storages["vault"].open(_name(key), "rb") as stream:
+        with storages["vault"].open(blob_name(key), "rb") as stream:
             return key_name(stream.read(_LENGTH_BYTES + HEADER_BYTES)[_LENGTH_BYTES:])
     except FileNotFoundError:
         raise BlobMissing("A stored file is missing from the vault.") from None
@@ -108,32 +129,40 @@ def clear_half_done(folder: str) -> None:
             storages["vault"].delete(f"{folder}/{name}")
 
 
-def _name(key: str) -> str:
+def blob_name(key: str) -> str:
+    """Where in the storage a blob lies."""
     return f"{key[:2]}/{key}"
 
 
 def _sealed(plain: bytes, key: str, owner: str) -> bytes:
     body = bytearray()
     for number, start in enumerate(range(0, max(len(plain), 1), SEGMENT_BYTES)):
-        segment = seal(plain[start : start + SEGMENT_BYTES], bound_to=f"vault.{key}.{number}", owner=owner)
-        body += len(segment).to_bytes(_LENGTH_BYTES, "big") + segment
+        body += segment(plain[start : start + SEGMENT_BYTES], key, number, owner)
     return bytes(body)
+
+
+def segment(plain: bytes, key: str, number: int, owner: str) -> bytes:
+    """One segment of a blob as it lies in the vault: sealed for its own place, with its length before it."""
+    sealed = seal(plain, bound_to=f"vault.{key}.{number}", owner=owner)
+    return len(sealed).to_bytes(_LENGTH_BYTES, "big") + sealed
 
 
 def _opened(key: str) -> bytes:
     """A blob's plain bytes. Whether it is whole, only its sha256 says: `get` checks it."""
+    return b"".join(_segments(key))
+
+
+def _segments(key: str) -> Iterator[bytes]:
+    """A blob's segments in order, opened."""
     try:
-        with storages["vault"].open(_name(key), "rb") as stream:
-            body = stream.read()
+        stream = storages["vault"].open(blob_name(key), "rb")
     except FileNotFoundError:
         raise BlobMissing("A stored file is missing from the vault.") from None
-    plain, at, number = bytearray(), 0, 0
-    while at < len(body):
-        size = int.from_bytes(body[at : at + _LENGTH_BYTES], "big")
-        at += _LENGTH_BYTES
-        plain += unseal(body[at : at + size], bound_to=f"vault.{key}.{number}")
-        at, number = at + size, number + 1
-    return bytes(plain)
+    with stream:
+        number = 0
+        while head := stream.read(_LENGTH_BYTES):
+            yield unseal(stream.read(int.from_bytes(head, "big")), bound_to=f"vault.{key}.{number}")
+            number += 1
 
 
 def _store_new(name: str, body: bytes) -> None:
@@ -145,6 +174,11 @@ def _store_new(name: str, body: bytes) -> None:
         with contextlib.suppress(OSError):
             storage.delete(name)
         raise
+    owe(name)
+
+
+def owe(name: str) -> None:
+    """A blob was written: `settle` waits for it to be on the disk."""
     path = _path(name)
     if path is not None:
         _unsettled().append(path)
@@ -177,7 +211,7 @@ class Resealing:
 
     def add(self, key: str, *, owner: str = "") -> None:
         """Seal a blob anew under its own name with the owner's or the current master key; in place once the block ends."""
-        body, name = _sealed(_opened(key), key, owner), _name(key)
+        body, name = _sealed(_opened(key), key, owner), blob_name(key)
         path = _path(name)
         if path is None:
             # an object store replaces an object whole; `save` would choose another name

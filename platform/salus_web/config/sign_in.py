@@ -19,6 +19,9 @@ SALUS_SESSION_SECONDS = 12 * 3600
 SALUS_TRIES_PER_PERSON = 5
 # raise it where a whole hospital comes from one address
 SALUS_TRIES_PER_ADDRESS = int(os.environ.get("SALUS_TRIES_PER_ADDRESS") or 5)
+# requests a minute: of one person or program; from one address where nobody is signed in; 0: not counted
+SALUS_REQUESTS_PER_PERSON = int(os.environ.get("SALUS_REQUESTS_PER_PERSON") or 600)
+SALUS_REQUESTS_PER_ADDRESS = int(os.environ.get("SALUS_REQUESTS_PER_ADDRESS") or 300)
 SALUS_PROXIES = 0  # how many proxies of our own stand before the web process
 
 ACCOUNT_ADAPTER = "salus_web.accounts.adapters.PeopleAdapter"

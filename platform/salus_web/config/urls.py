@@ -8,5 +8,6 @@ urlpatterns = [
     path("", include("salus_web.accounts.urls")),
     path("", include("salus_web.dashboard.urls")),
 ]
-
-handler500 = "salus_web.dashboard.views.trouble.server_error"
+handler400 = "salus_web.dashboard.views.wrong.not_understood"
+handler403 = "salus_web.dashboard.views.wrong.not_allowed"
+handler500 = "salus_web.dashboard.views.wrong.gave_up"

@@ -1,4 +1,4 @@
-"""Runs the parsing child and reads its answer. Any death of the child is a refusal with a reason."""
+"""Runs a reading child and takes its answer. Any death of the child, by exit, signal or limit, is a refusal with a reason."""
 
 from __future__ import annotations
 
@@ -6,47 +6,121 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from threading import Thread, Timer
+from typing import IO, Any
 
 import orjson
 
 import salus_web
 from salus_web.common.errors import BadInput
 
-MEMORY_BYTES = 2 << 30
-SECONDS_PER_MEGABYTE, SECONDS_AT_LEAST = 2, 20
+# What reading a small file may take; a larger one gets more in proportion, up to a ceiling.
+MEMORY_BYTES, MEMORY_PER_BYTE, MEMORY_AT_MOST = 512 << 20, 12, 2 << 30
+SECONDS, SECONDS_PER_MEGABYTE = 10, 2
+ANSWER_AT_MOST = 4 << 30
+READER = "salus_web.ingest.parse_child"
 
 
-def parse_in_child(raw: bytes, name: str) -> dict[str, Any]:
-    """The parsed document with its binary parts in place. Raises BadInput with the sentence of the refusal."""
-    seconds = SECONDS_AT_LEAST + SECONDS_PER_MEGABYTE * (len(raw) >> 20)
-    root = str(Path(salus_web.__file__).resolve().parents[1])
-    command = [sys.executable, "-m", "salus_web.ingest.parse_child", str(MEMORY_BYTES), str(seconds), name]
-    environment = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": root, "OPENBLAS_NUM_THREADS": "1"}
+def limits_for(size_bytes: int) -> tuple[int, int]:
+    """Memory in bytes and processor seconds for a file of this size."""
+    memory = min(MEMORY_AT_MOST, MEMORY_BYTES + MEMORY_PER_BYTE * size_bytes)
+    return memory, SECONDS + SECONDS_PER_MEGABYTE * (size_bytes >> 20)
+
+
+def parse_in_child(raw: bytes | Iterable[bytes], name: str, *, size_bytes: int | None = None) -> dict[str, Any]:
+    """The parsed document with its binary parts in place. Raises BadInput with the sentence of the refusal.
+
+    `raw` may come in pieces, with its size given.
+    """
+    pieces = [raw] if isinstance(raw, bytes) else raw
+    size = len(raw) if isinstance(raw, bytes) else size_bytes or 0
+    document: dict[str, Any] = {"people": []}
+    for part in read_in_child(READER, {"name": name}, pieces, size_bytes=size):
+        document["people"] += part.pop("people", [])
+        document |= part
+    return document
+
+
+def read_in_child(module: str, head: dict[str, Any], pieces: Iterable[bytes], *, size_bytes: int) -> Iterator[dict[str, Any]]:
+    """The parts of the child's answer as they come, with their binary parts in place. Raises BadInput with the refusal; what
+    came before it is then worth nothing.
+
+    `head` says what the child must know (a file's name: never as an argument, which every process of the machine may read).
+    """
+    memory, seconds = limits_for(size_bytes)
+    name = str(head.get("name", "the file"))
+    # what readers grumble about a file quotes it, so nobody listens
+    with subprocess.Popen(
+        [sys.executable, "-m", module, str(memory), str(seconds)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=_environment(), cwd="/",
+    ) as child:  # fmt: skip
+        assert child.stdin is not None and child.stdout is not None
+        clock = Timer(seconds * 3 + 10, child.kill)
+        trouble: list[BaseException] = []
+        feeder = Thread(target=_feed, args=(child.stdin, head, pieces, trouble), daemon=True)
+        clock.start()
+        feeder.start()
+        try:
+            yield from _parts(child, name)
+        finally:
+            clock.cancel()
+            child.kill()  # one that is done does not mind
+            feeder.join()
+        if trouble:
+            raise trouble[0]
+
+
+def _environment() -> dict[str, str]:
+    """Nothing of the parent's but where programs and our own roots are: no key and no password."""
+    root = Path(salus_web.__file__).resolve().parents[2]
+    roots = os.pathsep.join(str(root / name) for name in ("platform", "workers", "models"))
+    return {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": roots, "OPENBLAS_NUM_THREADS": "1"}
+
+
+def _feed(stream: IO[bytes], head: dict[str, Any], pieces: Iterable[bytes], trouble: list[BaseException]) -> None:
+    """Hand the file over; a child that hung up has its own reason. What is wrong with the file itself is the caller's."""
     try:
-        done = subprocess.run(
-            command, input=raw, capture_output=True, timeout=seconds * 2, env=environment, cwd="/", check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise BadInput(f"{name} took too long to read, so it was refused.") from None
-    if done.returncode != 0 or len(done.stdout) < 8:
-        raise BadInput(f"{name} could not be read: {_death(done.returncode)}.")
-    return _joined(done.stdout, name)
+        said = orjson.dumps(head)
+        with suppress(BrokenPipeError), stream:
+            stream.write(len(said).to_bytes(8, "big") + said)
+            for piece in pieces:
+                stream.write(piece)
+    except Exception as error:  # noqa: BLE001 - raised again where the answer is read
+        trouble.append(error)
 
 
-def _joined(answer: bytes, name: str) -> dict[str, Any]:
-    size = int.from_bytes(answer[:8], "big")
-    document = orjson.loads(answer[8 : 8 + size])
-    if "refused" in document:
-        raise BadInput(document["refused"])
-    blobs, at = [], 8 + size
-    for length in document["sizes"]:
-        blobs.append(answer[at : at + length])
-        at += length
-    if at != len(answer):
-        raise BadInput(f"{name} could not be read: the reader's answer was cut short.")
-    return _in_place(document, blobs)
+def _parts(child: subprocess.Popen[bytes], name: str) -> Iterator[dict[str, Any]]:
+    """Each a length-prefixed JSON document followed by its binary parts; the last one says `done`."""
+    assert child.stdout is not None
+    left = ANSWER_AT_MOST
+    while True:
+        size = int.from_bytes(_exactly(child, child.stdout, 8, name), "big")
+        left -= size
+        if left < 0:
+            raise BadInput(f"{name} would take up too much room when read, so it was refused.")
+        document = orjson.loads(_exactly(child, child.stdout, size, name))
+        if "refused" in document:
+            raise BadInput(document["refused"])
+        sizes = document.pop("sizes")
+        left -= sum(sizes)
+        if left < 0:
+            raise BadInput(f"{name} would take up too much room when read, so it was refused.")
+        blobs = [_exactly(child, child.stdout, length, name) for length in sizes]
+        if document.pop("done", False):
+            yield document
+            return
+        yield _in_place(document, blobs)
+
+
+def _exactly(child: subprocess.Popen[bytes], stream: IO[bytes], size: int, name: str) -> bytes:
+    """So many bytes; fewer mean that the child died."""
+    body = stream.read(size)
+    if len(body) < size:
+        raise BadInput(f"{name} could not be read: {_death(child.wait())}.")
+    return body
 
 
 def _in_place(value: Any, blobs: list[bytes]) -> Any:
@@ -61,7 +135,7 @@ def _in_place(value: Any, blobs: list[bytes]) -> Any:
 
 def _death(code: int) -> str:
     """Why the child ended, in words."""
-    if code == -signal.SIGXCPU or code == -signal.SIGKILL:
+    if code in {-signal.SIGXCPU, -signal.SIGKILL}:
         return "it took more time or memory than a file may take"
     if code < 0:
         return f"the reader was stopped by {signal.Signals(-code).name}"

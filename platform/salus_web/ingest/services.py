@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -15,11 +14,12 @@ from salus_web.audit.services import Act, record
 from salus_web.common import vault
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput
-from salus_web.common.ids import new_id
 from salus_web.common.keyring import note_holds
 from salus_web.common.trouble import check_room
+from salus_web.common.vault import SEGMENT_BYTES
 from salus_web.imaging.services import store_images
 from salus_web.ingest.child import parse_in_child
+from salus_web.ingest.incoming import Incoming
 from salus_web.ingest.models import Upload, UploadState
 from salus_web.ingest.parsers.archive import holds_case_table
 from salus_web.jobs.services import enqueue
@@ -27,33 +27,50 @@ from salus_web.records.services import store_person
 
 
 @transaction.atomic
-def receive(*, filename: str, content: bytes, site: Site, by: Any) -> Upload:
+def receive(*, filename: str, content: bytes | Incoming, site: Site, by: Any) -> Upload:
     """Keep the raw bytes with their hash and queue their reading. Bytes that are already stored here, or on
     their way, are marked unchanged and not read again."""
     authorize(by, "upload.create", Resource("upload"))
+    incoming = content if isinstance(content, Incoming) else _brought(filename, content)
+    try:
+        return _keep(filename, incoming, site, by)
+    finally:
+        if incoming is not content:
+            incoming.close()
+
+
+def _brought(filename: str, content: bytes) -> Incoming:
+    """Bytes that a command read by itself, as if they had come over the wire."""
     if len(content) > settings.SALUS_UPLOAD_LIMIT_BYTES:
         raise BadInput(f"{filename} is larger than {settings.SALUS_UPLOAD_LIMIT_BYTES >> 20} MB.")
-    sha256 = hashlib.sha256(content).hexdigest()
-    if Upload.objects.filter(site=site, blob_sha256=sha256, state=UploadState.ERASED).exists():
-        raise BadInput(f"{filename} was erased together with a person it held, so it is not read again. Bring in a file without them.")
-    before = Upload.objects.filter(site=site, blob_sha256=sha256).exclude(state=UploadState.REFUSED).first()
-    upload_id = new_id()
-    blob = vault.put(content, owner=f"upload:{upload_id}") if before is None else None
+    incoming = Incoming(filename)
+    for start in range(0, len(content), SEGMENT_BYTES):
+        incoming.write(content[start : start + SEGMENT_BYTES])
+    return incoming
+
+
+def _keep(filename: str, incoming: Incoming, site: Site, by: Any) -> Upload:
+    """The row of what came, and its job. What is here already leaves no second copy."""
+    blob = incoming.finish()
+    if Upload.objects.filter(site=site, blob_sha256=blob.sha256, state=UploadState.ERASED).exists():
+        raise BadInput("This file was erased together with a person it held, so it is not read again. Bring in a file without them.")
+    before = Upload.objects.filter(site=site, blob_sha256=blob.sha256).exclude(state=UploadState.REFUSED).first()
     upload = Upload(
-        id=upload_id, site=site, blob_sha256=sha256, blob_bytes=len(content), received_by=by.id, received_at=now(),
-        blob_key=blob.key if blob else before.blob_key if before else "",
-        state=UploadState.UNCHANGED if before else UploadState.RECEIVED,
+        id=incoming.upload_id, site=site, blob_sha256=blob.sha256, blob_bytes=blob.size_bytes, received_by=by.id, received_at=now(),
+        blob_key=blob.key if before is None else before.blob_key,
+        state=UploadState.RECEIVED if before is None else UploadState.UNCHANGED,
     )  # fmt: skip
     upload.filename = filename
     upload.save(force_insert=True)
-    record(Act("upload.receive", "upload", str(upload.pk), detail={"sha256": sha256, "state": upload.state}), by=by)
+    record(Act("upload.receive", "upload", str(upload.pk), detail={"sha256": blob.sha256, "state": upload.state}), by=by)
     if before is None:
-        kind = "load_cases" if holds_case_table(content) else "ingest_upload"
+        kind = "load_cases" if holds_case_table(incoming.beginning, incoming.end) else "ingest_upload"
         upload.job = enqueue(
             kind=kind, unique_key=f"ingest:{upload.pk}", payload={"upload_id": str(upload.pk)}, by=by,
             title="Reading a case table" if kind == "load_cases" else "Reading an upload",
         )  # fmt: skip
         upload.save(update_fields=["job"])
+        incoming.is_kept = True
     vault.settle()  # said to be here means on the disk
     return upload
 
@@ -70,7 +87,8 @@ def read_and_store(
     check_room(upload.blob_bytes)  # what is read becomes rows, which have no door of their own
     Upload.objects.filter(pk=upload.pk).update(state=UploadState.PARSING)
     try:
-        parsed = parse_in_child(vault.get(upload.blob_key, sha256=upload.blob_sha256), upload.filename)
+        pieces = vault.pieces(upload.blob_key, sha256=upload.blob_sha256)
+        parsed = parse_in_child(pieces, upload.filename, size_bytes=upload.blob_bytes)
         with transaction.atomic():
             patients, counts = _store(parsed, upload.site, by)
             note_holds(f"upload:{upload.pk}", persons=[f"person:{key}" for key in patients])

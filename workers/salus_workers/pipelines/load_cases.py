@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
 from django.db import transaction
-from salus_learn.contracts import RiskTask
-from salus_learn.errors import LearnError
-from salus_learn.tasks.cases import read_case_rows
-from salus_learn.tasks.loader import load_task
-from salus_learn.tasks.rows import CaseRow
 from salus_web.accounts.actors import system
 from salus_web.audit.services import Act, record
 from salus_web.common import vault
@@ -21,15 +14,15 @@ from salus_web.common.errors import BadInput
 from salus_web.common.keyring import note_holds
 from salus_web.common.memory_place import open_folder
 from salus_web.imaging.services import store_images
+from salus_web.ingest.child import read_in_child
 from salus_web.ingest.models import Upload, UploadState
-from salus_web.ingest.parsers.archive import TASK_FILE
 from salus_web.jobs.services import Claim, enqueue, finish
 from salus_web.records.services import store_person
 from salus_web.registry.services import register_task_file
 
-from salus_workers.adapters.case_tables import person_of_row
-
 ACTOR = system("load_cases")
+CHILD = "salus_workers.adapters.cases_child"
+REFUSED = "The file was refused. The reason stands with it on the page Uploads."
 
 
 def run(claim: Claim, report: Callable[[float, str], None]) -> None:
@@ -44,62 +37,39 @@ def run(claim: Claim, report: Callable[[float, str], None]) -> None:
                 state=UploadState.REFUSED, form="cases", problems_sealed=upload.problems_sealed, finished_at=now()
             )
             record(Act("upload.settle", "upload", str(upload.pk), outcome="refused", detail={"state": "refused"}), by=ACTOR)
-        raise
+        # the sentence may quote the file: it is sealed with the upload, and a job's failure is read by more people
+        raise BadInput(REFUSED) from None
 
 
 def _read_and_store(claim: Claim, upload: Upload, report: Callable[[float, str], None]) -> None:
-    raw = vault.get(upload.blob_key, sha256=upload.blob_sha256)
-    with open_folder("salus-cases-", size_bytes=_unpacked_bytes(raw)) as folder:
-        _unpack(raw, folder)
-        try:
-            task = load_task(folder / TASK_FILE)
-            rows = read_case_rows(task, folder)
-            people = [person_of_row(task, row, upload.received_at) for row in rows]
-        except LearnError as error:
-            raise BadInput(str(error)) from None
-        report(0.5, f"{len(rows)} cases read")
-        with transaction.atomic():
-            _store(task, people, rows, upload)
-            finish(claim=claim, result={"cases": len(rows)}, by=ACTOR)
+    people: list[dict[str, Any]] = []
+    task: dict[str, str] = {}
+    with open_folder("salus-cases-", size_bytes=2 * upload.blob_bytes) as folder:
+        head = {"name": upload.filename, "folder": str(folder), "taken_at": upload.received_at.isoformat()}
+        pieces = vault.pieces(upload.blob_key, sha256=upload.blob_sha256)
+        for part in read_in_child(CHILD, head, pieces, size_bytes=upload.blob_bytes):
+            people += part.get("people", [])
+            task = part.get("task", task)
+            report(0.4, f"{len(people)} cases read")
+    report(0.5, f"{len(people)} cases read")
+    with transaction.atomic():
+        _store(task, people, upload)
+        finish(claim=claim, result={"cases": len(people)}, by=ACTOR)
 
 
-def _store(task: RiskTask, people: list[dict[str, object]], rows: list[CaseRow], upload: Upload) -> None:
+def _store(task: dict[str, str], people: list[dict[str, Any]], upload: Upload) -> None:
     holds: list[str] = []
     for person in people:
         stored = store_person(person=person, site=upload.site, by=ACTOR)
-        images = person["images"]
         holds.append(f"person:{stored.patient.pk}")
-        store_images(patient=stored.patient, images=images, encounters=stored.encounters, by=ACTOR)  # type: ignore[arg-type]
+        store_images(patient=stored.patient, images=person["images"], encounters=stored.encounters, by=ACTOR)
     note_holds(f"upload:{upload.pk}", persons=holds)
-    task_file = register_task_file(
-        text=task.source_text, task_id=task.id, title=task.title, digest=task.digest, by=ACTOR
-    )
+    task_file = register_task_file(text=task["text"], task_id=task["id"], title=task["title"], digest=task["digest"], by=ACTOR)
     Upload.objects.filter(pk=upload.pk).update(
-        state=UploadState.STORED, form="cases", counts={"cases": len(rows)}, finished_at=now()
+        state=UploadState.STORED, form="cases", counts={"cases": len(people)}, finished_at=now()
     )
     record(Act("upload.settle", "upload", str(upload.pk), detail={"state": "stored"}), by=ACTOR)
     enqueue(
         kind="train_task", unique_key=f"train:{task_file.pk}:{upload.blob_sha256[:16]}", queue="gpu",
-        payload={"task_file_id": str(task_file.pk), "asked_by": upload.received_by}, title=f"Training: {task.title}", by=ACTOR,
+        payload={"task_file_id": str(task_file.pk), "asked_by": upload.received_by}, title=f"Training: {task['title']}", by=ACTOR,
     )  # fmt: skip
-
-
-def _unpacked_bytes(raw: bytes) -> int:
-    """What the zip says it holds; one that is no zip is refused when it is unpacked."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-            return sum(entry.file_size for entry in archive.infolist())
-    except zipfile.BadZipFile:
-        return 0
-
-
-def _unpack(raw: bytes, folder: Path) -> None:
-    """Unpack inside the folder only."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-            for entry in archive.infolist():
-                if not (folder / entry.filename).resolve().is_relative_to(folder.resolve()):
-                    raise BadInput(f"The zip names a file outside itself: {entry.filename}.")
-            archive.extractall(folder)
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise BadInput(f"The zip file of cases cannot be unpacked: {error}.") from None

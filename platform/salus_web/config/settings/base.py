@@ -49,14 +49,17 @@ INSTALLED_APPS = [
     "salus_web.dashboard",
 ]
 MIDDLEWARE = [
+    "salus_web.accounts.middleware.SecurityHeaders",  # first, so that no answer of any other goes without them
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "salus_web.accounts.middleware.SecurityHeaders",
+    "salus_web.accounts.rates.ShutOut",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "salus_web.accounts.sessions.SessionLimits",
     "salus_web.accounts.middleware.CurrentActor",
+    "salus_web.accounts.rates.RateLimits",
+    "salus_web.ingest.door.Door",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -103,9 +106,11 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 WHITENOISE_USE_FINDERS = True
-FILE_UPLOAD_TEMP_DIR = None
-DATA_UPLOAD_MAX_MEMORY_SIZE = 5 << 20
-FILE_UPLOAD_MAX_MEMORY_SIZE = 2 << 20
+# files come in at one address only, where ingest.door seals them as they are read; nothing plain is spooled to a disk
+FILE_UPLOAD_HANDLERS = ["salus_web.ingest.door.NoFiles"]
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1 << 20
+DATA_UPLOAD_MAX_NUMBER_FILES = 200
+CSRF_FAILURE_VIEW = "salus_web.dashboard.views.wrong.form_not_ours"
 
 DATABASES = {"default": database_from_url(os.environ.get("DATABASE_URL", ""), SALUS_DATA_DIR)}
 
@@ -118,6 +123,7 @@ SALUS_AUDIT_WITNESS = os.environ.get("SALUS_AUDIT_WITNESS", "")
 SALUS_CERTIFICATE = os.environ.get("SALUS_CERTIFICATE", "")  # the site's certificate, for its age: a PEM file, or HOST:PORT that shows it
 SALUS_UPLOAD_LIMIT_BYTES = 512 << 20
 SALUS_RESERVE_BYTES = int(os.environ.get("SALUS_RESERVE_MB") or 200) << 20  # of the data's disk, kept for the log and for reading
+SALUS_FORM_LIMIT_BYTES = 1 << 20
 SALUS_SIMULATED = False
 SALUS_ERASED_FILE = os.environ.get("SALUS_ERASED_FILE", "")  # who was erased, by id; empty: erased.jsonl beside the checkpoints
 # what a patient who said nothing of a purpose is taken to allow: care, research, training; production allows care alone unless told
@@ -135,6 +141,14 @@ SALUS_PERSON_KEYS_FILE = os.environ.get("SALUS_PERSON_KEYS_FILE", "")  # empty: 
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    # an exception's words may quote a patient, so no line holds them: see common.log_lines
+    "formatters": {"plain": {"()": "salus_web.common.log_lines.PlainFacts"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
+    # Django's own would mail errors with the request in them, and print them a second time
+    "loggers": {
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
+        # it quotes the values that it finds odd
+        "pydicom": {"handlers": [], "level": "CRITICAL", "propagate": False},
+    },
 }

@@ -26,7 +26,6 @@ SALUS_DATA_KEYS = _keys["data_keys"]
 SALUS_CURRENT_DATA_KEY = _keys["current_data_key"]
 SALUS_INDEX_KEY = _keys["index_key"]
 SALUS_KEY_SOURCE = FileKeys(SALUS_DATA_DIR / "keys.json")
-DATA_UPLOAD_MAX_NUMBER_FILES = 200
 SALUS_SIMULATED = (SALUS_DATA_DIR / "simulated").exists()
 (SALUS_DATA_DIR / "static").mkdir(exist_ok=True)  # where collected files would lie; the finders serve them here
 if not SALUS_AUDIT_SIGNER_KEY_FILE:  # a key of its own, apart from those in keys.json

@@ -37,6 +37,10 @@ for _needed in ("DATABASE_URL", "REDIS_URL", "SALUS_HOSTS"):
 if os.environ.get("SALUS_MFA", "required") != "required":
     raise ImproperlyConfigured("SALUS_MFA relaxes the second factor. Production does not start with it relaxed.")
 
+for _needed in ("SALUS_REQUESTS_PER_PERSON", "SALUS_REQUESTS_PER_ADDRESS"):
+    if globals()[_needed] <= 0:
+        raise ImproperlyConfigured(f"{_needed} is 0, so requests are not counted. Production does not start without a limit.")
+
 SECRET_KEY = _secret("SECRET_KEY", at_least=50)
 if os.environ.get("SALUS_DATA_KEYS") and os.environ.get("SALUS_DATA_KEYS_FILE"):
     raise ImproperlyConfigured("SALUS_DATA_KEYS and SALUS_DATA_KEYS_FILE are both set. Set one of them.")
@@ -70,6 +74,8 @@ ALLOWED_HOSTS = os.environ["SALUS_HOSTS"].split(",")
 CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ALLOWED_HOSTS]
 SESSION_COOKIE_SECURE = True
 CSRF_COOKIE_SECURE = True
+# the prefix makes browsers refuse these cookies from a neighbouring host, over a plain connection or for a part of the site
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 SECURE_SSL_REDIRECT = True
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_HSTS_SECONDS = 31_536_000

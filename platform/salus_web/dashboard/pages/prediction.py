@@ -18,6 +18,7 @@ from salus_web.registry.models import BundleState
 BARS = 9
 TOLERANCE = 1e-6
 SMALLEST = 0.05  # percentage points; below, a reason would read as 0.0
+SIDES = {"L": "left", "R": "right", "B": "both sides"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,11 +190,17 @@ def _changes(account: dict[str, Any], is_current: bool, *, with_numbers: bool) -
 
 def _films(maps: list[RiskMap]) -> list[Film]:
     """Where two images of one moment would read alike (both eyes, two views), the file they came from tells them apart."""
-    words = [f"{found.slot.replace('_', ' ')} of {found.instance.acquired_at:%d %b %Y %H:%M}" for found in maps]
+    words = [f"{_slot(found)} of {found.instance.acquired_at:%d %b %Y %H:%M}" for found in maps]
     return [
         _film(found, word if words.count(word) == 1 else f"{word} · {found.instance.source}")
         for found, word in zip(maps, words, strict=True)
     ]
+
+
+def _slot(found: RiskMap) -> str:
+    """What the image is for the model, and which side of the body it says it is of."""
+    side = SIDES.get(found.instance.laterality, "")
+    return f"{found.slot.replace('_', ' ')}{f', {side},' if side else ''}"
 
 
 def _film(found: RiskMap, label: str) -> Film:

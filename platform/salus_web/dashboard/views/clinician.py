@@ -8,7 +8,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from salus_web.accounts.access import declare
 from salus_web.audit.selectors import who_looked
@@ -62,10 +62,11 @@ def ask_for_all(request: HttpRequest) -> HttpResponse:
 
 
 @declare("patient.search", shows_patient=True)
-@require_GET
+@require_http_methods(["GET", "POST"])
 def patients(request: HttpRequest) -> HttpResponse:
-    """My patients, or those that a search finds among them."""
-    viewer, text, page = request.actor, request.GET.get("q", "").strip(), page_number(request)  # type: ignore[attr-defined]
+    """My patients, or those that a search finds among them. What is searched for is a name or a record number: it is posted,
+    because addresses are kept by browsers, proxies and their logs."""
+    viewer, text, page = request.actor, request.POST.get("q", "").strip(), page_number(request)  # type: ignore[attr-defined]
     if len(text.split()) > WORDS_AT_MOST:
         raise BadInput(f"Search for at most {WORDS_AT_MOST} words.")
     found = search_patients(viewer=viewer, text=text) if text else my_patients(viewer=viewer, page=page)

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import io
+import lzma
+import struct
 import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import PurePosixPath
 
 from salus_web.ingest.parsers.dicom import parse_dicom
 from salus_web.ingest.parsers.fhir import parse_fhir
@@ -12,55 +17,84 @@ from salus_web.ingest.parsers.forms import Parsed, Unreadable
 MOST_ENTRIES = 20_000
 MOST_BYTES = 2 << 30
 STEEPEST = 200
-
+LONGEST_INDEX = 4 << 20
+# the marks of a zip's index and of its end (PKWARE's APPNOTE, 4.3.12 and 4.3.16)
+_ENTRY, _ENTRY_BYTES, _END, _END_BYTES = b"PK\x01\x02", 46, b"PK\x05\x06", 22
+_ENCRYPTED = 0x1
 
 TASK_FILE = "task.toml"
 
 
-def holds_case_table(raw: bytes) -> bool:
-    """Whether a file is a zip with a task file at its top: a case table with its images. Reads only the index."""
-    if raw[:4] != b"PK\x03\x04":
+def holds_case_table(beginning: bytes, end: bytes) -> bool:
+    """Whether a file is a zip with a task file at its top: a case table with its images. Reads only the index, which it is
+    given as the last bytes of the file (LONGEST_INDEX is enough for as many entries as are taken at once)."""
+    if beginning[:4] != b"PK\x03\x04":
         return False
-    try:
-        return TASK_FILE in zipfile.ZipFile(io.BytesIO(raw)).namelist()
-    except (zipfile.BadZipFile, ValueError):
+    at = end.rfind(_END)
+    if at < 0 or at + _END_BYTES > len(end):
         return False
+    entries, size = struct.unpack_from("<HI", end, at + 10)
+    start = at - size
+    while entries and 0 <= start <= at - _ENTRY_BYTES and end[start : start + 4] == _ENTRY:
+        name, extra, comment = struct.unpack_from("<HHH", end, start + 28)
+        if end[start + _ENTRY_BYTES : start + _ENTRY_BYTES + name] == TASK_FILE.encode():
+            return True
+        entries, start = entries - 1, start + _ENTRY_BYTES + name + extra + comment
+    return False
 
 
-def parse_file(raw: bytes, name: str) -> tuple[str, Parsed]:
-    """The form of a file (`fhir`, `dicom`, `zip`) and what it holds. Raises Unreadable."""
+def parts_of(raw: bytes, name: str) -> tuple[str, Iterator[Parsed]]:
+    """The form of a file (`fhir`, `dicom`, `zip`) and what it holds, one part for each file of a zip. Raises Unreadable, here or
+    while the parts are taken."""
     if not raw:
         raise Unreadable(f"{name} is empty.")
     if raw[:4] == b"PK\x03\x04":
         return "zip", _zip(raw, name)
     if raw[128:132] == b"DICM":
-        return "dicom", parse_dicom(raw, name)
+        return "dicom", iter([parse_dicom(raw, name)])
     if raw.lstrip()[:1] in (b"{", b"["):
-        return "fhir", parse_fhir(raw, name)
+        return "fhir", iter([parse_fhir(raw, name)])
     raise Unreadable(f"{name} is neither a FHIR bundle, nor a DICOM file, nor a zip of those.")
 
 
-def _zip(raw: bytes, name: str) -> Parsed:
+def checked_entries(raw: bytes, name: str) -> tuple[zipfile.ZipFile, list[zipfile.ZipInfo]]:
+    """A zip's files, before any is unpacked. Raises Unreadable for one that is damaged, holds too many, would grow too large, or
+    names a place outside itself."""
     try:
         archive = zipfile.ZipFile(io.BytesIO(raw))
         entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-    except (zipfile.BadZipFile, ValueError) as error:
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error) as error:
         raise Unreadable(f"{name} is a damaged zip file: {error}.") from None
     if len(entries) > MOST_ENTRIES:
         raise Unreadable(f"{name} holds {len(entries)} files; at most {MOST_ENTRIES} are taken at once.")
     total = sum(entry.file_size for entry in entries)
     if total > MOST_BYTES or any(e.file_size > STEEPEST * max(e.compress_size, 1024) for e in entries):
         raise Unreadable(f"{name} would grow to {total:,} bytes when unpacked; that is refused.")
-    whole = Parsed()
     for entry in entries:
-        try:
-            body = archive.read(entry)
-        except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError) as error:
-            raise Unreadable(f"{name}, {entry.filename}: cannot be unpacked: {error}.") from None
+        place = PurePosixPath(entry.filename.replace("\\", "/"))
+        if place.is_absolute() or ".." in place.parts or ":" in place.parts[0]:
+            raise Unreadable(f"{name} names a file outside itself: {entry.filename}.")
+        if entry.flag_bits & _ENCRYPTED:
+            raise Unreadable(f"{name}, {entry.filename}: is locked with a password.")
+    return archive, entries
+
+
+def unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str) -> bytes:
+    """One file of a zip: never more bytes than its index said. Raises Unreadable."""
+    try:
+        with archive.open(entry) as stream:
+            body = stream.read(entry.file_size + 1)
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError, ValueError, zlib.error, lzma.LZMAError) as error:
+        raise Unreadable(f"{name}, {entry.filename}: cannot be unpacked: {error}.") from None
+    if len(body) != entry.file_size:
+        raise Unreadable(f"{name}, {entry.filename}: is not as long as the zip says.")
+    return body
+
+
+def _zip(raw: bytes, name: str) -> Iterator[Parsed]:
+    archive, entries = checked_entries(raw, name)
+    for entry in entries:
+        body = unpacked(archive, entry, name)
         if body[:4] == b"PK\x03\x04":
             raise Unreadable(f"{name}, {entry.filename}: a zip inside a zip is not taken.")
-        _, part = parse_file(body, entry.filename)
-        whole.people += part.people
-        for kind, times in part.left_out.items():
-            whole.left_out[kind] = whole.left_out.get(kind, 0) + times
-    return whole
+        yield from parts_of(body, entry.filename)[1]

@@ -73,9 +73,8 @@ def _when(dataset: Dataset) -> str:
 
 
 def _image(dataset: Dataset, raw: bytes, name: str) -> dict[str, Any]:
-    pixels, problem = None, ""
-    if "PixelData" in dataset:
-        pixels, problem = _decode(dataset)
+    pixels, problem = _decode(dataset) if "PixelData" in dataset else (None, "")
+    written = _rewritten(dataset, raw, name, pixels)
     spacing = dataset.get("PixelSpacing") or dataset.get("ImagerPixelSpacing")
     return {
         "study_uid": str(dataset.StudyInstanceUID), "series_uid": str(dataset.SeriesInstanceUID),
@@ -90,7 +89,7 @@ def _image(dataset: Dataset, raw: bytes, name: str) -> dict[str, Any]:
         "photometric": str(dataset.get("PhotometricInterpretation", "") or ""),
         "pixel_spacing_mm": float(spacing[0]) if spacing else None, "acquired_at": _when(dataset),
         "pixel_state": "readable" if pixels is not None else ("unreadable" if problem else "none"),
-        "pixel_problem": problem, "region": None, "bytes": _rewritten(dataset, raw, name), "source": f"DICOM {name}"[:200],
+        "pixel_problem": problem, "region": None, "bytes": written, "source": f"DICOM {name}"[:200],
         "renditions": renditions(pixels) if pixels is not None else [],
     }  # fmt: skip
 
@@ -126,11 +125,35 @@ def _grey(values: np.ndarray, inverted: bool) -> np.ndarray:
     return grey.astype(np.uint8 if grey.max() <= 255 else np.uint16)
 
 
-def _rewritten(dataset: Dataset, raw: bytes, name: str) -> bytes:
-    """The object as accepted: empty preamble, everything after it as it came."""
+def _rewritten(dataset: Dataset, raw: bytes, name: str, pixels: np.ndarray | None) -> bytes:
+    """The object as we write it: empty preamble, nothing before, between or after its elements that is none of them. Read and
+    decoded again and compared with what came; Unreadable where it is not the same."""
     if len(raw) < 132 or raw[128:132] != b"DICM":
         raise Unreadable(f"{name} has no DICOM preamble.")
-    return b"\0" * 128 + raw[128:]
+    dataset.preamble = b"\0" * 128
+    stream = io.BytesIO()
+    try:
+        dataset.save_as(stream, enforce_file_format=False)
+        again = pydicom.dcmread(io.BytesIO(stream.getvalue()))
+        is_same = _plain(again) == _plain(dataset) and again.file_meta == dataset.file_meta
+    except Exception as error:  # noqa: BLE001 - as when it was first read
+        raise Unreadable(f"{name} cannot be written anew: {_words(error)}.") from None
+    if is_same and pixels is not None:
+        decoded, _ = _decode(again)
+        is_same = decoded is not None and np.array_equal(decoded, pixels)
+    if not is_same:
+        raise Unreadable(f"{name} is not the same when it is written anew and read again.")
+    return stream.getvalue()
+
+
+def _plain(dataset: Dataset) -> Dataset:
+    """Its elements without group lengths, which are retired and say how many bytes follow: they change with the writing."""
+    if not any(tag.element == 0 for tag in dataset.keys()):  # noqa: SIM118 - iterating a dataset gives elements
+        return dataset
+    kept = Dataset(dataset)
+    for tag in [tag for tag in kept.keys() if tag.element == 0]:  # noqa: SIM118
+        del kept[tag]
+    return kept
 
 
 def wrap_picture(pixels: np.ndarray, spec: dict[str, str], mrn: str, key: str) -> dict[str, Any]:

@@ -119,7 +119,12 @@ def _time(text: Any, place: str, field: str) -> str:
         moment = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
     except ValueError:
         raise Unreadable(f"{place}: {field} “{text}” is not a date and time.") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
+    if moment.tzinfo is None and "T" in str(text):  # hours without a zone may be wrong by half a day; FHIR asks for one
+        raise Unreadable(f"{place}: {field} “{text}” has no time zone.")
+    try:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
+    except OverflowError:
+        raise Unreadable(f"{place}: {field} “{text}” is not a date and time.") from None
 
 
 def _coding(concept: Any, place: str, field: str) -> tuple[str, str, str]:

@@ -26,11 +26,13 @@ LIMITS: dict[str, tuple[str, frozenset[str], float, float]] = {
 
 
 def check_measurement(system: str, code: str, number: float, unit: str, place: str) -> None:
-    """Raise Unreadable where a known measurement has a unit that is not its own, or a value nobody can have."""
+    """Raise Unreadable where a known measurement has no unit, a unit that is not its own, or a value nobody can have."""
     if system != LOINC or code not in LIMITS:
         return
     words, units, low, high = LIMITS[code]
-    if unit and unit not in units:
+    if not unit:  # which unit was meant would be a guess, and a wrong guess a wrong risk
+        raise Unreadable(f"{place}: {words} {number:g} has no unit; it is read in {' or '.join(sorted(units))}.")
+    if unit not in units:
         raise Unreadable(f"{place}: {words} is given in “{unit}”; it is read in {' or '.join(sorted(units))}.")
     if not low <= number <= high:
         raise Unreadable(f"{place}: {words} {number:g} is outside {low:g} to {high:g}.")

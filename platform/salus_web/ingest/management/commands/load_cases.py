@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from salus_web.accounts.models import Role, Site, User
 from salus_web.common.errors import SalusError
 from salus_web.ingest.management.commands.ingest import BY, Patience, site_named
+from salus_web.ingest.models import Upload
 from salus_web.ingest.parsers.archive import TASK_FILE
 from salus_web.ingest.services import receive
 from salus_web.jobs.models import Job, JobState
@@ -49,13 +50,13 @@ class Command(BaseCommand):
         if upload.job is None:
             self.stdout.write("These cases are already here; nothing was changed.")
         elif not options["no_wait"]:
-            self._follow(upload.job)
+            self._follow(upload.job, upload)
             training = Job.objects.filter(kind="train_task", unique_key__endswith=upload.blob_sha256[:16]).first()
             if training is not None:
                 self._follow(training)
 
-    def _follow(self, job: Job) -> None:
-        """Say what a job does until it is over. Raises CommandError with its failure."""
+    def _follow(self, job: Job, upload: Upload | None = None) -> None:
+        """Say what a job does until it is over. Raises CommandError with its failure, or why the upload was refused."""
         said, patience = "", Patience(self.stdout.write)
         while job.state not in OVER:
             patience.waiting(job.state == JobState.RUNNING)
@@ -66,7 +67,9 @@ class Command(BaseCommand):
                 self.stdout.write(words)
                 said = words
         if job.state != JobState.DONE:
-            raise CommandError(f"{job.title}: {job.failure}")
+            if upload is not None:
+                upload.refresh_from_db()
+            raise CommandError(f"{job.title}: {' '.join(upload.problems if upload is not None else []) or job.failure}")
 
 
 def _reviewers(site: Site, usernames: list[str]) -> list[User]:
