@@ -146,7 +146,7 @@ ELSEWHERE = {
     "backup": "tests/web/test_backups.py: a run with its line", "restore": "tests/web/test_backups.py: a line in the restored log", "restore_drill": "tests/web/test_backups.py: a run with its line",
     "apply_erasures": "tests/web/test_erasure.py", "keep_backups": "tests/web/test_backup_schedule.py: the same runs, and a line when one is late", "audit_fork": "tests/web/test_audit_checkpoints.py: log.fork", "load_cases": "calls the same door as ingest", "replay": "reads",
     "verify_log": "reads", "audit_checkpoint": "the log's own signature", "bench_audit": "works on a database of its own", "bench": "reads and queues nothing of its own",
-    "load_demo": "calls the services", "up": "starts processes",
+    "sbom": "reads", "sweep_vault": "tests/web/test_vault_sweep.py", "load_demo": "calls the services", "up": "starts processes",
 }  # fmt: skip
 
 
