@@ -15,7 +15,7 @@ from salus_web.common.clock import now
 from salus_web.jobs.models import Job, JobState
 from salus_web.predictions.models import Review
 from salus_web.predictions.services import request
-from salus_web.records.models import Encounter
+from salus_web.records.models import CareRelation, Encounter, Patient
 from salus_web.records.services import join_team
 from salus_web.releases.models import Release
 
@@ -35,6 +35,7 @@ def test_every_user_walks_their_main_path(
     furnish(tmp_path)
     url = live_server.url
     clinician_judges_a_risk(signed_in(chromium, url, "mira"), url)
+    clinician_breaks_the_glass(signed_in(chromium, url, "mira"), url)
     administrator_gives_access(signed_in(chromium, url, "alma"), url)
     auditor_finds_the_look(signed_in(chromium, url, "noor"), url)
     researcher_takes_a_cohort_out(chromium, url)
@@ -99,6 +100,25 @@ def clinician_judges_a_risk(page: Page, url: str) -> None:
     page.wait_for_selector("text=The record on one time axis")
 
 
+def clinician_breaks_the_glass(page: Page, url: str) -> None:
+    """A record that is not in care, a reason, the red bar with its clock; at its end the page looks again by itself."""
+    cared_for = CareRelation.objects.filter(ends_at__isnull=True).values("patient_id")
+    stranger = Patient.objects.for_actor(SYSTEM).exclude(pk__in=cared_for).first()
+    page.clock.install()
+    page.goto(f"{url}/emergency/")
+    page.select_option("[name=site]", str(stranger.site_id))
+    page.fill("[name=mrn]", stranger.mrn)
+    page.select_option("[name=reason_code]", "danger")
+    page.fill("[name=reason]", "found on the floor of the corridor")
+    page.click("button.alarm")
+    page.wait_for_selector(".emergency button")
+    assert page.inner_text("[data-seconds-left]") == "3 h 59 min"
+    page.clock.fast_forward("02:00:00")
+    page.wait_for_selector("text=/^[12] h \\d\\d min$/")
+    with page.expect_navigation():
+        page.clock.fast_forward("02:00:05")
+
+
 def administrator_gives_access(page: Page, url: str) -> None:
     """A role given, and the sentence why somebody may see a patient."""
     page.goto(f"{url}/access/")
@@ -156,17 +176,18 @@ def researcher_takes_a_cohort_out(chromium: Browser, url: str) -> None:
 
 
 PAGES = {
-    "clinician": ["/worklist/", "/patients/", "/uploads/", "/models/", "/jobs/", "first risk", "first patient"],
-    "administrator": ["/access/", "/audit/", "/jobs/", "/operations/", "/models/", "first model"],
-    "auditor": ["/audit/", "/audit/odd/", "/access/"],
-    "researcher": ["/cohorts/", "first cohort", "/releases/"],
+    "clinician": ["/worklist/", "/patients/", "/requests/", "/emergency/", "emergency patient", "/uploads/", "/models/", "/jobs/", "first risk", "first patient"],
+    "administrator": ["/access/", "/emergencies/", "first emergency", "/audit/", "/jobs/", "/operations/", "/models/", "first model"],
+    "auditor": ["/audit/", "/audit/odd/", "/access/", "/emergencies/", "first emergency"],
+    "researcher": ["/cohorts/", "first cohort", "/requests/", "/releases/"],
 }
 
 
 def everything_is_accessible(chromium: Browser, url: str, username: str) -> None:
     """axe-core finds nothing, and nothing runs out of the page sideways."""
     links = {"first risk": "a[href^='/predictions/']", "first patient": "a[href^='/patients/0']", "first model": "a[href^='/models/0']", "first cohort": "a[href^='/cohorts/projects/']"}  # fmt: skip
-    starts = {"first risk": "/worklist/", "first patient": "/patients/", "first model": "/models/", "first cohort": "/cohorts/"}
+    links |= {"emergency patient": "td a.button", "first emergency": ".card a"}
+    starts = {"first risk": "/worklist/", "first patient": "/patients/", "emergency patient": "/emergency/", "first emergency": "/emergencies/", "first model": "/models/", "first cohort": "/cohorts/"}
     for width, dark in ((1440, False), (390, True)):
         page = signed_in(chromium, url, username, width=width, dark=dark)
         for name in PAGES[ROLES[username]]:

@@ -30,6 +30,7 @@ from salus_web.releases.models import ReleaseState
 from salus_web.stewardship.models import Erasure, FollowUp, RetentionItem, RetentionRule, RetentionRun
 
 from tests.factories.cohorts import make_project
+from tests.factories.emergencies import asked_for, broken
 from tests.factories.hospital import (
     Person,
     judged,
@@ -54,6 +55,7 @@ POLICY = (
 TOKEN_OF = {role: {"role": role, "purpose": what} for role, what in (
     ("nobody", "care"), ("clinician", "care"), ("administrator", "integration"), ("auditor", "care"), ("researcher", "research"),
 )}  # fmt: skip
+WANTED_OF = {role: {"scope": "patient", "purpose": "consult"} for role in ROLES} | {"researcher": {"scope": "project", "purpose": "research"}}
 LETTER = {"nobody": "n", "clinician": "c", "administrator": "a", "auditor": "u", "researcher": "r"}
 # Who gets what: the letters of the roles that may GET and what they get, those that may POST and what they get.
 # Everything else is refused. A new address is added here, by hand and on purpose.
@@ -94,13 +96,17 @@ TABLE: dict[str, tuple[str, int, str, int]] = {
     "cohorts": ("r", 200, "", 0), "cohort": ("r", 200, "", 0), "save-cohort": ("", 0, "r", 302),
     "ask-release": ("", 0, "r", 302), "releases": ("ar", 200, "", 0), "release": ("ar", 200, "", 0),
     "decide-release": ("", 0, "ar", 302), "release-file": ("r", 200, "", 0),
+    "requests": ("cr", 200, "cr", 302), "withdraw-request": ("", 0, "cr", 404), "decide-request": ("", 0, "a", 302),
+    "emergency": ("c", 200, "c", 302), "emergency-back": ("", 0, "c", 302), "emergency-seen": ("", 0, "c", 302),
+    "emergencies": ("au", 200, "", 0), "emergency-case": ("au", 200, "", 0), "emergency-review": ("", 0, "u", 302),
     # for programs: no session opens these, whoever's it is (tests/web/test_tokens.py)
     "api-worklist": ("", 0, "", 0), "api-projects": ("", 0, "", 0), "api-uploads": ("", 0, "", 0),
 }  # fmt: skip
 # Parameters by which an object is found only within somebody's reach; all other ids are open to whoever may use the page.
 OF_A_PATIENT = {"patient_id", "prediction_id", "instance_id"}
 OF_A_PROJECT = {"project_id", "cohort_id", "release_id"}
-OF_A_SITE = {"grant_id", "membership_id", "relation_id", "pseudonym", "hold_id", "follow_up_id", "erasure_id", "run_id"}
+OF_A_SITE = {"grant_id", "membership_id", "relation_id", "pseudonym", "hold_id", "follow_up_id", "erasure_id", "run_id", "glass_id", "request_id"}
+OF_A_CARER = {"emergency-back", "emergency-seen"}  # one's own emergency access, or one to a patient in one's care
 OF_A_PERSON = {"person", "invite", "person-until", "person-factors-remove"}
 
 
@@ -124,7 +130,8 @@ class Place:
         """One request, of which nothing stays."""
         point = transaction.savepoint()
         try:
-            data = self.form(pattern.name or "") | (TOKEN_OF[role] if pattern.name == "token-make" else {}) if method == "post" else None
+            of_role = {"token-make": TOKEN_OF[role], "requests": WANTED_OF[role]}.get(pattern.name or "", {})
+            data = self.form(pattern.name or "") | of_role if method == "post" else None
             return getattr(self.client(role), method)(self.address(pattern, whose), data)
         finally:
             transaction.savepoint_rollback(point)
@@ -156,7 +163,9 @@ class Place:
             "retention-rule": {"kind": "record", "years": "30"}, "ask-run": {"site": site},
             "audit-watched": {"mrn": f"MRN{TOKENS['own']}", "why": "public"},
             "save-cohort": {"name": "Women", "sex": "female"}, "ask-release": {"purpose": "a table"},
-            "decide-release": {"decision": "refuse", "why": "too few"},
+            "emergency": {"site": site, "mrn": f"MRN{TOKENS['unrelated']}", "reason_code": "danger", "reason": "found on the floor"},
+            "requests": {"site": site, "wanted": f"MRN{TOKENS['unrelated']}", "reason": "asked by the ward", "ends": (now() + timedelta(days=3)).date().isoformat()},
+            "decide-request": {"decision": "refuse", "answer": "not at this time"}, "emergency-review": {"verdict": "justified", "finding": "nobody else was there"}, "decide-release": {"decision": "refuse", "why": "too few"},
         }.get(name, {})  # fmt: skip
 
 
@@ -172,6 +181,7 @@ def place() -> Place:
         found.ids[whose] = ids_of(person, make_project(site, members=members), colleague)
     store_reports(bundle=bundle, files={"json": b"{}"}, policy="default-src 'none'", by=SYSTEM)
     relate(found.users["clinician"], found.people["own"].patient)
+    found.ids["own"]["emergency-back glass_id"] = broken(found.users["clinician"], found.people["own"].patient).pk
     make_upload(here)
     make_patient(here, mrn="MRNFREE")  # of whom nothing waits yet
     RetentionRule.objects.create(kind="record", years=30, changed_by_name="X", changed_at=now())
@@ -188,12 +198,13 @@ def ids_of(person: Person, project: Any, researcher: User) -> dict[str, Any]:
     carer, patient, risk = make_user("clinician", person.patient.site), person.patient, person.prediction
     relation = relate(carer, patient)
     judged(person, carer)
+    glass, over = (broken(make_user("clinician", patient.site), patient, ago=timedelta(hours=hours)).pk for hours in (0, 5))
     waits, gone = (make_release(project, researcher, state=state) for state in (ReleaseState.REQUESTED, ReleaseState.RELEASED))
     return {
         "patient_id": patient.pk, "pseudonym": patient.pseudonym, "prediction_id": risk.pk, "instance_id": person.instance.pk, "bundle_id": risk.bundle_id,
         "waiting job_id": make_job("predict", "queued", patient_ids=[str(patient.pk)]).pk,
         "replayed job_id": make_job("replay", prediction_id=str(risk.pk)).pk,
-        "retry job_id": make_job("ingest_upload", "failed").pk, "stop job_id": make_job("train_task", "queued").pk, "verified job_id": make_job("verify_log").pk,
+        "retry job_id": make_job("ingest_upload", "failed").pk, "glass_id": glass, "decide-request request_id": asked_for(make_user("clinician", patient.site), patient.site, "a number").pk, "emergency-review glass_id": over, "stop job_id": make_job("train_task", "queued").pk, "verified job_id": make_job("verify_log").pk,
         "user_id": researcher.pk, **dict.fromkeys((f"{name} user_id" for name in OF_A_PERSON), carer.pk), "grant_id": RoleGrant.objects.get(user=carer).pk, "relation_id": relation.pk,
         "membership_id": CareTeamMembership.objects.get(user=carer).pk, "project_id": project.pk, "cohort_id": waits.cohort_id,
         **kept_of(patient, project), "model-report form": "json", "release_id": waits.pk, "release-file release_id": gone.pk, "file_id": gone.files.get().pk,
@@ -230,7 +241,7 @@ def in_reach(pattern: URLPattern, role: str, whose: str) -> bool:
     names = set(pattern.pattern.converters)
     if not names:
         return True
-    if names & OF_A_PATIENT:
+    if names & OF_A_PATIENT or pattern.name in OF_A_CARER:
         return whose == "own"
     if names & OF_A_PROJECT:
         return whose == "own" or (role == "administrator" and whose == "unrelated")

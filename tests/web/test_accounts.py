@@ -28,7 +28,7 @@ from tests.factories.people import SYSTEM, actor_of, make_patient, make_site, ma
 pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)
 SCOPED = [model for model in apps.get_models() if isinstance(model._default_manager, ScopedManager)]
-CLINICAL_ACTS = {"consent.record", "patient.read", "patient.search", "prediction.request", "prediction.review"}
+CLINICAL_ACTS = {"consent.record", "emergency.break", "emergency.notice", "patient.read", "patient.search", "prediction.request", "prediction.review"}
 
 
 def actor(*roles: str) -> Actor:

@@ -19,7 +19,7 @@ from tests.house.test_every_url import patterns
 pytestmark = pytest.mark.django_db
 GUARDED = {
     "add-person", "add-role", "end-role", "add-member", "end-member", "add-relation", "end-relation", "audit-export", "looks-paper",
-    "decide-release", "release-file", "account_change_password",
+    "decide-release", "release-file", "account_change_password", "emergency",
 }  # fmt: skip
 
 

@@ -24,6 +24,8 @@ CLEAN_AFTER = timedelta(days=1)
 class TooManyTries(Refused):
     """Tried too often; the same words whether or not there is such a person."""
 
+    is_logged = False  # whether the try stands on the log already
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -45,6 +47,11 @@ def limits_of_sign_in(*, name: str, address: str) -> list[Limit]:
 def limit_of_codes(user_id: object) -> Limit:
     """Codes and keys of one person who has shown the password already."""
     return Limit(_hashed("code", str(user_id)), settings.SALUS_TRIES_PER_PERSON)
+
+
+def limit_of_numbers(user_id: object) -> Limit:
+    """Record numbers, typed in an emergency, that belong to nobody: so that nobody goes through numbers one by one."""
+    return Limit(_hashed("number", str(user_id)), settings.SALUS_TRIES_PER_PERSON * 2)
 
 
 def take(limits: Sequence[Limit]) -> None:

@@ -11,6 +11,10 @@ CLINICAL = frozenset({"clinician"})
 RULES: dict[str, frozenset[str]] = {
     "patient.read": CLINICAL,
     "patient.search": CLINICAL,
+    "emergency.break": CLINICAL,
+    "emergency.notice": CLINICAL,
+    "emergency.read": frozenset({"administrator", "auditor"}),
+    "emergency.review": frozenset({"auditor"}),
     "prediction.request": CLINICAL,
     "prediction.review": CLINICAL,
     "consent.record": CLINICAL,
@@ -22,6 +26,7 @@ RULES: dict[str, frozenset[str]] = {
     "models.read": frozenset({"administrator", "clinician", "researcher"}),
     "models.promote": frozenset({"administrator"}),
     "operations.read": frozenset({"administrator"}),
+    "access.ask": frozenset({"clinician", "researcher"}),
     "access.manage": frozenset({"administrator"}),
     "keys.destroy": frozenset({"administrator"}),
     "keeping.read": frozenset({"administrator"}),

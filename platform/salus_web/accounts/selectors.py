@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
@@ -39,6 +40,13 @@ def people(*, viewer: Actor) -> list[User]:
 def sites_of(*, viewer: Actor) -> list[Site]:
     """The hospitals at which this person holds a role (1 query)."""
     return list(Site.objects.filter(pk__in=list(viewer.site_ids)).order_by("name"))
+
+
+def sites_as(*, viewer: Actor, roles: Collection[str]) -> list[Site]:
+    """The hospitals at which this person holds one of these roles now (1 query)."""
+    moment = now()
+    live = RoleGrant.objects.filter(Q(ends_at__isnull=True) | Q(ends_at__gt=moment), user_id=viewer.id, starts_at__lte=moment)
+    return list(Site.objects.filter(pk__in=live.filter(role__in=list(roles)).values("site_id")).order_by("name"))
 
 
 def live_sessions(*, user: Any) -> list[SignIn]:

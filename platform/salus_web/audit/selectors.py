@@ -135,6 +135,12 @@ def watched(*, pseudonyms: Sequence[str] | None = None) -> dict[str, WatchedReco
     return {row.pseudonym: row for row in (rows if pseudonyms is None else rows.filter(pseudonym__in=list(pseudonyms)))}
 
 
+def lines_under(*, pseudonym: str, actor_id: str, since: datetime, until: datetime) -> list[Event]:
+    """What one person did about one patient in a stretch of time, oldest first, at most 2,000 lines (1 query, by index)."""
+    rows = Event.objects.filter(patient=pseudonym, actor_id=actor_id, at__gte=since, at__lte=until)
+    return list(rows.order_by("number")[:2_000])
+
+
 def lines_about(*, pseudonym: str, at_most: int) -> list[Event]:
     """Every line about one patient that a person caused, newest first (1 query, by index)."""
     rows = Event.objects.filter(patient=pseudonym).exclude(actor_id__startswith="system:").order_by("-at", "-number")

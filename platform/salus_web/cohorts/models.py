@@ -20,6 +20,20 @@ class Project(models.Model):
     ends_at = models.DateTimeField(null=True)
 
 
+class ProjectGuest(models.Model):
+    """A researcher let into a project on a request, from a start to an end. Counts as a member for that time."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="guests")
+    user = models.ForeignKey(User, on_delete=models.CASCADE)
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    added_by = models.CharField(max_length=80)
+
+    class Meta:
+        indexes = [models.Index(fields=["user", "project"])]
+
+
 class Cohort(models.Model):
     """A saved cohort definition (JSON form of cohorts.definition)."""
 

@@ -10,14 +10,14 @@ from datetime import timedelta
 from statistics import fmean, stdev
 from typing import Any
 
-from django.db.models import Case, Count, F, Max, QuerySet, Value, When
+from django.db.models import Case, Count, F, Max, Q, QuerySet, Value, When
 from salus_learn.contracts import EMPTY_WORD
 
 from salus_web.accounts.actors import Actor
 from salus_web.accounts.permissions import Resource, authorize
 from salus_web.cohorts.definition import CohortDefinition
 from salus_web.cohorts.disclosure import SMALLEST, safe_cells, safe_count, safe_share, safe_total
-from salus_web.cohorts.models import Cohort, Project
+from salus_web.cohorts.models import Cohort, Project, ProjectGuest
 from salus_web.cohorts.people import (
     ACTOR,
     RISK_BANDS,
@@ -71,14 +71,22 @@ def projects_of(*, viewer: Actor) -> list[Project]:
     """The projects this person is a member of (1 query)."""
     authorize(viewer, "cohort.use", Resource("project"))
     rows = Project.objects.order_by("name")
-    return list(rows if viewer.is_system else rows.filter(members=viewer.id))
+    return list(rows if viewer.is_system else rows.filter(is_member(viewer)))
+
+
+def is_member(viewer: Actor) -> Q:
+    """Of which projects a person is a member now, or a guest whose time is not over; for filters of projects."""
+    moment = now()
+    guests = ProjectGuest.objects.filter(user_id=viewer.id, starts_at__lte=moment, ends_at__gt=moment)
+    members = Project.members.through.objects.filter(user_id=viewer.id)
+    return Q(pk__in=members.values("project_id")) | Q(pk__in=guests.values("project_id"))
 
 
 def project_for(viewer: Actor, project_id: Any) -> Project:
     """A running project of which the viewer is a member (1 query). Hidden, as for an absent one, for all others."""
     authorize(viewer, "cohort.use", Resource("project"))
     found = Project.objects.filter(pk=project_id)
-    project = (found if viewer.is_system else found.filter(members=viewer.id)).first()
+    project = (found if viewer.is_system else found.filter(is_member(viewer))).first()
     authorize(viewer, "cohort.use", Resource("project", str(project_id), in_scope=project is not None))
     if project is None:  # the machine is refused nothing above
         raise Hidden("There is no such page.")

@@ -9,11 +9,11 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 
-from salus_web.accounts.models import Role, RoleGrant
+from salus_web.accounts.models import Role, RoleGrant, User
 from salus_web.accounts.permissions import Resource, authorize
 from salus_web.audit.services import Act, record
 from salus_web.cohorts.definition import CohortDefinition, to_json
-from salus_web.cohorts.models import Cohort, Project
+from salus_web.cohorts.models import Cohort, Project, ProjectGuest
 from salus_web.cohorts.selectors import project_for
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput, Refused
@@ -50,6 +50,22 @@ def create_project(
     detail = {"sites": sorted(sites), "members": sorted(people)}
     record(Act("project.create", "project", str(project.pk), detail=detail), by=by)
     return project
+
+
+@transaction.atomic
+def join_project(*, project: Project, user: User, ends_at: datetime, by: Any) -> ProjectGuest:
+    """Let a researcher of one of its sites into a project until an end."""
+    authorize(by, "access.manage", Resource("project", str(project.pk)))
+    moment = now()
+    if ends_at <= moment:
+        raise BadInput("ends_at: the end must lie ahead.")
+    sites = {str(key) for key in project.sites.values_list("pk", flat=True)}
+    held = RoleGrant.objects.filter(Q(ends_at__isnull=True) | Q(ends_at__gt=moment), user=user, role=Role.RESEARCHER, starts_at__lte=moment)
+    if not held.filter(site_id__in=sites).exists():
+        raise BadInput("A guest must be a researcher at one of the project's sites.")
+    guest = ProjectGuest.objects.create(project=project, user=user, starts_at=moment, ends_at=ends_at, added_by=by.id)
+    record(Act("project.join", "user", str(user.pk), detail={"project": str(project.pk), "until": ends_at.isoformat()}), by=by)
+    return guest
 
 
 def _check_grants(sites: set[str], people: set[str], by: Any) -> None:

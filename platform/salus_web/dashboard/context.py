@@ -15,9 +15,11 @@ from salus_web.accounts.permissions import can
 ITEMS = (
     ("Worklist", "/worklist/", "patient.read", "w"),
     ("Patients", "/patients/", "patient.search", "p"),
+    ("Emergency", "/emergency/", "emergency.break", "b"),
     ("Cohorts", "/cohorts/", "cohort.use", "c"),
     ("Access", "/access/", "access.read", "a"),
     ("Keeping", "/keeping/", "keeping.read", "e"),
+    ("Emergencies", "/emergencies/", "emergency.read", "b"),
     ("Audit", "/audit/", "audit.read", "l"),
     ("Releases", "/releases/", "release.decide", "r"),
     ("Uploads", "/uploads/", "upload.read", "u"),

@@ -26,6 +26,7 @@ from salus_web.accounts.models import Site, User
 from salus_web.accounts.services import create_site, create_user, grant_role
 from salus_web.cohorts.services import create_project
 from salus_web.common.errors import StateConflict
+from salus_web.dashboard.demo_emergencies import show_emergencies
 from salus_web.ingest.models import Upload, UploadState
 from salus_web.ingest.services import receive
 from salus_web.jobs.models import Job, JobState
@@ -108,6 +109,7 @@ def open_hospital(say: Say, *, patients: int = 360, present: int = 56, repeats: 
     inpatients = Encounter.objects.for_actor(BY).filter(ends_at__isnull=True).exclude(kind="case")
     ids = [str(key) for key in inpatients.values_list("patient_id", flat=True).distinct()]
     _wait([request(patient_ids=ids, bundle=bundle, why="opening of the demonstration", by=BY).pk], say)
+    show_emergencies()
 
 
 def _draw(folder: Path, patients: int, present: int) -> None:

@@ -22,6 +22,7 @@ from salus_web.jobs.services import Claim, enqueue, finish
 from salus_web.predictions.models import CurrentRisk, Prediction, PredictionState, Review, RiskMap
 from salus_web.records.models import Patient
 from salus_web.records.scopes import CARE
+from salus_web.records.selectors import purposes
 from salus_web.registry.models import ModelBundle
 from salus_web.registry.selectors import live_bundles
 
@@ -75,7 +76,8 @@ def request(*, patient_ids: Sequence[str], bundle: ModelBundle, why: str, by: An
         title=f"{bundle.task.title}: {len(known)} patient(s)",
         by=by,
     )
-    record_many([Act("prediction.request", "job", str(job.pk), pseudonym) for _, pseudonym in known], by=by)
+    why_seen = purposes(viewer=by, patient_ids=[key for key, _ in known])
+    record_many([Act("prediction.request", "job", str(job.pk), pseudonym, why_seen[key]) for key, pseudonym in known], by=by)
     return job
 
 
@@ -215,5 +217,6 @@ def review(*, prediction: Prediction, decision: str, reason_code: str, note: str
     row.save(force_insert=True)
     pseudonym = Patient.objects.for_actor(by).values_list("pseudonym", flat=True).get(pk=prediction.patient_id)
     detail = {"decision": decision, "reason": reason_code}
-    record(Act("prediction.review", "prediction", str(prediction.pk), pseudonym, detail=detail), by=by)
+    why_seen = purposes(viewer=by, patient_ids=[row.patient_id])[row.patient_id]
+    record(Act("prediction.review", "prediction", str(prediction.pk), pseudonym, why_seen, detail=detail), by=by)
     return row

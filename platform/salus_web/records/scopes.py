@@ -7,13 +7,14 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 
 from salus_web.common.clock import now
 from salus_web.common.scoping import ScopedManager, ScopedQuerySet
 
 FEW = 500
 CARE, RESEARCH, TRAINING = PURPOSES = ("care", "research", "training")
+EMERGENCY = "emergency access"  # the kind of a relation that a clinician opened by breaking the glass
 
 
 def live_relations(actor: Any) -> Any:
@@ -24,7 +25,16 @@ def live_relations(actor: Any) -> Any:
     memberships = apps.get_model("records", "CareTeamMembership").objects
     teams = memberships.filter(still, user_id=actor.id, starts_at__lte=moment).values("team_id")
     relations = apps.get_model("records", "CareRelation").objects
-    return relations.filter(still, Q(user_id=actor.id) | Q(team_id__in=teams), starts_at__lte=moment)
+    live = relations.filter(still, Q(user_id=actor.id) | Q(team_id__in=teams), starts_at__lte=moment)
+    # the glass is broken by a person, for that person: a board that shows their list with a token gets none of it
+    return live.exclude(kind=EMERGENCY) if actor.token_purpose else live
+
+
+def cared_for(actor: Any, path: str = "pk") -> Any:
+    """Whether a person cares for the patient of a row (`path`) other than by having broken the glass; for annotations."""
+    if actor.is_system:
+        return Value(True)
+    return Exists(live_relations(actor).exclude(kind=EMERGENCY).filter(patient_id=OuterRef(path)))
 
 
 def few_in_care(actor: Any) -> list[Any] | None:

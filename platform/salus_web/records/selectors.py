@@ -30,7 +30,7 @@ from salus_web.records.models import (
     Patient,
     PatientNameToken,
 )
-from salus_web.records.scopes import few_in_care, live_relations
+from salus_web.records.scopes import EMERGENCY, cared_for, few_in_care, live_relations
 
 _ACCESS = system("access")
 NOT_FOR_CARE = (
@@ -40,12 +40,15 @@ NOT_FOR_CARE = (
 
 
 def open_patient(*, patient_id: Any, viewer: Actor, looking_at: str, purpose: str = "care") -> Patient:
-    """The patient, if this viewer may see them; logged before the caller renders anything.
+    """The patient, if this viewer may see them; logged before the caller renders anything. What is seen by having broken
+    the glass, and in no other way, is logged with the purpose `emergency`.
 
     Raises Hidden (404, as for an absent id) when there is no live care relation, and Withheld where there is one but the
     person was erased or does not allow their data to be used for care. 1 query and 1 log entry, else one more query.
     """
-    patient = Patient.objects.for_actor(viewer).select_related("site").filter(pk=patient_id).first()
+    found = Patient.objects.for_actor(viewer).select_related("site").annotate(in_care=cared_for(viewer))
+    patient = found.filter(pk=patient_id).first()
+    purpose = purpose if patient is None or patient.in_care else "emergency"
     if patient is None:
         _refuse_withheld(patient_id, viewer, looking_at, purpose)
         named = Patient.objects.for_actor(_ACCESS).filter(pk=patient_id).values_list("pseudonym", flat=True).first()
@@ -96,14 +99,14 @@ def search_patients(*, viewer: Actor, text: str) -> list[Patient]:
     words = text.split()
     if not words:
         return []
-    rows = Patient.objects.for_actor(viewer).select_related("site")
+    rows = Patient.objects.for_actor(viewer).select_related("site").annotate(in_care=cared_for(viewer))
     by_number = Q(mrn_index=blind_index(text, purpose="mrn"))
     by_name = Q()
     for word in words:
         holders = PatientNameToken.objects.for_actor(viewer).filter(token=blind_index(word, purpose="name"))
         by_name &= Q(pk__in=holders.values("patient_id"))
     found = list(rows.filter(by_number | by_name).order_by("birth_date", "pk")[:FOUND_AT_MOST])
-    acts = [Act("search.read", "patient", str(row.pk), row.pseudonym, "care") for row in found]
+    acts = [Act("search.read", "patient", str(row.pk), row.pseudonym, _purpose(row)) for row in found]
     record_many(acts or [Act("search.read", "patient", outcome="nothing found")], by=viewer)
     return found
 
@@ -112,11 +115,33 @@ def my_patients(*, viewer: Actor, page: int, size: int = 25) -> list[Patient]:
     """The viewer's patients, newest first, one more than a page so that the caller knows of a next; logged."""
     authorize(viewer, "patient.search", Resource("patient"))
     start = (max(page, 1) - 1) * size
-    rows, few = Patient.objects.for_actor(viewer).select_related("site"), few_in_care(viewer)
+    rows, few = Patient.objects.for_actor(viewer).select_related("site").annotate(in_care=cared_for(viewer)), few_in_care(viewer)
     rows = rows if few is None else rows.filter(pk__in=few)
     found = list(rows.order_by("-created_at", "pk")[start : start + size + 1])
-    record_many([Act("patient.list", "patient", str(row.pk), row.pseudonym, "care") for row in found[:size]], by=viewer)
+    record_many([Act("patient.list", "patient", str(row.pk), row.pseudonym, _purpose(row)) for row in found[:size]], by=viewer)
     return found
+
+
+def _purpose(patient: Any) -> str:
+    """What the log says of a look at a patient who was read with `in_care`."""
+    return "care" if patient.in_care else "emergency"
+
+
+def purposes(*, viewer: Actor, patient_ids: Sequence[Any]) -> dict[Any, str]:
+    """Per patient whom the viewer sees, the purpose that goes to the log: `care`, or `emergency` where only a broken glass
+    opens the record (1 query). The machine has none."""
+    if viewer.is_system:
+        return dict.fromkeys(patient_ids, "")
+    cared_for = live_relations(viewer).exclude(kind=EMERGENCY).filter(patient_id__in=list(patient_ids))
+    known = set(cared_for.values_list("patient_id", flat=True))
+    return {key: "care" if key in known else "emergency" for key in patient_ids}
+
+
+def why_seen(actor: Actor, patient: Patient) -> CareRelation | None:
+    """The relation through which somebody sees a patient now: the newest one, a broken glass only where there is no other
+    (1 query)."""
+    rows = live_relations(actor).select_related("team").filter(patient=patient).order_by("-starts_at")
+    return min(rows, key=lambda row: row.kind == EMERGENCY, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +157,7 @@ def banner_facts(*, viewer: Actor, patient: Patient) -> BannerFacts:
     """Ward, allergies, and why the viewer may see this patient (3 queries)."""
     stay = Encounter.objects.for_actor(viewer).filter(patient=patient).order_by("-starts_at").first()
     allergies = Allergy.objects.for_actor(viewer).filter(patient=patient).values_list("display", flat=True)
-    relation = live_relations(viewer).select_related("team").filter(patient=patient).order_by("-starts_at").first()
+    relation = why_seen(viewer, patient)
     care = "" if relation is None else f"care team: {relation.team.name}" if relation.team else f"{relation.kind}: {relation.reason}"
     return BannerFacts(ward=stay.ward if stay and stay.ends_at is None else "", allergies=list(allergies[:6]), care=care)
 
@@ -206,7 +231,7 @@ def relation_of_site(*, viewer: Actor, relation_id: Any) -> CareRelation | None:
 
 def why_may_see(*, viewer: Actor, patient: Patient, user: Any) -> str:
     """One sentence: may this person see this patient now, and why: standing, role, and the relation, be it a care team, a
-    consult or an emergency (2 queries)."""
+    consult, a granted request or an emergency (3 queries)."""
     authorize(viewer, "access.read", Resource("patient"))
     actor = actor_for_user(user)
     if not may_sign_in(user):
@@ -215,9 +240,21 @@ def why_may_see(*, viewer: Actor, patient: Patient, user: Any) -> str:
     if "clinician" not in actor.roles:
         held = f" (at present: {', '.join(sorted(actor.roles))})" if actor.roles else " (no role at present)"
         return f"{user.display_name} may not see this patient: not a clinician at present{held}."
-    relation = live_relations(actor).select_related("team").filter(patient=patient).order_by("-starts_at").first()
+    relation = why_seen(actor, patient)
     if relation is None:
         return f"{user.display_name} may not see this patient: there is no care relation at present."
-    until = f"until {relation.ends_at:%d %b %Y %H:%M}" if relation.ends_at else "with no end set"
-    through = f"care team {relation.team.name}" if relation.team else f"{relation.kind} ({relation.reason})"
+    end = _end_of(relation, user)
+    until = f"until {end:%d %b %Y %H:%M}" if end else "with no end set"
+    kind = "by breaking the glass in an emergency" if relation.kind == EMERGENCY else relation.kind
+    through = f"care team {relation.team.name}" if relation.team else f"{kind} ({relation.reason})"
     return f"{user.display_name} may see this patient {until}: {through}, since {relation.starts_at:%d %b %Y}."
+
+
+def _end_of(relation: CareRelation, user: Any) -> datetime | None:
+    """When a relation ends for a person: with itself, or before, with the person's time in the team."""
+    ends = [relation.ends_at]
+    if relation.team_id:
+        live = CareTeamMembership.objects.filter(Q(ends_at__isnull=True) | Q(ends_at__gt=now()), team_id=relation.team_id, user=user)
+        spans = list(live.values_list("ends_at", flat=True))
+        ends.append(None if None in spans else max(spans))
+    return min((end for end in ends if end is not None), default=None)

@@ -11,7 +11,7 @@ from salus_web.accounts.actors import Actor
 from salus_web.accounts.models import Role
 from salus_web.accounts.permissions import Resource, authorize
 from salus_web.cohorts.models import Project
-from salus_web.cohorts.selectors import project_for
+from salus_web.cohorts.selectors import is_member, project_for
 from salus_web.common import vault
 from salus_web.common.errors import Hidden, IntegrityBroken, Refused
 from salus_web.releases.models import Release, ReleaseFile, ReleaseState
@@ -94,7 +94,7 @@ def _in_scope(viewer: Actor) -> QuerySet[Release]:
         return Release.objects.all()
     reach = Q(pk__in=[])
     if Role.RESEARCHER in viewer.roles:
-        reach |= Q(project__in=Project.objects.filter(members=viewer.id))
+        reach |= Q(project__in=Project.objects.filter(is_member(viewer)))
     if Role.ADMINISTRATOR in viewer.roles:
         reach |= Q(project__in=Project.objects.filter(sites__in=list(viewer.site_ids)))
     return Release.objects.filter(reach)

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import models
 
+from salus_web.access.models import BreakGlass
 from salus_web.accounts.actors import system
 from salus_web.imaging.models import Instance, Rendition, Series, Study
 from salus_web.predictions.models import CurrentRisk, Prediction, Review, RiskMap
@@ -25,7 +26,7 @@ KEEPER = system("keeping")
 # in an order in which nothing is deleted before what points at it
 RISKS = (Review, RiskMap, CurrentRisk, Prediction)
 IMAGES = (RiskMap, Rendition, Instance, Series, Study)
-RECORD = (*RISKS, Rendition, Instance, Series, Study, Observation, Condition, Medication, Allergy, Encounter, PatientNameToken)
+RECORD = (*RISKS, Rendition, Instance, Series, Study, Observation, Condition, Medication, Allergy, Encounter, PatientNameToken, BreakGlass)
 KINDS: dict[str, tuple[type[models.Model], ...]] = {"record": RECORD, "images": IMAGES, "risks": RISKS}
 KIND_WORDS = {
     "record": "the whole record (the person is erased)",

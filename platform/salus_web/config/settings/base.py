@@ -45,6 +45,7 @@ INSTALLED_APPS = [
     "salus_web.cohorts",
     "salus_web.releases",
     "salus_web.stewardship",
+    "salus_web.access",
     "salus_web.backups",
     "salus_web.dashboard",
 ]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+from salus_web.access.selectors import Broken, open_on
 from salus_web.audit.selectors import people_who_looked
 from salus_web.common.clock import now
 from salus_web.records.models import Patient
@@ -14,7 +15,7 @@ from salus_web.records.selectors import banner_facts
 
 @dataclass(frozen=True, slots=True)
 class Banner:
-    """Who this is, where, what to beware of, why you may look, and how many others did."""
+    """Who this is, where, what to beware of, why you may look, how many others did, and who broke the glass."""
 
     patient: Patient
     name: str
@@ -25,6 +26,8 @@ class Banner:
     allergies: list[str]
     care: str
     seen_by: int
+    mine: Broken | None
+    others: list[Broken]
 
 
 def age_in_years(born: date | None, on: date) -> int | None:
@@ -35,11 +38,13 @@ def age_in_years(born: date | None, on: date) -> int | None:
 
 
 def banner(patient: Patient, viewer: Any) -> Banner:
-    """The banner of one patient (4 queries)."""
+    """The banner of one patient (5 queries)."""
+    broken = open_on(viewer=viewer, patient=patient)
     facts = banner_facts(viewer=viewer, patient=patient)
     return Banner(
         patient=patient, name=patient.name or "no name recorded", age_years=age_in_years(patient.birth_date, now().date()),
         sex={"female": "F", "male": "M", "other": "other"}.get(patient.sex, "sex not recorded"),
         number_end=patient.mrn[-4:], ward=facts.ward, allergies=facts.allergies, care=facts.care,
         seen_by=people_who_looked(pseudonym=patient.pseudonym, since=now() - timedelta(hours=24)),
+        mine=next((row for row in broken if row.is_mine), None), others=[row for row in broken if not row.is_mine],
     )  # fmt: skip

@@ -23,13 +23,16 @@ WHAT = {
     "search.read": "found the name in a search", "prediction.read": "opened a computed risk", "image.read": "looked at an image",
     "receipt.read": "opened the receipt of a risk", "replay.read": "read whether a risk could be computed again", "who_looked.read": "looked up who had looked", "prediction.request": "asked for a new risk",
     "prediction.review": "judged a risk", "access.look": "looked up who may see the record", "relation.start": "let somebody see the record",
+    "emergency.break": "opened the record in an emergency", "emergency.hand_back": "handed the record back",
+    "emergency.notice": "was told that somebody opened the record in an emergency", "emergency.seen": "took note of it",
+    "emergency.read": "looked into an emergency access", "emergency.review": "reviewed an emergency access",
     "relation.end": "ended somebody's access", "watch.start": "put the record under special watch", "watch.end": "ended the special watch over the record", "looked.report": "made this report", "audit.export": "exported lines of the log about the record",
     "consent.read": "looked up what is allowed", "consent.record": "recorded what is allowed",
     "hold.set": "protected the record from being erased", "hold.lift": "ended that protection", "follow_up.list": "listed what holds the person",
     "follow_up.done": "acted on what holds the person", "erasure.ask": "asked for the person to be erased", "erasure.decide": "decided on an erasure",
     "key.destroy": "destroyed the key of the data", "patient.erase": "erased the person", "retention.delete": "deleted what is kept no longer",
 }  # fmt: skip
-OFFICE = ("access.", "relation.", "looked.", "audit.", "watch.")
+OFFICE = ("access.", "relation.", "looked.", "audit.", "watch.", "emergency.read", "emergency.review")
 KEEPING = ("hold.", "follow_up.", "erasure.", "key.", "patient.erase", "retention.")
 NOTHING_SHOWN = {"refused": "tried, and was refused: ", "withheld": "tried, and was told that it is not allowed: ", "erased": "tried, and was told of the erasure: "}
 

@@ -44,6 +44,14 @@ def ago(moment: datetime | None) -> str:
     return f"{minutes // 1440} d"
 
 
+def left(moment: datetime | None) -> str:
+    """3 h 12 min: how long until; hours and minutes up to two days, then days."""
+    minutes = 0 if moment is None else max(int((moment - now()).total_seconds() // 60), 0)
+    if minutes >= 48 * 60:
+        return f"{minutes // 1440} d"
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
+
+
 UNITS = {"a": "y", "Cel": "°C", "mm[Hg]": "mmHg", "10*3/uL": "×10³/µL", "umol/L": "µmol/L", "1": ""}
 
 

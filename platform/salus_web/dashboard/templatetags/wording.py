@@ -9,6 +9,7 @@ from django import template
 
 from salus_web.common.clock import now
 from salus_web.dashboard.pages import wording
+from salus_web.dashboard.pages.looks import said_of
 
 register = template.Library()
 register.filter("percent", wording.percent)
@@ -27,6 +28,18 @@ def since(moment: datetime | None) -> str:
         return "not known"
     seconds = int((now() - moment).total_seconds())
     return f"{max(seconds, 0)} s ago" if seconds < 120 else f"{wording.ago(moment)} ago"
+
+
+@register.filter
+def left(moment: datetime | None) -> str:
+    """How long until."""
+    return wording.left(moment)
+
+
+@register.filter
+def act(action: str) -> str:
+    """An act of the log in plain words."""
+    return said_of(action)
 
 
 @register.filter

@@ -12,16 +12,17 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods, require_POST
 
+from salus_web.access.listing import granted_requests, waiting_requests, why
 from salus_web.accounts.access import declare
 from salus_web.accounts.models import Role, RoleGrant, Site, User
 from salus_web.accounts.permissions import can
-from salus_web.accounts.selectors import people, sites_of
+from salus_web.accounts.selectors import actor_for_user, people, sites_of
 from salus_web.accounts.services import end_role, grant_role
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput, Hidden
 from salus_web.dashboard.views.asked import day
 from salus_web.records.models import CareTeamMembership
-from salus_web.records.selectors import person_by_number, relation_of_site, relations_of, teams, why_may_see
+from salus_web.records.selectors import person_by_number, relation_of_site, relations_of, teams
 from salus_web.records.services import end_relation, join_team, leave_team, relate_person
 
 
@@ -33,6 +34,7 @@ def access(request: HttpRequest) -> HttpResponse:
     viewer = request.actor  # type: ignore[attr-defined]
     context: dict[str, Any] = {
         "people": people(viewer=viewer), "teams": teams(viewer=viewer), "sites": sites_of(viewer=viewer),
+        "waiting": waiting_requests(viewer=viewer), "granted": granted_requests(viewer=viewer), "me": viewer.id,
         "roles": Role.choices, "may_manage": can(viewer, "access.manage"),
         "asked": {name: request.POST.get(name, "") for name in ("site", "mrn", "person")},
     }  # fmt: skip
@@ -49,7 +51,7 @@ def _answer(request: HttpRequest, asked: dict[str, str]) -> dict[str, Any]:
     if patient is None:
         return {"sentence": "Nobody at this hospital has this record number."}
     user = _person(asked["person"]) if asked["person"] else None
-    sentence = why_may_see(viewer=viewer, patient=patient, user=user) if user else "Everybody who may or might see this patient:"
+    sentence = why(viewer=viewer, patient=patient, user=user, actor=actor_for_user(user)) if user else "Everybody who may or might see this patient:"
     return {"sentence": sentence, "relations": relations_of(viewer=viewer, patient=patient), "patient": patient}
 
 

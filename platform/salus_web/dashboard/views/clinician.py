@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from salus_web.access.selectors import notices
 from salus_web.accounts.access import declare
 from salus_web.audit.selectors import who_looked
 from salus_web.common import vault
@@ -43,8 +44,10 @@ def worklist(request: HttpRequest) -> HttpResponse:
         if newest is None or (seen is not None and newest <= seen):
             return HttpResponse(status=204)
     page = worklist_page.page_of(viewer, task_id=task, order=order, page=page_number(request))
-    template = "dashboard/worklist_rows.html" if since is not None else "dashboard/worklist.html"
-    return render(request, template, {"page": page, "orders": ORDERS, "is_live": live_bundle(page.task_id) is not None})
+    context = {"page": page, "orders": ORDERS, "is_live": live_bundle(page.task_id) is not None}
+    if since is not None:
+        return render(request, "dashboard/worklist_rows.html", context)
+    return render(request, "dashboard/worklist.html", context | {"notices": notices(viewer=viewer)})
 
 
 @declare("prediction.request")

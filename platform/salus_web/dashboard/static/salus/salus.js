@@ -19,6 +19,15 @@
     var dark = document.documentElement.dataset.theme === "dark" || (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
     setTheme(dark ? "light" : "dark");
   });
+  // the clock of an emergency access; at its end the page goes, as the record does
+  document.querySelectorAll("[data-seconds-left]").forEach(function (clock) {
+    var end = Date.now() + 1000 * (Number(clock.dataset.secondsLeft) + 1); // from now on: this computer's clock may be wrong
+    var timer = setInterval(function () {
+      var seconds = Math.floor((end - Date.now()) / 1000), minutes = Math.floor(seconds / 60);
+      if (seconds < 0) { clearInterval(timer); location.reload(); return; }
+      clock.textContent = minutes >= 60 ? Math.floor(minutes / 60) + " h " + String(minutes % 60).padStart(2, "0") + " min" : minutes >= 5 ? minutes + " min" : minutes + " min " + String(seconds % 60).padStart(2, "0") + " s";
+    }, 1000);
+  });
   // a page that looks again by itself says so, so that it does not keep a session alive
   document.addEventListener("htmx:configRequest", function (event) {
     var cause = event.detail.triggeringEvent;
