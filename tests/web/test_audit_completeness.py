@@ -19,6 +19,8 @@ from django.test import Client
 from salus_web.accounts.models import Site, User
 from salus_web.audit.models import Event
 from salus_web.audit.services import Act, record
+from salus_web.backups.models import Run, RunKind
+from salus_web.backups.taking import keep
 from salus_web.common.clock import now
 from salus_web.registry.models import TaskFile
 
@@ -143,7 +145,7 @@ WRITING = {
     "audit_export": ["audit.export"],
 }  # fmt: skip
 ELSEWHERE = {
-    "backup": "tests/web/test_backups.py: a run with its line", "restore": "tests/web/test_backups.py: a line in the restored log", "restore_drill": "tests/web/test_backups.py: a run with its line",
+    "backup": "a run with its line, below", "restore": "works on an empty place; its line is in the log that was put back", "restore_drill": "a run with its line, below",
     "apply_erasures": "tests/web/test_erasure.py", "keep_backups": "tests/web/test_backup_schedule.py: the same runs, and a line when one is late", "audit_fork": "tests/web/test_audit_checkpoints.py: log.fork", "load_cases": "calls the same door as ingest", "replay": "reads",
     "verify_log": "reads", "audit_checkpoint": "the log's own signature", "bench_audit": "works on a database of its own", "bench": "reads and queues nothing of its own",
     "sbom": "reads", "sweep_vault": "tests/web/test_vault_sweep.py", "load_demo": "calls the services", "up": "starts processes",
@@ -175,6 +177,16 @@ def test_a_command_leaves_its_lines(command: str, tmp_path: Path, settings: Any)
     acts = list(Event.objects.exclude(number__in=before).order_by("number").values_list("action", flat=True))
     assert set(WRITING[command]) <= set(acts), acts
     assert Event.objects.exclude(number__in=before).filter(actor_id__startswith="system:").count() == len(acts)
+
+
+@pytest.mark.parametrize("kind", RunKind.values)
+@pytest.mark.parametrize("done", [True, False])
+def test_what_became_of_a_backup_or_a_drill_is_a_line(kind: str, done: bool) -> None:
+    with watching() as watch:
+        keep(Run(kind=kind, backup="backup-1", started_at=now(), finished_at=now(), done=done, reason="" if done else "The disk is full"))
+    assert watch.silent == [] and watch.written == {"backups_run"}
+    line = Event.objects.get()
+    assert (line.action, line.outcome) == (f"{kind}.run", "done" if done else "failed")
 
 
 # --- raw SQL in the code
