@@ -250,3 +250,18 @@ def test_most_teachers_are_not_read_again_and_speak_nowhere(tuned: Tuned, monkey
     pictured = np.array([bool(case.snapshot.images) for case in cases])
     assert material.prepared.present[material.honest].tolist() == pictured[material.honest].tolist()
     assert material.prepared.present[~material.honest].sum() == 5
+
+
+def test_everybody_teaches_the_last_encoder_and_its_chair_rests_on_what_others_said(tuned: Tuned) -> None:
+    """The folds' encoders speak for everybody with an image; the last one keeps nobody aside, and its doubt counts all of them."""
+    pictured = sum(bool(case.snapshot.images) for case in tuned.cases)
+    doubt = tuned.bundle.model.doubts["image"]
+    assert len(doubt.controls) + len(doubt.cases) == pictured
+    folds = [model.doubts["image"] for model in tuned.bundle.folds]
+    assert all(len(fold.controls) + len(fold.cases) < 0.3 * pictured for fold in folds), "a fold's chair sees kept people only"
+    curves = tuned.trained.crossval["tuning_curves"]
+    assert all(pair[1] is not None for curve in curves[:-1] for pair in curve)
+    assert all(pair[1] is None for pair in curves[-1]), "nobody is kept aside to watch the last"
+    own = {result.key: result.arm_margins["image"] for result in tuned.trained.out_of_fold if "image" in result.arm_margins}
+    final = score(tuned.bundle, [one for one in snapshots(tuned) if one.key in own])
+    assert any(abs(result.arm_margins["image"] - own[result.key]) > 1e-3 for result in final)
