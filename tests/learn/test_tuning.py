@@ -161,7 +161,7 @@ def test_augmenting_is_repeatable_and_mild() -> None:
 def test_pictures_grow_and_no_fit_looks_at_many_more_than_it_should() -> None:
     recipe = Recipe()
     for images in (40, 1_000, 2_500, 50_000):
-        sides = recipe.side_of_each_pass(min(images, recipe.most_a_pass))
+        sides = recipe.side_of_each_pass(recipe.passes_over(min(images, recipe.most_a_pass)))
         assert list(sides) == sorted(sides) and sides[0] == 128 and sides[-1] == 224, "it ends as large as it is served"
         assert recipe.fewest_passes <= len(sides) <= recipe.most_passes
         assert len(sides) * min(images, recipe.most_a_pass) <= recipe.fewest_passes * recipe.most_a_pass
@@ -172,7 +172,7 @@ def test_a_gpu_takes_as_many_steps_over_twice_the_pictures() -> None:
     assert recipe.on("cpu") == recipe
     wide = recipe.on("cuda")
     for images in (300, 1_180, 1_700):
-        steps = [len(one.side_of_each_pass(images)) * images / one.batch for one in (recipe, wide)]
+        steps = [one.passes_over(images) * images / one.batch for one in (recipe, wide)]
         assert wide.batch == 2 * recipe.batch and steps[1] == pytest.approx(steps[0], rel=0.15)
 
 
@@ -262,6 +262,7 @@ def test_everybody_teaches_the_last_encoder_and_its_chair_rests_on_what_others_s
     curves = tuned.trained.crossval["tuning_curves"]
     assert all(pair[1] is not None for curve in curves[:-1] for pair in curve)
     assert all(pair[1] is None for pair in curves[-1]), "nobody is kept aside to watch the last"
+    assert len(curves[-1]) == len(curves[0]), "the last encoder looks as often as the folds' did"
     own = {result.key: result.arm_margins["image"] for result in tuned.trained.out_of_fold if "image" in result.arm_margins}
     final = score(tuned.bundle, [one for one in snapshots(tuned) if one.key in own])
     assert any(abs(result.arm_margins["image"] - own[result.key]) > 1e-3 for result in final)

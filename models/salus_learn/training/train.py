@@ -164,7 +164,8 @@ def _cross_validate(
             if repeat == 0:
                 found.models.append(model)
                 found.histories.append(history)
-                found.crossed.note(model, material, outside)
+                if fit.pixels is not None:
+                    found.crossed.note(model, material, outside, passes=len(history))
             if beside and repeat == 0:
                 beside.judge(at, model, material, inside, outside, _within(tell, done + 0.6 / steps, 0.0, name))
         found.sheets.append(sheet)

@@ -67,6 +67,7 @@ def tuned_material(
     kept = np.setdiff1d(inside, teachers)
     network = tune(
         pixels, image_target(material, pixels, cases), teachers, seed=seed, watched=kept if len(kept) else None,
+        passes=crossed.passes if crossed else None,
         report=lambda part, text: report(0.85 * part, text),
     )  # fmt: skip
     # what a teacher's image says is not honest, so nothing but the reference is worked out from them
