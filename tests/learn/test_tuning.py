@@ -161,7 +161,7 @@ def test_augmenting_is_repeatable_and_mild() -> None:
 def test_pictures_grow_and_no_fit_looks_at_many_more_than_it_should() -> None:
     recipe = Recipe()
     for images in (40, 1_000, 2_500, 50_000):
-        sides = recipe.side_of_each_pass(min(images, recipe.most_a_pass))
+        sides = recipe.side_of_each_pass(recipe.passes_over(min(images, recipe.most_a_pass)))
         assert list(sides) == sorted(sides) and sides[0] == 128 and sides[-1] == 224, "it ends as large as it is served"
         assert recipe.fewest_passes <= len(sides) <= recipe.most_passes
         assert len(sides) * min(images, recipe.most_a_pass) <= recipe.fewest_passes * recipe.most_a_pass
@@ -172,7 +172,7 @@ def test_a_gpu_takes_as_many_steps_over_twice_the_pictures() -> None:
     assert recipe.on("cpu") == recipe
     wide = recipe.on("cuda")
     for images in (300, 1_180, 1_700):
-        steps = [len(one.side_of_each_pass(images)) * images / one.batch for one in (recipe, wide)]
+        steps = [one.passes_over(images) * images / one.batch for one in (recipe, wide)]
         assert wide.batch == 2 * recipe.batch and steps[1] == pytest.approx(steps[0], rel=0.15)
 
 
@@ -250,3 +250,20 @@ def test_most_teachers_are_not_read_again_and_speak_nowhere(tuned: Tuned, monkey
     pictured = np.array([bool(case.snapshot.images) for case in cases])
     assert material.prepared.present[material.honest].tolist() == pictured[material.honest].tolist()
     assert material.prepared.present[~material.honest].sum() == 5
+
+
+def test_everybody_teaches_the_last_encoder_and_its_chair_rests_on_what_others_said(tuned: Tuned) -> None:
+    """The folds' encoders speak for everybody with an image; the last one keeps nobody aside, and its doubt counts all of them."""
+    pictured = sum(bool(case.snapshot.images) for case in tuned.cases)
+    doubt = tuned.bundle.model.doubts["image"]
+    assert len(doubt.controls) + len(doubt.cases) == pictured
+    for fold in tuned.bundle.folds:
+        rested_on = sum(len(own.controls) + len(own.cases) for name, own in fold.doubts.items() if name == "image")
+        assert rested_on < 0.3 * pictured, "a fold's chair sees kept people only, if it has enough of them at all"
+    curves = tuned.trained.crossval["tuning_curves"]
+    assert all(pair[1] is not None for curve in curves[:-1] for pair in curve)
+    assert all(pair[1] is None for pair in curves[-1]), "nobody is kept aside to watch the last"
+    assert len(curves[-1]) == len(curves[0]), "the last encoder looks as often as the folds' did"
+    own = {result.key: result.arm_margins["image"] for result in tuned.trained.out_of_fold if "image" in result.arm_margins}
+    final = score(tuned.bundle, [one for one in snapshots(tuned) if one.key in own])
+    assert any(abs(result.arm_margins["image"] - own[result.key]) > 1e-3 for result in final)

@@ -114,12 +114,14 @@ def fit_head(
 
 
 def tuned_head(
-    prepared: Prepared, teachers: np.ndarray, kept: np.ndarray, weight: np.ndarray, bias: float
+    prepared: Prepared, teachers: np.ndarray, kept: np.ndarray, weight: np.ndarray, bias: float,
+    *, far: np.ndarray | None = None,
 ) -> ImageHead:
     """The head of a tuned encoder: its own classifier (weight (1280,) on the last maps), shared by all slots.
 
     The reference and the directions of distance come from those who taught it; how far is too far comes from `kept`,
-    who did not, because a tuned encoder holds its own people closer than strangers.
+    who did not, because a tuned encoder holds its own people closer than strangers. Where nobody was kept, `far` are
+    the distances of people whom encoders like this one had not seen.
     """
     teachers, kept = teachers[prepared.present[teachers]], kept[prepared.present[kept]]
     pooled = prepared.pooled[teachers]  # (n, S, C)
@@ -133,7 +135,8 @@ def tuned_head(
         prepared.slots, shared, centre, bias + float((shared * centre).sum()), scale, right[:components],
         singular[:components] / np.sqrt(len(teachers)) + 1e-9, np.inf, 0.0,
     )  # fmt: skip
-    far = head.distances(prepared, kept if len(kept) else teachers)
+    if far is None or not len(far):
+        far = head.distances(prepared, kept if len(kept) else teachers)
     return replace(head, unusual_above=float(np.quantile(far, UNUSUAL_QUANTILE) * 1.5))
 
 

@@ -44,9 +44,12 @@ class Recipe:
     dropout: float = 0.3
     smoothing: float = 0.1
 
-    def side_of_each_pass(self, images: int) -> tuple[int, ...]:
-        """Pixels of each pass over so many images."""
-        passes = int(np.clip(self.views // max(images, 1), self.fewest_passes, self.most_passes))
+    def passes_over(self, images: int) -> int:
+        """How often so many images are looked at."""
+        return int(np.clip(self.views // max(images, 1), self.fewest_passes, self.most_passes))
+
+    def side_of_each_pass(self, passes: int) -> tuple[int, ...]:
+        """Pixels of each of so many passes."""
         first, last = round(self.shares[0] * passes), min(round(self.shares[1] * passes), passes - 1)
         return tuple(self.sides[(at >= first) + (at >= last)] for at in range(passes))
 
@@ -99,15 +102,16 @@ def read_pixels(
 
 def tune(
     pixels: Pixels, target: np.ndarray, cases: np.ndarray, *, seed: int, recipe: Recipe | None = None,
-    watched: np.ndarray | None = None, report: Report | None = None,
+    watched: np.ndarray | None = None, passes: int | None = None, report: Report | None = None,
 ) -> TunedNetwork:
     """Tune on the images of `cases`; target (N, 2) int: of each image the outcome (0, 1, or -1 for not known) and the kind
     (0..K-1, or -1 for none). The loss on the images of `watched` cases is written down and used for nothing.
+    `passes` over the images instead of the recipe's, where others were tuned so.
     """
     recipe, order = (recipe or Recipe()).on(best_device()), np.random.default_rng(seed)
     inside = np.flatnonzero(np.isin(pixels.case, cases) & (target[:, 0] >= 0))
     a_pass = min(len(inside), recipe.most_a_pass)
-    sides = recipe.side_of_each_pass(a_pass)
+    sides = recipe.side_of_each_pass(passes or recipe.passes_over(a_pass))
     tuning = _Tuning(pixels, torch.from_numpy(target.astype(np.int64)), recipe, len(sides) * _steps(a_pass, recipe), seed)
     history: list[tuple[float, float | None]] = []
     for number, side in enumerate(sides):

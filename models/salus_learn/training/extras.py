@@ -20,6 +20,10 @@ def known_extras(crossval: dict[str, Any]) -> dict[str, Any]:
         name = f"fold {at + 1}" if at + 1 < len(curves) else "on everybody"
         passes = list(range(1, len(curve) + 1))
         series.append({"name": f"{name}, taught", "x": passes, "y": [pair[0] for pair in curve]})
-        series.append({"name": f"{name}, not taught", "x": passes, "y": [pair[1] for pair in curve]})
-    note = "Log loss after each pass over the images, on those who taught the encoder and on those kept aside."
+        if all(pair[1] is not None for pair in curve):
+            series.append({"name": f"{name}, not taught", "x": passes, "y": [pair[1] for pair in curve]})
+    note = (
+        "Log loss after each pass over the images, on those who taught the encoder and, in a fold, on those kept aside. "
+        "Everybody teaches the last encoder, so nobody is kept aside there."
+    )
     return kinds | {"leaks": hunted, "learning_curve": {"note": note, "series": series, "x": "pass", "y": "log loss"}}

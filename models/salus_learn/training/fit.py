@@ -117,6 +117,8 @@ def out_of_fold(
         mean = {name: np.where(times[name] > 0, total[name] / times[name], np.nan) for name in names}
     if material.honest is not None and "image" in mean:
         mean["image"] = np.where(material.honest[index], mean["image"], np.nan)
+    if material.image_apart is not None and "image" in mean:
+        mean["image"] = material.image_apart[index]
     return Margins(mean, dict.fromkeys(names, 0.0))
 
 

@@ -47,6 +47,7 @@ def _one_kind(
     own = replace(
         material, target=Target((material.kinds == at).astype(int)),
         tuned_head=material.kind_heads[at] if material.kind_heads else None,
+        image_apart=None if material.kinds_apart is None else material.kinds_apart[:, at],
     )  # fmt: skip
     fitted, choices = fit_judges(own, x, model.schema, ill, seed, Choices())
     return KindJudges(fitted.line, fitted.trees, fitted.head), out_of_fold(own, fitted, choices, x, ill, seed)

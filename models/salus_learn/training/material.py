@@ -20,7 +20,9 @@ class Material:
 
     With a tuned encoder `tuned_head` is its image judge and `honest` (n,) says for whom that judge's margin was not
     taught; both are None with a frozen encoder, where the head is fitted with the other judges. Where the task names
-    kinds, `kinds` (n,) is each case's, -1 for none, and `kind_heads` are a tuned encoder's judges of them.
+    kinds, `kinds` (n,) is each case's, -1 for none, and `kind_heads` are a tuned encoder's judges of them. Where a tuned
+    encoder was taught by everybody, `image_apart` (n,) and `kinds_apart` (n, K) are the margins over their references of
+    encoders who were not: those that a chair may believe.
     """
 
     task: RiskTask
@@ -32,6 +34,8 @@ class Material:
     honest: np.ndarray | None = None
     kinds: np.ndarray | None = None
     kind_heads: tuple[ImageHead, ...] = ()
+    image_apart: np.ndarray | None = None
+    kinds_apart: np.ndarray | None = None
 
     @property
     def y(self) -> np.ndarray:

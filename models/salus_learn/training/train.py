@@ -26,6 +26,7 @@ from salus_learn.scoring.judged import judged_people
 from salus_learn.scoring.score import account_all
 from salus_learn.store.bundle import write_bundle
 from salus_learn.store.model import Model
+from salus_learn.training.crossed import Crossed
 from salus_learn.training.extras import known_extras
 from salus_learn.training.fit import fit_model
 from salus_learn.training.further import Further, further
@@ -81,7 +82,9 @@ def train(
     beside = further(material, pixels, cases, seed=seed, ablation=ablation) if stress else None
     found = _cross_validate(fit, splits, seed, tell, beside)
     tell(0.9, "the model on everybody")
-    final, _, history = fit(np.arange(len(cases)), seed, lambda part, text: tell(0.9 + 0.1 * part, text))
+    final, _, history = fit(
+        np.arange(len(cases)), seed, lambda part, text: tell(0.9 + 0.1 * part, text), crossed=found.crossed
+    )
     crossval = _figures(fit, found, history) | {"repeats": len(splits), "folds": len(splits[0]), "leaks": leaks}
     tell(1.0, "writing it down")
     card = _card(task, cases, material, final, seed)
@@ -101,11 +104,14 @@ class _Fit:
     cases: Sequence[Case]
     gates: dict[str, Gate]
 
-    def __call__(self, inside: np.ndarray, seed: int, tell: Report) -> tuple[Model, Material, list[list[float | None]]]:
-        """The model, its material, and the tuning's losses (empty with a frozen encoder)."""
+    def __call__(
+        self, inside: np.ndarray, seed: int, tell: Report, *, crossed: Crossed | None = None
+    ) -> tuple[Model, Material, list[list[float | None]]]:
+        """The model, its material, and the tuning's losses (empty with a frozen encoder). With `crossed`, the model on
+        everybody: a tuned encoder is then taught by all."""
         if self.pixels is None:
             return self._fitted(self.material, inside, seed), self.material, []
-        material, tuned = tuned_material(self.material, self.pixels, self.cases, inside, seed=seed, report=tell)
+        material, tuned = tuned_material(self.material, self.pixels, self.cases, inside, seed=seed, report=tell, crossed=crossed)
         model = replace(self._fitted(material, inside, seed), network=tuned.network)
         return model, material, [list(pair) for pair in tuned.history]
 
@@ -123,6 +129,7 @@ class _Outside:
     first: list[RiskResult | None]
     fold_of: dict[str, int]
     histories: list[list[list[float | None]]]
+    crossed: Crossed
 
 
 def _figures(fit: _Fit, found: _Outside, last: list[list[float | None]]) -> dict[str, Any]:
@@ -140,7 +147,8 @@ def _cross_validate(
 ) -> _Outside:
     """Fit inside each fold, give risks outside it."""
     cases = fit.cases
-    found = _Outside([], [], [None] * len(cases), {}, [])
+    crossed = Crossed(len(cases), len(fit.material.task.outcome.kinds))
+    found = _Outside([], [], [None] * len(cases), {}, [], crossed)
     steps, snapshots = sum(len(parts) for parts in splits), [case.snapshot for case in cases]
     for repeat, parts in enumerate(splits):
         sheet = new_sheet(fit.material.task, fit.material.target)
@@ -156,6 +164,8 @@ def _cross_validate(
             if repeat == 0:
                 found.models.append(model)
                 found.histories.append(history)
+                if fit.pixels is not None:
+                    found.crossed.note(model, material, outside, passes=len(history))
             if beside and repeat == 0:
                 beside.judge(at, model, material, inside, outside, _within(tell, done + 0.6 / steps, 0.0, name))
         found.sheets.append(sheet)

@@ -1,7 +1,8 @@
 """Tunes the encoder for one set of training people and makes the material that their model is fitted from.
 
-Of the training people most teach the encoder. A quarter (of many people a sixth) never do: their image margins are honest,
-so chair, doubt and thresholds are fitted on them alone.
+Of a fold's training people most teach the encoder. A quarter (of many people a sixth) never do: their image margins are honest,
+so chair, doubt and thresholds are fitted on them alone. Of the model on everybody all teach: its chair is fitted on what the
+folds' encoders said of people they had not seen.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from salus_learn.imaging.gate import Gate, fit_gate
 from salus_learn.imaging.head import ImageHead, other_answer, tuned_head
 from salus_learn.imaging.network import Encoder
 from salus_learn.imaging.tune import Pixels, TunedNetwork, read_pixels, tune
+from salus_learn.training.crossed import Crossed
 from salus_learn.training.material import Material
 
 ENOUGH_IMAGES = 800
@@ -54,13 +56,18 @@ def pixel_material(task: RiskTask, cases: Sequence[Case], *, report: Report) -> 
 
 
 def tuned_material(
-    material: Material, pixels: Pixels, cases: Sequence[Case], inside: np.ndarray, *, seed: int, report: Report
+    material: Material, pixels: Pixels, cases: Sequence[Case], inside: np.ndarray, *, seed: int, report: Report,
+    crossed: Crossed | None = None,
 ) -> tuple[Material, Tuned]:
-    """Tune on `inside` and embed with the result, by the encoder that will serve it, everybody but most of the teachers."""
-    teachers = _teachers(material, inside, seed)
+    """Tune on `inside` and embed with the result, by the encoder that will serve it, everybody but most of the teachers.
+
+    With `crossed` all of `inside` teach.
+    """
+    teachers = inside if crossed else _teachers(material, inside, seed)
     kept = np.setdiff1d(inside, teachers)
     network = tune(
-        pixels, image_target(material, pixels, cases), teachers, seed=seed, watched=kept,
+        pixels, image_target(material, pixels, cases), teachers, seed=seed, watched=kept if len(kept) else None,
+        passes=crossed.passes if crossed else None,
         report=lambda part, text: report(0.85 * part, text),
     )  # fmt: skip
     # what a teacher's image says is not honest, so nothing but the reference is worked out from them
@@ -69,12 +76,14 @@ def tuned_material(
     read = np.setdiff1d(np.arange(len(cases)), np.setdiff1d(teachers, again))
     prepared = _embedded(material.task, cases, read, network.network, lambda part, text: report(0.85 + 0.15 * part, text))
     weight, bias = network.weight[1] - network.weight[0], float(network.bias[1] - network.bias[0])
-    head = tuned_head(prepared, again, kept, weight, bias)
+    head = tuned_head(prepared, again, kept, weight, bias, far=crossed.far if crossed else None)
     honest = np.zeros(len(cases), dtype=bool)
     honest[np.setdiff1d(np.arange(len(cases)), teachers)] = True
     tuned = Tuned(network.network, head, honest, network.history)
-    heads = _kind_heads(network, head)
-    return replace(material, prepared=prepared, tuned_head=head, honest=honest, kind_heads=heads), tuned
+    found = replace(material, prepared=prepared, tuned_head=head, honest=honest, kind_heads=_kind_heads(network, head))
+    if crossed:
+        found = replace(found, image_apart=crossed.apart, kinds_apart=crossed.kinds)
+    return found, tuned
 
 
 def image_target(material: Material, pixels: Pixels, cases: Sequence[Case]) -> np.ndarray:
