@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import platform
 import threading
 from collections.abc import Callable
@@ -18,6 +19,12 @@ from salus_web.jobs.workers import SAID_EVERY_SECONDS, measure, say_alive, say_e
 
 logger = logging.getLogger(__name__)
 _stop = threading.Event()
+_not_while_forking = threading.Lock()
+# a pool child that is forked while this thread is at the database inherits the open connection, and a SQLite database may be
+# broken by that; so a fork waits until the connection is closed again
+os.register_at_fork(
+    before=_not_while_forking.acquire, after_in_parent=_not_while_forking.release, after_in_child=_not_while_forking.release
+)
 PACKAGES = {
     "django": ("django",), "celery": ("celery",), "torch": ("torch",), "onnxruntime": ("onnxruntime-gpu", "onnxruntime"),
     "xgboost": ("xgboost-cpu", "xgboost"),
@@ -66,9 +73,10 @@ def _go_on(name: str, queues: list[str]) -> None:
 
 def _quietly(act: Callable[[], None]) -> None:
     """No worker stops because it could not say that it lives; it is missed on the page instead."""
-    try:
-        act()
-    except Exception as error:  # noqa: BLE001 - whatever it was, the work goes on
-        logger.warning("the worker could not say that it lives: %s", type(error).__name__)
-    finally:
-        connections.close_all()
+    with _not_while_forking:
+        try:
+            act()
+        except Exception as error:  # noqa: BLE001 - whatever it was, the work goes on
+            logger.warning("the worker could not say that it lives: %s", type(error).__name__)
+        finally:
+            connections.close_all()
