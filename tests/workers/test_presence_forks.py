@@ -7,6 +7,7 @@ import threading
 import time
 
 from salus_workers.runtime import presence
+from salus_workers.runtime.forking import not_while_forking
 
 
 def test_a_fork_waits_until_the_parent_has_left_the_database() -> None:
@@ -22,8 +23,8 @@ def test_a_fork_waits_until_the_parent_has_left_the_database() -> None:
     assert entered.wait(5)
     child = os.fork()
     if child == 0:
-        os._exit(0 if left.is_set() and not presence._not_while_forking.locked() else 1)
+        os._exit(0 if left.is_set() and not not_while_forking.locked() else 1)
     _, status = os.waitpid(child, 0)
     saying.join()
     assert os.waitstatus_to_exitcode(status) == 0
-    assert not presence._not_while_forking.locked()
+    assert not not_while_forking.locked()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import platform
 import threading
 from collections.abc import Callable
@@ -17,14 +16,10 @@ from django.db import connections
 from salus_web.common.clock import now
 from salus_web.jobs.workers import SAID_EVERY_SECONDS, measure, say_alive, say_ended
 
+from salus_workers.runtime.forking import not_while_forking
+
 logger = logging.getLogger(__name__)
 _stop = threading.Event()
-_not_while_forking = threading.Lock()
-# a pool child that is forked while this thread is at the database inherits the open connection, and a SQLite database may be
-# broken by that; so a fork waits until the connection is closed again
-os.register_at_fork(
-    before=_not_while_forking.acquire, after_in_parent=_not_while_forking.release, after_in_child=_not_while_forking.release
-)
 PACKAGES = {
     "django": ("django",), "celery": ("celery",), "torch": ("torch",), "onnxruntime": ("onnxruntime-gpu", "onnxruntime"),
     "xgboost": ("xgboost-cpu", "xgboost"),
@@ -73,7 +68,7 @@ def _go_on(name: str, queues: list[str]) -> None:
 
 def _quietly(act: Callable[[], None]) -> None:
     """No worker stops because it could not say that it lives; it is missed on the page instead."""
-    with _not_while_forking:
+    with not_while_forking:
         try:
             act()
         except Exception as error:  # noqa: BLE001 - whatever it was, the work goes on
