@@ -48,7 +48,8 @@ class Site:
     def at_work(self, acknowledged: Path) -> Iterator[None]:
         """Writers, until they are killed."""
         command = [sys.executable, "-m", "tests.drills.backup_writer", str(acknowledged)]
-        writers = [subprocess.Popen(command, env=self.environment, cwd=self.root) for _ in range(WRITERS)]
+        with (self.place / "writers.log").open("ab") as log:
+            writers = [subprocess.Popen(command, env=self.environment, cwd=self.root, stderr=log) for _ in range(WRITERS)]
         try:
             while not acknowledged.exists() or acknowledged.read_text().count("\n") < WRITERS:
                 time.sleep(0.05)

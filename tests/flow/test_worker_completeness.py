@@ -27,7 +27,9 @@ def test_whatever_a_worker_stores_leaves_its_line_and_each_line_its_row(tmp_path
         bundle = make_live()
         present = Encounter.objects.for_actor(SYSTEM).filter(ends_at__isnull=True).values_list("patient_id", flat=True)
         assert run(request(patient_ids=[str(key) for key in present], bundle=bundle, why="test", by=SYSTEM)).state == "done"
-    assert watch.silent == []
+    # the two hospitals are made by the test itself; that a file is being read now is said before its transaction, and its end is a line
+    silent = [(tables, first) for tables, first in watch.silent if tables != ["accounts_site"] and not first.startswith('UPDATE "ingest_upload" SET "state"')]
+    assert silent == [], silent
     assert {"records_patient", "records_observation", "records_encounter", "imaging_instance", "registry_modelbundle",
             "predictions_prediction", "predictions_currentrisk", "ingest_upload"} <= watch.written  # fmt: skip
     assert Site.objects.count() == 2 and ModelBundle.objects.count() == 1

@@ -16,6 +16,8 @@ from django.db import connections
 from salus_web.common.clock import now
 from salus_web.jobs.workers import SAID_EVERY_SECONDS, measure, say_alive, say_ended
 
+from salus_workers.runtime.forking import not_while_forking
+
 logger = logging.getLogger(__name__)
 _stop = threading.Event()
 PACKAGES = {
@@ -66,9 +68,10 @@ def _go_on(name: str, queues: list[str]) -> None:
 
 def _quietly(act: Callable[[], None]) -> None:
     """No worker stops because it could not say that it lives; it is missed on the page instead."""
-    try:
-        act()
-    except Exception as error:  # noqa: BLE001 - whatever it was, the work goes on
-        logger.warning("the worker could not say that it lives: %s", type(error).__name__)
-    finally:
-        connections.close_all()
+    with not_while_forking:
+        try:
+            act()
+        except Exception as error:  # noqa: BLE001 - whatever it was, the work goes on
+            logger.warning("the worker could not say that it lives: %s", type(error).__name__)
+        finally:
+            connections.close_all()
