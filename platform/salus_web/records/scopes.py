@@ -3,6 +3,7 @@ patient said of the purpose."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -37,7 +38,7 @@ def cared_for(actor: Any, path: str = "pk") -> Any:
     """Whether a person cares for the patient of a row (`path`) other than by having broken the glass; for annotations."""
     if actor.is_system:
         return Value(True)
-    return Exists(live_relations(actor).exclude(kind=EMERGENCY).filter(patient_id=OuterRef(path)))
+    return _probe(actor, path, "cared for", lambda relations: relations.exclude(kind=EMERGENCY))
 
 
 def few_in_care(actor: Any) -> list[Any] | None:
@@ -53,13 +54,19 @@ def few_in_care(actor: Any) -> list[Any] | None:
 
 def in_care(actor: Any, patient_path: str) -> Probe:
     """The condition that the patient of a row has a live relation to this person."""
+    return _probe(actor, patient_path, "in care", lambda relations: relations)
+
+
+def _probe(actor: Any, path: str, name: str, narrowed: Callable[[Any], Any]) -> Probe:
+    """Whether some of a person's live relations, narrowed, is to the patient of a row."""
 
     def related(person: Any, moment: datetime) -> Any:
-        return Exists(live_relations(replace(actor, id=person), moment).filter(patient_id=OuterRef("pk")))
+        return Exists(narrowed(live_relations(replace(actor, id=person), moment)).filter(patient_id=OuterRef("pk")))
 
     patients = apps.get_model("records", "Patient")
-    key = replace(actor, id="", name="", session="", request="", address="")  # roles, sites and purpose stay, should the rule ask for them
-    return Probe(patient_path, person=actor.id, moment=now(), model=patients, key=key, build=related)
+    # roles, sites and purpose stay in the key, should the rule ask for them
+    key = (name, replace(actor, id="", name="", session="", request="", address=""))
+    return Probe(path, person=actor.id, moment=now(), model=patients, key=key, build=related)
 
 
 def silence_allows(purpose: str) -> bool:
