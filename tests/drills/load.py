@@ -79,13 +79,13 @@ def ratio(plain: dict[str, Any], beside: dict[str, Any]) -> float:
     return round(beside["clicks"]["p95_ms"] / plain["clicks"]["p95_ms"], 2) if plain["clicks"]["p95_ms"] else math.inf
 
 
-def run(house: House, people: int, seconds: float, *, hostile: bool, pause: str = "1-2") -> dict[str, Any]:
+def run(house: House, people: int, seconds: float, *, hostile: bool, pause: str = "1-2", hostile_seconds: float | None = None) -> dict[str, Any]:
     """Both loads, one after the other."""
     plain = judged(house.load(people, seconds, hostile=False, pause=pause))
-    beside = judged(house.load(people, seconds, hostile=True, pause=pause)) if hostile else None
+    beside = judged(house.load(people, hostile_seconds or seconds, hostile=True, pause=pause)) if hostile else None
     found = goals(plain, beside)
     return {
-        "at": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), "machine": machine(), "people": people, "seconds": seconds,
+        "at": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), "machine": machine(), "people": people, "seconds": seconds, "hostile_seconds": hostile_seconds or seconds,
         "database": "postgresql" if house.environment.get("DATABASE_URL") else "sqlite", "plain": plain, "hostile": beside,
         "hostile_times": ratio(plain, beside) if beside else None, "goals": found, "met": all(found.values()),
     }  # fmt: skip
@@ -103,6 +103,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="./salus drill load", description="50 people at once, then beside one who means harm.")
     parser.add_argument("--people", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--hostile-seconds", type=float, help="of the second load; as long as the first where nothing is said")
     parser.add_argument("--no-hostile", action="store_true", help="only the 50")
     parser.add_argument("--folder", type=Path, help="keep the hospital there, or use the one that is there")
     asked = parser.parse_args()
@@ -110,7 +111,7 @@ def main() -> int:
     if locust() is None:
         parser.error("locust is not installed; ./salus drill load installs it")
     with demonstration(asked.folder) as house:
-        found = run(house, asked.people, asked.seconds, hostile=not asked.no_hostile)
+        found = run(house, asked.people, asked.seconds, hostile=not asked.no_hostile, hostile_seconds=asked.hostile_seconds)
     sys.stdout.write(json.dumps(found, indent=1) + "\n")
     return 0 if found["met"] else 1
 

@@ -111,6 +111,7 @@ class Hostile(FastHttpUser):
         status = int(self.client.post("/uploads/", data=body, headers=headers, allow_redirects=False, name="file").status_code or 0)
         self.owed["uploads.list done"] += status == 302
         self.owed["upload.receive done"] += status == 302
+        self.owed["job.queue done"] += status == 302
         return status
 
     def _huge(self) -> str:
@@ -121,9 +122,11 @@ class Hostile(FastHttpUser):
         try:
             with socket.create_connection((to.hostname or "", to.port or 80), timeout=30) as link:
                 link.sendall(f"{head}Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n".encode() + bytes(100_000))
-                return link.recv(64).decode(errors="replace")[9:12]
+                status = link.recv(64).decode(errors="replace")[9:12]
         except OSError:
             return "closed"
+        self.owed["upload.receive refused"] += status == "413"
+        return status
 
     def _password(self) -> int:
         """A password of somebody whom there is not."""

@@ -17,6 +17,7 @@ def database_from_url(url: str, data_dir: Path) -> dict[str, Any]:
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": data_dir / "salus.sqlite3",
             "OPTIONS": {"init_command": _SQLITE_START, "transaction_mode": "IMMEDIATE", "timeout": 30},
+            "CONN_MAX_AGE": 60,  # opening the file and saying the above at each request is a tenth of a small page
         }
     parts = urlparse(url)
     password = unquote(parts.password or "")

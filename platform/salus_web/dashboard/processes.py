@@ -136,10 +136,10 @@ def worker_part(queue: str, *, threads: int, schedule: Path | None = None) -> Pa
 
 
 def web_part(port: int) -> Part:
-    """The web server: synchronous workers, because the views are."""
+    """The web server: synchronous workers, because the views are. Pages are loaded once, before the port answers."""
     command = [
         sys.executable, "-m", "gunicorn", "salus_web.config.wsgi:application", "--bind", f"127.0.0.1:{port}",
-        "--workers", "2", "--timeout", "120", "--access-logfile", "/dev/null", "--log-level", "warning",
+        "--workers", "2", "--preload", "--timeout", "120", "--access-logfile", "/dev/null", "--log-level", "warning",
     ]  # fmt: skip
     return Part("web", command)
 

@@ -3,6 +3,9 @@ patient said of the purpose."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from django.apps import apps
@@ -11,15 +14,16 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 
 from salus_web.common.clock import now
 from salus_web.common.scoping import ScopedManager, ScopedQuerySet
+from salus_web.records.probes import NEVER, NOBODY, Probe
 
 FEW = 500
 CARE, RESEARCH, TRAINING = PURPOSES = ("care", "research", "training")
 EMERGENCY = "emergency access"  # the kind of a relation that a clinician opened by breaking the glass
 
 
-def live_relations(actor: Any) -> Any:
-    """Care relations that hold at this moment for this person, directly or through a care team."""
-    moment = now()
+def live_relations(actor: Any, moment: datetime | None = None) -> Any:
+    """Care relations that hold at this moment (or another) for this person, directly or through a care team."""
+    moment = moment or now()
     still = Q(ends_at__isnull=True) | Q(ends_at__gt=moment)
     # ids of teams instead of a join, so that either side of the "or" is answered by its own index
     memberships = apps.get_model("records", "CareTeamMembership").objects
@@ -34,7 +38,7 @@ def cared_for(actor: Any, path: str = "pk") -> Any:
     """Whether a person cares for the patient of a row (`path`) other than by having broken the glass; for annotations."""
     if actor.is_system:
         return Value(True)
-    return Exists(live_relations(actor).exclude(kind=EMERGENCY).filter(patient_id=OuterRef(path)))
+    return _probe(actor, path, "cared for", lambda relations: relations.exclude(kind=EMERGENCY))
 
 
 def few_in_care(actor: Any) -> list[Any] | None:
@@ -46,6 +50,23 @@ def few_in_care(actor: Any) -> list[Any] | None:
         return None
     ids = list(live_relations(actor).values_list("patient_id", flat=True).distinct()[: FEW + 1])
     return ids if len(ids) <= FEW else None
+
+
+def in_care(actor: Any, patient_path: str) -> Probe:
+    """The condition that the patient of a row has a live relation to this person."""
+    return _probe(actor, patient_path, "in care", lambda relations: relations)
+
+
+def _probe(actor: Any, path: str, name: str, narrowed: Callable[[Any], Any]) -> Probe:
+    """Whether some of a person's live relations, narrowed, is to the patient of a row."""
+
+    def related(person: Any, moment: datetime) -> Any:
+        return Exists(narrowed(live_relations(replace(actor, id=person), moment)).filter(patient_id=OuterRef("pk")))
+
+    patients = apps.get_model("records", "Patient")
+    # roles, sites and purpose stay in the key, should the rule ask for them
+    key = (name, replace(actor, id="", name="", session="", request="", address=""))
+    return Probe(path, person=actor.id, moment=now(), model=patients, key=key, build=related)
 
 
 def silence_allows(purpose: str) -> bool:
@@ -62,10 +83,15 @@ def purpose_key(purpose: str) -> str:
 
 def allowing(purpose: str, patient_path: str) -> Q:
     """The condition that the patient of a row allows a purpose: their standing word, or else the hospital's default."""
-    stands = QuerySet(apps.get_model("records", "Consent")).filter(
-        patient_id=OuterRef(patient_path), purpose=purpose, superseded_at__isnull=True
-    )
-    return Q(~Exists(stands.filter(granted=False))) if silence_allows(purpose) else Q(Exists(stands.filter(granted=True)))
+    silent = silence_allows(purpose)
+
+    def said(person: Any, moment: datetime) -> Any:
+        words = QuerySet(apps.get_model("records", "Consent"))
+        stands = words.filter(patient_id=OuterRef("pk"), purpose=purpose, superseded_at__isnull=True)
+        return ~Exists(stands.filter(granted=False)) if silent else Exists(stands.filter(granted=True))
+
+    patients = apps.get_model("records", "Patient")
+    return Q(Probe(patient_path, person=NOBODY, moment=NEVER, model=patients, key=(purpose, silent), build=said))
 
 
 class PatientScopedQuerySet(ScopedQuerySet):
@@ -82,7 +108,7 @@ class PatientScopedQuerySet(ScopedQuerySet):
         if "clinician" not in actor.roles:
             return self.none()
         # a probe per row, so that a page of 25 costs 25 probes, whoever cares for however many
-        return self.filter(Exists(live_relations(actor).filter(patient_id=OuterRef(self.patient_path))))
+        return self.filter(in_care(actor, self.patient_path))
 
     def for_purpose(self, purpose: str) -> Any:
         """Only rows of people who allow a purpose; on PostgreSQL the database holds to it as well while they are read."""
