@@ -82,9 +82,7 @@ def train(
     beside = further(material, pixels, cases, seed=seed, ablation=ablation) if stress else None
     found = _cross_validate(fit, splits, seed, tell, beside)
     tell(0.9, "the model on everybody")
-    final, _, history = fit(
-        np.arange(len(cases)), seed, lambda part, text: tell(0.9 + 0.1 * part, text), crossed=found.crossed
-    )
+    final, _, history = fit(np.arange(len(cases)), seed, _within(tell, 0.9, 0.1, "everybody"), crossed=found.crossed)
     crossval = _figures(fit, found, history) | {"repeats": len(splits), "folds": len(splits[0]), "leaks": leaks}
     tell(1.0, "writing it down")
     card = _card(task, cases, material, final, seed)
