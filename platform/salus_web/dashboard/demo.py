@@ -46,6 +46,7 @@ PEOPLE = (
     ("clinician", "Dr Mira Holt", "clinician", ("st-anne",)),
     ("clinician-harbour", "Dr Jonas Beck", "clinician", ("harbour",)),
     ("administrator", "Alma Reyes", "administrator", ("st-anne", "harbour")),
+    ("administrator-2", "Piet Lund", "administrator", ("st-anne", "harbour")),
     ("auditor", "Noor Idris", "auditor", ("st-anne", "harbour")),
     ("researcher", "Dr Tomas Weld", "researcher", ("st-anne", "harbour")),
     ("researcher-2", "Dr Ines Falk", "researcher", ("st-anne", "harbour")),
