@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from salus_learn.benchmark.command import add_command
+from salus_learn.console import end_progress, progress_or_lines, say, tell
 from salus_learn.contracts import RiskResult
 from salus_learn.errors import LearnError
 from salus_learn.imaging.memory import keep_freed_memory
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.run(options))
     except LearnError as error:
-        print(f"salus-learn: {error}", file=sys.stderr)
+        tell(f"salus-learn: {error}")
         return 2
 
 
@@ -82,20 +83,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _say(fraction: float, message: str) -> None:
-    """Progress on one line where a person is watching, a line each where a file is."""
-    if sys.stderr.isatty():
-        print(f"\r{fraction:4.0%} {message:<60}", end="", file=sys.stderr, flush=True)
-    elif "reading images" not in message:
-        print(f"{fraction:4.0%} {message}", file=sys.stderr, flush=True)
-
-
 def _simulate(options: argparse.Namespace) -> int:
-    truth = simulate(options.out, patients=options.patients, present=options.present, seed=options.seed, report=_say)
+    truth = simulate(options.out, patients=options.patients, present=options.present, seed=options.seed, report=progress_or_lines)
     known = [entry["outcome"] for entry in truth["patients"] if entry["outcome"] is not None]
-    if sys.stderr.isatty():
-        print(file=sys.stderr)
-    print(f"{len(truth['patients'])} patients, {sum(known)} of {len(known)} with the outcome; the truth is in truth.json")
+    end_progress()
+    say(f"{len(truth['patients'])} patients, {sum(known)} of {len(known)} with the outcome; the truth is in truth.json")
     return 0
 
 
@@ -105,11 +97,10 @@ def _train(options: argparse.Namespace) -> int:
     done = train(
         task, cases, options.out, seed=options.seed, repeats=options.repeats, folds=options.folds,
         stress=not options.no_stress,
-        ablation=options.ablation, report=_say,
+        ablation=options.ablation, report=progress_or_lines,
     )
-    if sys.stderr.isatty():
-        print(file=sys.stderr)
-    print(f"bundle {done.digest}")
+    end_progress()
+    say(f"bundle {done.digest}")
     _show(done.crossval)
     if options.report:
         write_report(done.judged, options.report)
@@ -133,26 +124,25 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 def _leaks(options: argparse.Namespace) -> int:
     task = load_task(options.task) if options.task else None
-    findings = hunt(options.data, task, label=options.label, index=options.index, report=_say)
+    findings = hunt(options.data, task, label=options.label, index=options.index, report=progress_or_lines)
     if options.json:
         options.json.write_text(json.dumps(to_json(findings), indent=1))
     for finding in findings:
         rows = f" Rows {', '.join(str(row) for row in finding.rows[:6])}." if finding.rows else ""
-        print(f"{finding.severity:<6} {finding.table}: {finding.evidence}{rows}")
-    print(f"{len(findings)} finding(s)")
+        say(f"{finding.severity:<6} {finding.table}: {finding.evidence}{rows}")
+    say(f"{len(findings)} finding(s)")
     return 1 if any(finding.severity == "blocks" for finding in findings) else 0
 
 
 def _score(options: argparse.Namespace) -> int:
     bundle = load_bundle(options.bundle)
-    results = score(bundle, read_snapshots(bundle.model.task, options.data), report=_say)
+    results = score(bundle, read_snapshots(bundle.model.task, options.data), report=progress_or_lines)
     maps = options.out.with_suffix(".maps")
     maps.mkdir(parents=True, exist_ok=True)
     with options.out.open("w", encoding="utf-8") as stream:
         for number, result in enumerate(results):
             stream.write(json.dumps(_line(result, maps, number)) + "\n")
-    if sys.stderr.isatty():
-        print(file=sys.stderr)
+    end_progress()
     return 0
 
 
@@ -176,28 +166,28 @@ def _line(result: RiskResult, maps: Path, number: int) -> dict[str, Any]:
 
 def _show(found: dict[str, Any]) -> None:
     """The figures as a small table, each with its interval."""
-    print(f"{found['task']}: {found['n']} cases, {found['events']} with the outcome")
+    say(f"{found['task']}: {found['n']} cases, {found['events']} with the outcome")
     for arm, figures in found["arms"].items():
         shown = "  ".join(f"{name} {_figure(figures[name])}" for name in _SHOWN)
-        print(f"  {arm:<6} n {figures['n']}  {shown}")
+        say(f"  {arm:<6} n {figures['n']}  {shown}")
     if found["fused_minus_best"]:
-        print(f"  fused minus {found['best_single']} (AUROC, paired): {_figure(found['fused_minus_best'])}")
+        say(f"  fused minus {found['best_single']} (AUROC, paired): {_figure(found['fused_minus_best'])}")
     if "kinds" in found:
         _show_kinds(found["kinds"])
     for arm, figures in found.get("survival", {}).get("arms", {}).items():
         shown = "  ".join(f"{name} {_figure(figures[name])}" for name in ("harrell_c", "auroc_at_horizon"))
-        print(f"  {arm:<6} n {figures['n']}  {shown}")
+        say(f"  {arm:<6} n {figures['n']}  {shown}")
     if "survival" in found:
         whole, nobody = found["survival"]["integrated_brier"], found["survival"]["integrated_brier_of_kaplan_meier"]
-        print(f"  integrated Brier {_figure(whole)}, of Kaplan–Meier {_figure(nobody)}")
+        say(f"  integrated Brier {_figure(whole)}, of Kaplan–Meier {_figure(nobody)}")
 
 
 def _show_kinds(found: dict[str, Any]) -> None:
     """Each class against the rest, and all of them together."""
     for one in found["classes"]:
-        print(f"  {one['name']:<20} n {one['n']}  auroc {_figure(one['auroc'])}")
+        say(f"  {one['name']:<20} n {one['n']}  auroc {_figure(one['auroc'])}")
     whole = "  ".join(f"{name} {_figure(found[name])}" for name in ("macro_auroc", "accuracy", "accuracy_among_kinds"))
-    print(f"  all classes  n {found['n']}  {whole}")
+    say(f"  all classes  n {found['n']}  {whole}")
 
 
 _SHOWN = ("auroc", "brier", "calibration_slope", "sensitivity", "specificity")

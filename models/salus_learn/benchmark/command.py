@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 from salus_learn.benchmark.rows import rows_of
 from salus_learn.benchmark.run import Bench, Settings
+from salus_learn.console import progress, say, tell
 from salus_learn.errors import CaseError
 
 SHIPPED = Path(__file__).resolve().parents[3] / "tasks"
@@ -42,24 +42,13 @@ def _benchmark(options: argparse.Namespace) -> int:
         options.seed, options.repeats, options.folds, not options.no_image_peer, options.image_peer_minutes,
         options.image_peer_whole_time,
     )  # fmt: skip
-    bench = Bench(options.out, settings, _say, bundles=options.bundles, again=options.again, report=_progress)
+    bench = Bench(options.out, settings, tell, bundles=options.bundles, again=options.again, report=progress)
     done, failed = bench.run(rows_of(options.tasks, options.data, options.only))
     for line in table(done):
-        print(line)
+        say(line)
     for line in failed:
-        print(f"failed: {line}")
+        say(f"failed: {line}")
     return 1 if failed else 0
-
-
-def _say(sentence: str) -> None:
-    start = "\r" if sys.stderr.isatty() else ""
-    print(f"{start}{sentence:<72}", file=sys.stderr, flush=True)
-
-
-def _progress(fraction: float, message: str) -> None:
-    """How a training goes on, where a person is watching."""
-    if sys.stderr.isatty():
-        print(f"\r  {fraction:4.0%} {message:<64}", end="", file=sys.stderr, flush=True)
 
 
 def table(rows: list[dict[str, Any]]) -> list[str]:

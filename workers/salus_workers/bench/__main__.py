@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 import tempfile
 from pathlib import Path
+
+from salus_learn import console
 
 from salus_workers.runtime.environment import prepare
 
@@ -31,6 +32,6 @@ if __name__ == "__main__":
 
     from salus_workers.bench.story import tell
 
-    found = tell(Path(place.name), quick=chosen.quick, say=lambda words: print(words, file=sys.stderr, flush=True))  # noqa: T201
-    print(json.dumps(found, indent=1))  # noqa: T201
+    found = tell(Path(place.name), quick=chosen.quick, say=console.tell)
+    console.say(json.dumps(found, indent=1))
     place.cleanup()
