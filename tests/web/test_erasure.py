@@ -14,6 +14,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.models import QuerySet
 from django.test import Client
+from salus_web.access.requests import decide
 from salus_web.accounts.models import Site, User
 from salus_web.audit.models import Event
 from salus_web.common import erased_list, keyring, vault
@@ -38,6 +39,7 @@ from salus_web.stewardship.models import Decision, Erasure, FollowUp
 from salus_web.stewardship.services import lift_hold, record_consent, set_hold
 
 from tests.factories.cohorts import make_project, say
+from tests.factories.emergencies import asked_for
 from tests.factories.hospital import Person, judged, make_bundle, make_person, make_release
 from tests.factories.people import SYSTEM, actor_of, make_site, make_user, relate
 from tests.house.test_twin_database import rows_of, tables_of_patients
@@ -73,7 +75,8 @@ def person(site: Site, clinician: User) -> Person:
     judged(found, clinician)
     relate(clinician, found.patient)
     gone = relate(make_user("clinician", site), found.patient)
-    CareRelation.objects.filter(pk=gone.pk).update(ends_at=now() - timedelta(days=9), reason="on Ward PLANTED")
+    gone.ends_at, gone.reason = now() - timedelta(days=9), "on Ward PLANTED"
+    gone.save()
     say(found.patient, True)
     Job.objects.update(unique_key="p")  # the maker of jobs writes the token there; the platform writes ids
     return found
@@ -194,9 +197,21 @@ def test_nothing_of_the_person_opens_or_stands_anywhere_afterwards(
     assert "PLANTED" not in everything_readable()
 
 
+def test_what_was_written_when_access_was_asked_for_and_granted_goes_too(
+    person: Person, site: Site, django_capture_on_commit_callbacks: Any
+) -> None:
+    asker = make_user("clinician", site)
+    granted, other = asked_for(asker, site, "MRNPLANTED"), asked_for(asker, site, "MRNSOMEBODY")
+    decide(request_id=granted.pk, grant=True, answer="agreed with the lead", by=administrators(site)[0])
+    erased(person.patient, site, django_capture_on_commit_callbacks)
+    granted.refresh_from_db()
+    other.refresh_from_db()
+    assert (granted.reason, granted.answer, granted.state) == ("", "", "granted") and other.reason
+
+
 def set_hold_that_is_over(patient: Patient, site: Site) -> None:
     first, second = administrators(site)
-    lift_hold(hold=set_hold(patient=patient, reason="PLANTED claim", until=None, by=first), why="settled", by=second)
+    lift_hold(hold=set_hold(patient=patient, reason="PLANTED claim", until=None, by=first), why="PLANTED settled", by=second)
 
 
 def everything_readable() -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 
+from salus_web.access.models import AccessRequest
 from salus_web.audit.services import Act, record
 from salus_web.common import erased_list, keyring, vault
 from salus_web.common.clock import now
@@ -52,16 +53,17 @@ def _blank(patient: Patient) -> None:
         birth_date=None, sex="unknown", died_at=None, created_at=now(),
     )  # fmt: skip
     RetentionItem.objects.for_actor(KEEPER).filter(patient_id=patient.pk).update(last_at=None)
-    LegalHold.objects.for_actor(KEEPER).filter(patient_id=patient.pk).update(reason_sealed=b"")
+    LegalHold.objects.for_actor(KEEPER).filter(patient_id=patient.pk).update(reason_sealed=b"", lifted_why="")
 
 
 def _shorten_relations(patient: Patient) -> None:
     """Relations that are over go, as their days and wards tell of stays; those that hold say for 90 days more that the
-    person was erased, and nothing else."""
+    person was erased, and nothing else. What was written when one of them was asked for and granted goes as well."""
     moment, rows = now(), CareRelation.objects.filter(patient_id=patient.pk)
+    AccessRequest.objects.filter(relation__in=rows).update(reason_sealed=b"", answer_sealed=b"")
     rows.filter(ends_at__lte=moment).delete()
     rows.filter(starts_at__gt=moment).delete()
-    rows.update(reason="", starts_at=moment)
+    rows.update(reason_sealed=b"", starts_at=moment)
     rows.filter(Q(ends_at__isnull=True) | Q(ends_at__gt=moment + TOLD_FOR)).update(ends_at=moment + TOLD_FOR)
 
 

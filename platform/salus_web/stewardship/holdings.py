@@ -39,7 +39,7 @@ KEPT = {
     "CareRelation": "live care relations for 90 days, without reason and first day, so that those who cared for the person read that they were erased",
     "LegalHold": "that there was a legal hold, and who set and lifted it; not why",
     "FollowUp": "what still has to be done about files that went out and about models",
-    "Erasure": "who asked for this, who agreed, and when",
+    "Erasure": "who asked for this, who agreed, why, and when",
     "RetentionItem": "what a retention run listed: that there was a record, and how much of it went",
     "BundlePerson": "which models were trained on the person: they still hold what they learned",
 }
