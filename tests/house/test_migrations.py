@@ -16,6 +16,7 @@ MOVERS = {
     "audit.0003_stripes_and_checkpoints": "test_audit_migration.py",
     "records.0004_free_text_moved": "test_encryption_migration.py",
     "records.0008_older_words_are_replaced": "test_consent_migration.py",
+    "records.0011_why_moved": "test_encryption_migration.py",
     "imaging.0003_free_text_moved": "test_encryption_migration.py",
     "ingest.0003_free_text_moved": "test_encryption_migration.py",
 }

@@ -21,6 +21,7 @@ from salus_web.common import clock
 from salus_web.records.models import CareRelation
 from salus_web.records.scopes import EMERGENCY
 
+from tests.factories.cohorts import say
 from tests.factories.emergencies import broken
 from tests.factories.hospital import make_bundle, make_person
 from tests.factories.people import SYSTEM, actor_of, make_site, make_user, relate
@@ -267,6 +268,37 @@ def test_what_is_written_is_sealed(ward: Ward) -> None:
     glass = BreakGlass.objects.for_actor(SYSTEM).get()
     assert b"floor" not in bytes(glass.reason_sealed) and glass.reason == REASON["reason"]
     assert "floor" not in CareRelation.objects.get(kind=EMERGENCY).reason and "floor" not in str(list(Event.objects.values()))
+
+
+# who said no to care
+
+
+def test_who_does_not_allow_care_is_not_overruled_by_an_emergency(ward: Ward) -> None:
+    """The glass is broken and reviewed, the page says why it shows nothing, and whoever then records another word of the
+    patient does that under the reviewer's eyes."""
+    patient = ward.other.patient
+    say(patient, False, purpose="care")
+    assert plain(ward.client.get(ward.page)) == plain(ward.client.get("/patients/00000000-0000-0000-0000-000000000007/")), "a stranger"
+    assert ward.open().headers["Location"] == ward.page
+    answer = ward.client.get(ward.page)
+    assert answer.status_code == 200 and "⊘ not allowed" in text_of(answer)
+    pages = [*ward.pages().values(), "/worklist/", "/patients/"]
+    assert not [page for page in pages if b"QOTHER" in ward.client.get(page).content], "shown against the patient's word"
+    assert b"NameQOTHER" not in ward.client.post("/patients/", {"q": "MRNQOTHER"}).content
+    assert "in an emergency" not in text_of(ward.team.get("/worklist/")), "a notice names the patient, so it waits as the record does"
+    assert "To the record" in text_of(ward.client.get("/emergency/")), "it can be handed back"
+    said = {"purpose": "care", "said": "yes", "form": "By word of mouth", "day": ""}
+    assert ward.client.post(f"{ward.page}consent/", said).status_code == 302
+    assert "⚠ Emergency access" in text_of(ward.client.get(ward.page)) and "in an emergency" in text_of(ward.team.get("/worklist/"))
+    lines_of = Event.objects.filter(actor_id=str(ward.user.pk), patient=patient.pseudonym, number__gt=_broken_at()).order_by("number")
+    acts = list(lines_of.values_list("action", "purpose", "outcome"))
+    assert ("patient.read", "emergency", "withheld") in acts and ("consent.record", "emergency", "done") in acts
+    assert ("consent.read", "emergency", "done") in acts
+    assert {purpose for _, purpose, outcome in acts if outcome != "refused"} == {"emergency"}
+
+
+def _broken_at() -> int:
+    return Event.objects.get(action="emergency.break").number
 
 
 # the care team

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
+from salus_web.common import keyring
 from salus_web.common.clock import now
 from salus_web.common.encryption import key_name
 from salus_web.common.ids import new_id
 from salus_web.imaging.models import Instance
 from salus_web.ingest.models import Upload
-from salus_web.records.models import Encounter
+from salus_web.records.models import CareRelation, Encounter
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BEFORE = [("records", "0002_worklist_by_index"), ("imaging", "0001_initial"), ("ingest", "0001_initial")]
@@ -68,3 +69,21 @@ def test_plain_words_are_sealed_and_come_back(restored: None) -> None:
     assert apps.get_model("imaging", "Instance").objects.get(pk=image.pk).source == "DICOM planted.dcm"
     assert apps.get_model("ingest", "Upload").objects.get(pk=upload.pk).problems[0].startswith("planted.json")
 
+
+
+def test_the_reasons_of_care_relations_are_sealed_and_come_back_but_not_of_whose_key_is_gone(restored: None) -> None:
+    apps = migrate([("records", "0009_consents_stand"), ("accounts", "0002_signing_in")])
+    site = apps.get_model("accounts", "Site").objects.create(code="m", name="Hospital")
+    relations = []
+    for number in range(3):
+        patient = apps.get_model("records", "Patient").objects.create(id=new_id(), site=site, mrn_index=str(number), created_at=now())
+        relations.append(apps.get_model("records", "CareRelation").objects.create(
+            id=new_id(), patient=patient, reason="planted why" if number < 2 else "", starts_at=now(), added_by="x"
+        ))  # fmt: skip
+    keyring.sealing_key(f"person:{relations[1].patient_id}")
+    keyring.destroy(f"person:{relations[1].patient_id}")
+    migrate([("records", "0012_plain_why_gone")])
+    kept, gone, silent = (CareRelation.objects.get(pk=row.pk) for row in relations)
+    assert (kept.reason, gone.reason, silent.reason) == ("planted why", "", "") and key_name(kept.reason_sealed).owned
+    apps = migrate([("records", "0009_consents_stand")])
+    assert [apps.get_model("records", "CareRelation").objects.get(pk=row.pk).reason for row in relations] == ["planted why", "", ""]

@@ -13,6 +13,7 @@ from salus_web.accounts.models import RoleGrant, Site, User
 from salus_web.audit.models import Event
 from salus_web.audit.selectors import PAGE
 from salus_web.audit.services import Act, record
+from salus_web.common import keyring
 from salus_web.common.clock import now
 from salus_web.records.models import CareRelation
 
@@ -95,10 +96,27 @@ def test_one_clinician_sees_one_patient_for_as_long_as_said(office: Office) -> N
     assert f"{other.display_name} may not see this patient" in office.why(other)
     assert f"may see this patient until {last:%d %b %Y}" not in office.why(other)
     relation = CareRelation.objects.get(user=user)
+    assert b"opinion" not in bytes(relation.reason_sealed) and relation.reason == "second opinion"
+    assert f"/access/relations/{relation.pk}/end/" in page_about(office), "one with a last day can be ended before it"
     office.desk.post(f"/access/relations/{relation.pk}/end/")
     assert theirs.get(page).status_code == 404 and f"{user.display_name} may not" in office.why(user)
+    assert f"/access/relations/{relation.pk}/end/" not in page_about(office)
     lines = Event.objects.filter(action__startswith="relation.", patient=office.person.patient.pseudonym)
     assert list(lines.order_by("number").values_list("action", flat=True)) == ["relation.start", "relation.end"]
+
+
+def page_about(office: Office) -> str:
+    """The page that lists the care relations of the patient."""
+    asked = {"site": str(office.site.pk), "mrn": f"MRN{office.person.token}"}
+    return office.desk.post("/access/", asked).content.decode()
+
+
+def test_the_page_still_opens_when_the_key_of_the_patients_data_was_destroyed(office: Office) -> None:
+    user = make_user("clinician", office.site)
+    office.let_see(user)
+    keyring.destroy(f"person:{office.person.patient.pk}")
+    assert "consult (destroyed with the key of this person" in office.why(user)
+    assert "destroyed with the key" in page_about(office)
 
 
 def test_who_is_no_clinician_may_not_see_whatever_was_given(office: Office) -> None:

@@ -19,6 +19,7 @@ from salus_web.audit.selectors import lines_under
 from salus_web.audit.services import Act, record, record_many
 from salus_web.common.clock import now
 from salus_web.common.errors import Hidden
+from salus_web.common.fields import text_or_gone
 from salus_web.common.keyring import KeyGone
 from salus_web.records.models import Patient
 from salus_web.records.scopes import cared_for
@@ -26,7 +27,6 @@ from salus_web.records.scopes import cared_for
 NOTICE_FOR = timedelta(days=30)
 CLOSED_AT_MOST = 30
 FIGURES_OVER = timedelta(days=365)
-GONE = "destroyed with the key of this person's data"
 _ACCESS = system("access")
 
 
@@ -155,17 +155,10 @@ def case(*, viewer: Actor, glass_id: Any) -> Case:
     card, judges = _card(row), can(viewer, "emergency.review")
     told = NoticeSeen.objects.filter(glass=row).order_by("seen_at").values_list("user__display_name", "seen_at")
     return Case(
-        card, _written(row, "reason") if judges else "", _written(row, "finding") if judges else "",
+        card, text_or_gone(row, "reason") if judges else "", text_or_gone(row, "finding") if judges else "",
         lines_under(pseudonym=row.patient.pseudonym, actor_id=str(row.user_id), since=row.started_at, until=card.ends_at),
         list(told), judges and not card.is_open and row.reviewed_at is None and str(row.user_id) != viewer.id, row.relation_id,
     )  # fmt: skip
-
-
-def _written(row: BreakGlass, name: str) -> str:
-    try:
-        return getattr(row, name)
-    except KeyGone:
-        return GONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +184,7 @@ def own(*, viewer: Actor) -> list[Own]:
         Own(
             row.pk, row.started_at, row.relation.ends_at, row.get_reason_code_display(),
             row.patient_id if row.relation.ends_at > moment else None, row.get_verdict_display(),
-            _written(row, "finding"), row.review_by,
+            text_or_gone(row, "finding"), row.review_by,
         )
         for row in rows[:CLOSED_AT_MOST]
     ]  # fmt: skip

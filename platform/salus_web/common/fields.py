@@ -8,7 +8,9 @@ import orjson
 from django.db import models
 
 from salus_web.common.encryption import seal, unseal
+from salus_web.common.keyring import KeyGone
 
+GONE = "destroyed with the key of this person's data"
 _ROWS_AT_ONCE = 500
 
 
@@ -57,6 +59,15 @@ class SealedText(property):
         return value.encode()
 
 
+def text_or_gone(row: Any, name: str) -> str:
+    """A sealed text for a page that is about more than one person: where the key was destroyed, that it was."""
+    try:
+        said: str = getattr(row, name)
+    except KeyGone:
+        return GONE
+    return said
+
+
 class SealedList(SealedText):
     """The same for a list of JSON values."""
 
@@ -74,12 +85,16 @@ class SealedList(SealedText):
 
 
 def seal_column(model: Any, plain: str, sealed: str, owner: str) -> None:
-    """For migrations: seal what a plain column holds into a binary one, as the field of that name does."""
+    """For migrations: seal what a plain column holds into a binary one, as the field of that name does. What is about a
+    person whose key was destroyed is not kept."""
     field = _field_for(model, plain, sealed, owner)
     rows = []
     for row in model.objects.iterator(chunk_size=_ROWS_AT_ONCE):
         if value := getattr(row, plain):
-            field.__set__(row, value)
+            try:
+                field.__set__(row, value)
+            except KeyGone:
+                continue
             rows.append(row)
         if len(rows) == _ROWS_AT_ONCE:
             model.objects.bulk_update(rows, [sealed])
@@ -91,7 +106,10 @@ def unseal_column(model: Any, plain: str, sealed: str, owner: str) -> None:
     """The way back."""
     field = _field_for(model, plain, sealed, owner)
     for row in model.objects.exclude(**{sealed: b""}).iterator(chunk_size=_ROWS_AT_ONCE):
-        model.objects.filter(pk=row.pk).update(**{plain: field.__get__(row)})
+        try:
+            model.objects.filter(pk=row.pk).update(**{plain: field.__get__(row)})
+        except KeyGone:
+            continue
 
 
 def _field_for(model: Any, plain: str, sealed: str, owner: str) -> SealedText:

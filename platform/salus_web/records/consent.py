@@ -16,7 +16,7 @@ from salus_web.audit.services import Act, record
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput, Hidden, StateConflict, Withheld
 from salus_web.records.models import Consent, Patient
-from salus_web.records.scopes import PURPOSES, silence_allows
+from salus_web.records.scopes import PURPOSES, cared_for, seen_for, silence_allows
 
 _CONSENT = system("consent")
 FORM_LENGTH = 120
@@ -41,16 +41,17 @@ class Standing:
 def open_for_consent(*, patient_id: Any, viewer: Actor) -> Patient:
     """The patient whose consents are to be read or changed, for a clinician in a care relation, also where they do not
     allow anything; logged. Raises Hidden (404, as for an absent id) for strangers, Withheld for an erased person."""
-    patient = Patient.objects.related_to(viewer).select_related("site").filter(pk=patient_id).first()
+    found = Patient.objects.related_to(viewer).select_related("site").annotate(in_care=cared_for(viewer))
+    patient = found.filter(pk=patient_id).first()
     if patient is None:
         named = Patient.objects.for_actor(_CONSENT).filter(pk=patient_id).values_list("pseudonym", flat=True).first()
         record(Act("consent.read", "patient", str(patient_id), named or "", "care", "refused"), by=viewer)
         raise Hidden("There is no such page.", is_logged=True)
     authorize(viewer, "consent.record", Resource("patient", str(patient_id), in_scope=True))
+    outcome = "done" if patient.erased_at is None else "erased"
+    record(Act("consent.read", "patient", str(patient.pk), patient.pseudonym, seen_for(patient), outcome), by=viewer)
     if patient.erased_at is not None:
-        record(Act("consent.read", "patient", str(patient.pk), patient.pseudonym, "care", outcome="erased"), by=viewer)
         raise Withheld("erased", ERASED)
-    record(Act("consent.read", "patient", str(patient.pk), patient.pseudonym, "care"), by=viewer)
     return patient
 
 
@@ -78,8 +79,8 @@ def keep_statement(
 
     Raises BadInput for an unknown purpose, no form, or a day that lies ahead; StateConflict once the person was erased.
     """
-    related = by.is_system or Patient.objects.related_to(by).filter(pk=patient.pk).exists()
-    authorize(by, "consent.record", Resource("patient", str(patient.pk), in_scope=related))
+    theirs = None if by.is_system else Patient.objects.related_to(by).annotate(in_care=cared_for(by)).filter(pk=patient.pk).first()
+    authorize(by, "consent.record", Resource("patient", str(patient.pk), in_scope=by.is_system or theirs is not None))
     form, moment = " ".join(form.split()), now()
     if purpose not in PURPOSES:
         raise BadInput("Purpose: choose care, research or training.")
@@ -93,10 +94,19 @@ def keep_statement(
         raise Hidden("There is no such patient.")
     if held.erased_at is not None:
         raise StateConflict("This person's data was erased, so nothing more is recorded of them.")
-    return _next_version(held, purpose, granted, form, said_on, by)
+    row, before = _next_version(held, purpose, granted, form, said_on, by)
+    act = Act(
+        "consent.record", "patient", str(held.pk), held.pseudonym, seen_for(theirs) if theirs else "",
+        detail={"for": purpose, "version": row.version}, before=before, after={"granted": granted},
+    )  # fmt: skip
+    record(act, by=by)
+    return row
 
 
-def _next_version(patient: Patient, purpose: str, granted: bool, form: str, said_on: date | None, by: Any) -> Consent:
+def _next_version(
+    patient: Patient, purpose: str, granted: bool, form: str, said_on: date | None, by: Any
+) -> tuple[Consent, dict[str, bool] | None]:
+    """The new version, and what stood before it."""
     moment, rows = now(), Consent.objects.for_actor(_CONSENT).filter(patient=patient, purpose=purpose)
     newest = rows.aggregate(newest=Max("version"))["newest"] or 0
     before = rows.filter(superseded_at__isnull=True).first()
@@ -105,10 +115,4 @@ def _next_version(patient: Patient, purpose: str, granted: bool, form: str, said
         patient=patient, purpose=purpose, version=newest + 1, granted=granted, form=form, said_on=said_on,
         recorded_at=moment, recorded_by=by.id, recorded_by_name=by.name,
     )  # fmt: skip
-    said = None if before is None else {"granted": before.granted}
-    act = Act(
-        "consent.record", "patient", str(patient.pk), patient.pseudonym, detail={"for": purpose, "version": row.version},
-        before=said, after={"granted": granted},
-    )  # fmt: skip
-    record(act, by=by)
-    return row
+    return row, None if before is None else {"granted": before.granted}

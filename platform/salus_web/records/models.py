@@ -5,7 +5,8 @@ from __future__ import annotations
 from django.db import models
 
 from salus_web.accounts.models import Site, User
-from salus_web.common.fields import SealedText
+from salus_web.common.clock import now
+from salus_web.common.fields import SealedText, text_or_gone
 from salus_web.common.ids import new_id, new_pseudonym
 from salus_web.records.scopes import PatientManager, PatientScopedManager
 
@@ -198,10 +199,22 @@ class CareRelation(models.Model):
     team = models.ForeignKey(CareTeam, null=True, on_delete=models.CASCADE)
     user = models.ForeignKey(User, null=True, on_delete=models.CASCADE)
     kind = models.CharField(max_length=40, default="care team")
-    reason = models.CharField(max_length=200, blank=True)
+    reason_sealed = models.BinaryField(default=b"")
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField(null=True)
     added_by = models.CharField(max_length=80)
+
+    reason = SealedText("reason_sealed", "person:patient_id")
+
+    @property
+    def why(self) -> str:
+        """The reason for a page: readable also once the key of the patient's data was destroyed."""
+        return text_or_gone(self, "reason")
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it has not ended."""
+        return self.ends_at is None or self.ends_at > now()
 
     class Meta:
         indexes = [

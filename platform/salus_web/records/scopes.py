@@ -41,6 +41,12 @@ def cared_for(actor: Any, path: str = "pk") -> Any:
     return _probe(actor, path, "cared for", lambda relations: relations.exclude(kind=EMERGENCY))
 
 
+def seen_for(patient: Any) -> str:
+    """What the log says a patient was read for, who was read with `in_care`, the annotation `cared_for`: their care, or the
+    emergency for which alone the record is open."""
+    return "care" if patient.in_care else "emergency"
+
+
 def few_in_care(actor: Any) -> list[Any] | None:
     """The ids of a person's patients where they are few (the usual case), else None (1 query).
 

@@ -30,7 +30,7 @@ from salus_web.records.models import (
     Patient,
     PatientNameToken,
 )
-from salus_web.records.scopes import EMERGENCY, cared_for, few_in_care, live_relations
+from salus_web.records.scopes import EMERGENCY, cared_for, few_in_care, live_relations, seen_for
 
 _ACCESS = system("access")
 NOT_FOR_CARE = (
@@ -48,12 +48,12 @@ def open_patient(*, patient_id: Any, viewer: Actor, looking_at: str, purpose: st
     """
     found = Patient.objects.for_actor(viewer).select_related("site").annotate(in_care=cared_for(viewer))
     patient = found.filter(pk=patient_id).first()
-    purpose = purpose if patient is None or patient.in_care else "emergency"
     if patient is None:
         _refuse_withheld(patient_id, viewer, looking_at, purpose)
         named = Patient.objects.for_actor(_ACCESS).filter(pk=patient_id).values_list("pseudonym", flat=True).first()
         refuse_look(looking_at=looking_at, kind="patient", object_id=patient_id, pseudonym=named or "", viewer=viewer, purpose=purpose)
     authorize(viewer, "patient.read", Resource("patient", str(patient_id), in_scope=True))
+    purpose = purpose if patient.in_care else seen_for(patient)
     record(Act(f"{looking_at}.read", "patient", str(patient.pk), patient.pseudonym, purpose), by=viewer)
     return patient
 
@@ -78,9 +78,12 @@ def in_care(*, viewer: Actor, patient_id: Any) -> bool:
 def _refuse_withheld(patient_id: Any, viewer: Actor, looking_at: str, purpose: str) -> None:
     """Say to somebody in a care relation why nothing is shown; to anybody else nothing. On the log as a look that found
     nothing."""
-    patient = None if viewer.is_system else Patient.objects.related_to(viewer).filter(pk=patient_id).first()
+    if viewer.is_system:
+        return
+    patient = Patient.objects.related_to(viewer).annotate(in_care=cared_for(viewer)).filter(pk=patient_id).first()
     if patient is None:
         return
+    purpose = purpose if patient.in_care else seen_for(patient)
     state, sentence = ("erased", ERASED) if patient.erased_at is not None else ("withheld", NOT_FOR_CARE)
     record(Act(f"{looking_at}.read", "patient", str(patient.pk), patient.pseudonym, purpose, outcome=state), by=viewer)
     raise Withheld(state, sentence)
@@ -106,7 +109,7 @@ def search_patients(*, viewer: Actor, text: str) -> list[Patient]:
         holders = PatientNameToken.objects.for_actor(viewer).filter(token=blind_index(word, purpose="name"))
         by_name &= Q(pk__in=holders.values("patient_id"))
     found = list(rows.filter(by_number | by_name).order_by("birth_date", "pk")[:FOUND_AT_MOST])
-    acts = [Act("search.read", "patient", str(row.pk), row.pseudonym, _purpose(row)) for row in found]
+    acts = [Act("search.read", "patient", str(row.pk), row.pseudonym, seen_for(row)) for row in found]
     record_many(acts or [Act("search.read", "patient", outcome="nothing found")], by=viewer)
     return found
 
@@ -118,13 +121,8 @@ def my_patients(*, viewer: Actor, page: int, size: int = 25) -> list[Patient]:
     rows, few = Patient.objects.for_actor(viewer).select_related("site").annotate(in_care=cared_for(viewer)), few_in_care(viewer)
     rows = rows if few is None else rows.filter(pk__in=few)
     found = list(rows.order_by("-created_at", "pk")[start : start + size + 1])
-    record_many([Act("patient.list", "patient", str(row.pk), row.pseudonym, _purpose(row)) for row in found[:size]], by=viewer)
+    record_many([Act("patient.list", "patient", str(row.pk), row.pseudonym, seen_for(row)) for row in found[:size]], by=viewer)
     return found
-
-
-def _purpose(patient: Any) -> str:
-    """What the log says of a look at a patient who was read with `in_care`."""
-    return "care" if patient.in_care else "emergency"
 
 
 def purposes(*, viewer: Actor, patient_ids: Sequence[Any]) -> dict[Any, str]:
@@ -158,7 +156,7 @@ def banner_facts(*, viewer: Actor, patient: Patient) -> BannerFacts:
     stay = Encounter.objects.for_actor(viewer).filter(patient=patient).order_by("-starts_at").first()
     allergies = Allergy.objects.for_actor(viewer).filter(patient=patient).values_list("display", flat=True)
     relation = why_seen(viewer, patient)
-    care = "" if relation is None else f"care team: {relation.team.name}" if relation.team else f"{relation.kind}: {relation.reason}"
+    care = "" if relation is None else f"care team: {relation.team.name}" if relation.team else f"{relation.kind}: {relation.why}"
     return BannerFacts(ward=stay.ward if stay and stay.ends_at is None else "", allergies=list(allergies[:6]), care=care)
 
 
@@ -218,7 +216,7 @@ def relations_of(*, viewer: Actor, patient: Patient) -> list[CareRelation]:
     """Every care relation of a patient, live ones first (1 query)."""
     authorize(viewer, "access.read", Resource("patient"))
     rows = CareRelation.objects.select_related("team", "user").filter(patient=patient)
-    return sorted(rows, key=lambda row: (row.ends_at is not None and row.ends_at <= now(), row.starts_at), reverse=False)
+    return sorted(rows, key=lambda row: (not row.is_live, row.starts_at))
 
 
 def relation_of_site(*, viewer: Actor, relation_id: Any) -> CareRelation | None:
@@ -246,7 +244,7 @@ def why_may_see(*, viewer: Actor, patient: Patient, user: Any) -> str:
     end = _end_of(relation, user)
     until = f"until {end:%d %b %Y %H:%M}" if end else "with no end set"
     kind = "by breaking the glass in an emergency" if relation.kind == EMERGENCY else relation.kind
-    through = f"care team {relation.team.name}" if relation.team else f"{kind} ({relation.reason})"
+    through = f"care team {relation.team.name}" if relation.team else f"{kind} ({relation.why})"
     return f"{user.display_name} may see this patient {until}: {through}, since {relation.starts_at:%d %b %Y}."
 
 

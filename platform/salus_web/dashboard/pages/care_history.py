@@ -33,7 +33,7 @@ class CareHistory:
         if found is None:
             return ""
         through = f"care team of {found.team.name}" if found.team else found.kind.replace("_", " ")
-        return through if found.team or not found.reason else f"{through}: {found.reason}"
+        return through if found.team or not found.why else f"{through}: {found.why}"
 
     def _was_member(self, actor_id: str, team_id: Any, at: datetime) -> bool:
         return any(_holds(span, at) for span in self.memberships.get((actor_id, team_id), []))
