@@ -24,6 +24,7 @@ MOVERS = {
 SHAPES = {
     "audit.0002_refuse_changes", "records.0006_wall", "imaging.0005_wall", "predictions.0003_wall", "records.0009_consents_stand",
     "imaging.0006_wall_by_purpose", "predictions.0004_wall_by_purpose", "registry.0003_who_trained_a_model", "stewardship.0001_keeping", "access.0002_wall",
+    "access.0004_wall_by_purpose",
 }  # fmt: skip
 
 
