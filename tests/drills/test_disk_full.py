@@ -47,7 +47,7 @@ def test_with_room_all_works(seen: dict[str, Any]) -> None:
 def test_on_the_reserve_people_read_on_and_the_door_is_shut_in_words(seen: dict[str, Any]) -> None:
     before, found = seen["room"], seen["almost none"]
     assert found["all"] and found["read"]["shows"] and found["lines"] == before["lines"] + 50, "each reading is on the log"
-    assert (found["door"]["status"], found["door"]["taken"], found["door"]["says"]) == (200, False, "almost full")
+    assert (found["door"]["status"], found["door"]["taken"], found["door"]["says"]) == (507, False, "almost full")
     assert found["work"]["state"] == "failed" and "full" in found["work"]["failure"]
     assert found["held"] == before["held"], "nothing of a refused file or a failed job is kept"
 
