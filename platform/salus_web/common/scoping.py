@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 
 from django.db import models
@@ -41,13 +41,15 @@ class ScopedQuerySet(models.QuerySet[Any]):
         """Narrow to a person's rows; each app overrides it."""
         raise ScopeMissing(f"{self.model.__name__} does not say who may read it.")
 
-    def _passing(self) -> ExitStack:
-        said = ExitStack()
-        if self.by_system:
-            said.enter_context(wall.asked_by(wall.SYSTEM))
-        if self.purpose:
-            said.enter_context(wall.reading_for(self.purpose))
-        return said
+    @contextmanager
+    def _passing(self) -> Iterator[None]:
+        """What the wall is told while rows are fetched; also taken back where saying the second fails."""
+        with ExitStack() as said:
+            if self.by_system:
+                said.enter_context(wall.asked_by(wall.SYSTEM))
+            if self.purpose:
+                said.enter_context(wall.reading_for(self.purpose))
+            yield
 
     def _clone(self) -> ScopedQuerySet:
         copy: ScopedQuerySet = super()._clone()  # type: ignore[misc]

@@ -47,32 +47,30 @@ def who() -> str:
 @contextmanager
 def asked_by(person: str) -> Iterator[None]:
     """Inside, the database answers this person: an id, `system`, or empty for nobody."""
-    before = who()
-    token = _asking.set(person)
-    try:
-        if person != before:
-            _tell("salus.who", person)
+    with _saying("salus.who", _asking, person, before=who()):
         yield
-    finally:
-        _asking.reset(token)
-        if person != before:
-            _tell("salus.who", before)
 
 
 @contextmanager
 def reading_for(key: str) -> Iterator[None]:
     """Inside, the database answers for this purpose only: its name and `+` where silence allows it, `-` where not
     (`records.scopes.purpose_key`). Empty is no purpose in particular."""
-    before = _purpose.get()
-    token = _purpose.set(key)
+    with _saying("salus.purpose", _purpose, key, before=_purpose.get()):
+        yield
+
+
+@contextmanager
+def _saying(setting: str, kept: ContextVar[Any], value: str, *, before: str) -> Iterator[None]:
+    """Inside, the database is told this value; after it, the one before. Where it cannot be told, nothing stays said here."""
+    token = kept.set(value)
     try:
-        if key != before:
-            _tell("salus.purpose", key)
+        if value != before:
+            _tell(setting, value)
         yield
     finally:
-        _purpose.reset(token)
-        if key != before:
-            _tell("salus.purpose", before)
+        kept.reset(token)
+        if value != before:
+            _tell(setting, before)
 
 
 def _tell(setting: str, value: str) -> None:
@@ -87,7 +85,8 @@ def _set(connection: Any, setting: str, value: str) -> None:
     open_connection = connection.connection
     if open_connection.closed or open_connection.info.transaction_status == TransactionStatus.INERROR:
         return  # nothing can be read until it is rolled back, and rolling back brings the earlier value back as well
-    open_connection.execute("SELECT set_config(%s, %s, false)", [setting, value])
+    with connection.wrap_database_errors:  # a connection that died is told from other faults by Django's name for it
+        open_connection.execute("SELECT set_config(%s, %s, false)", [setting, value])
 
 
 def _on_connection(connection: Any, **_: Any) -> None:
