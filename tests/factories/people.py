@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from itertools import count
 
+from django.test import Client
 from salus_web.accounts.actors import Actor, system
 from salus_web.accounts.models import RoleGrant, Site, User
 from salus_web.accounts.selectors import actor_for_user
@@ -59,3 +60,10 @@ def relate(user: User, patient: Patient, *, team_name: str = "") -> CareRelation
     team = CareTeam.objects.create(site=patient.site, name=team_name or f"team-{next(_numbers)}")
     CareTeamMembership.objects.create(team=team, user=user, starts_at=start, added_by="system:test")
     return CareRelation.objects.create(patient=patient, team=team, starts_at=start, added_by="system:test")
+
+
+def client_of(user: User) -> Client:
+    """A browser in which this person is signed in."""
+    client = Client()
+    client.force_login(user)
+    return client

@@ -21,7 +21,7 @@ from salus_workers.pipelines import verify_log
 
 from tests.factories.glass import Glass, make_glass
 from tests.factories.hospital import make_bundle, make_person
-from tests.factories.people import SYSTEM, actor_of, make_site, make_user
+from tests.factories.people import SYSTEM, actor_of, client_of, make_site, make_user
 from tests.web.test_pages_clinician import text_of
 
 pytestmark = pytest.mark.django_db
@@ -44,9 +44,7 @@ def auditor(site: Site) -> User:
 
 @pytest.fixture
 def desk(auditor: User) -> Client:
-    client = Client()
-    client.force_login(auditor)
-    return client
+    return client_of(auditor)
 
 
 def test_the_strip_says_how_the_log_stands(glass: Glass, desk: Client) -> None:

@@ -15,7 +15,7 @@ from salus_web.audit.selectors import people_who_looked
 from salus_web.common.clock import now
 
 from tests.factories.hospital import Person, make_bundle, make_job, make_person
-from tests.factories.people import actor_of, make_site, make_user, relate
+from tests.factories.people import actor_of, client_of, make_site, make_user, relate
 from tests.house.test_every_url import plain
 from tests.web.test_pages_clinician import text_of
 
@@ -51,12 +51,6 @@ def person(site: Site) -> Person:
 @pytest.fixture
 def stranger(site: Site) -> User:
     return make_user("clinician", site, "simon stranger")
-
-
-def client_of(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def ids_of(person: Person) -> dict[str, Any]:

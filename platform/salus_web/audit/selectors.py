@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
-from django.db.models import QuerySet, Sum
+from django.db.models import Min, Q, QuerySet
 
 from salus_web.audit.models import Checkpoint, Countersign, Event, Head, SavedSearch, WatchedRecord
 
@@ -62,6 +62,7 @@ class LogState:
     witnessed: int = 0
     witnessed_at: datetime | None = None
     refused: str = ""
+    waiting_since: datetime | None = None  # since when the oldest line waits for a checkpoint
 
     @property
     def open_lines(self) -> int:
@@ -70,17 +71,28 @@ class LogState:
 
 
 def log_state() -> LogState:
-    """How the log stands (4 queries)."""
-    lines = Head.objects.aggregate(total=Sum("place"))["total"] or 0
+    """How the log stands (5 queries)."""
+    ends = dict(Head.objects.values_list("pk", "place"))
     last = Checkpoint.objects.filter(kind="checkpoint").order_by("-pk").values_list("body", flat=True).first()
     body: dict[str, Any] = json.loads(last) if last else {"at": "1970-01-01T00:00:00+00:00", "sequence": 0, "size": 0, "root": ""}
     said = Countersign.objects.order_by("-checkpoint_id")
     signed = said.exclude(body="").first()
     refused = said.filter(body="").values_list("refused", flat=True).first()
     return LogState(
-        lines, body["sequence"], body["size"], body["root"], datetime.fromisoformat(body["at"]) if last else None,
+        sum(ends.values()), body["sequence"], body["size"], body["root"], datetime.fromisoformat(body["at"]) if last else None,
         json.loads(signed.body)["sequence"] if signed else 0, signed.at if signed else None, refused or "",
+        _waiting_since(ends, {int(stripe): place for stripe, (place, _) in body.get("heads", {}).items()}),
     )  # fmt: skip
+
+
+def _waiting_since(ends: dict[int, int], covered: dict[int, int]) -> datetime | None:
+    """When the oldest line was written that no checkpoint covers: it is the first one in some stripe (1 query, by index)."""
+    first = Q(pk__in=())
+    for stripe, end in ends.items():
+        if end > covered.get(stripe, 0):
+            first |= Q(stripe=stripe, place=covered.get(stripe, 0) + 1)
+    moment: datetime | None = Event.objects.filter(first).aggregate(at=Min("at"))["at"]
+    return moment
 
 
 _ACTIONS = """WITH RECURSIVE found(action) AS (

@@ -31,11 +31,10 @@ def answers(url: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class BrokerState:
-    """What a broker says of itself: what it is, and how many messages lie in each queue and with workers."""
+    """What a broker says of itself: what it is, and how many messages lie in each queue."""
 
     version: str
     depth: dict[str, int]
-    in_hand: int
 
 
 def ask(url: str, *, queues: Sequence[str]) -> BrokerState:
@@ -50,9 +49,8 @@ def ask(url: str, *, queues: Sequence[str]) -> BrokerState:
             asked.info("server")
             for name in queues:
                 asked.llen(name)
-            asked.hlen("unacked")
-            said, *lengths, in_hand = asked.execute()
+            said, *lengths = asked.execute()
     except redis.RedisError as reason:
         raise OSError(str(reason)) from None
     kind = "Valkey" if "valkey_version" in said else "Redis"
-    return BrokerState(f"{kind} {said.get('valkey_version', said.get('redis_version', ''))}", dict(zip(queues, lengths)), in_hand)
+    return BrokerState(f"{kind} {said.get('valkey_version', said.get('redis_version', ''))}", dict(zip(queues, lengths)))

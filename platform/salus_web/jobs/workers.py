@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.core.files.storage import FileSystemStorage, storages
-from django.db import IntegrityError
 
 from salus_web.common.clock import now
 from salus_web.common.keys import key_set
@@ -35,27 +34,19 @@ def say_ended(*, name: str) -> None:
 
 def measure() -> None:
     """Find what a page cannot wait for: how much lies in the vault, and since when each master key is known here."""
-    files, size = vault_size()
-    if files is not None and size is not None:
-        for name, value in ((VAULT_FILES, files), (VAULT_BYTES, size)):
+    found = _vault_size()
+    if found is not None:
+        for name, value in zip((VAULT_FILES, VAULT_BYTES), found, strict=True):
             Measure.objects.update_or_create(name=name, defaults={"value": value, "at": now()})
-    note_keys()
+    for key in key_set().keys:  # a key itself does not say when it was made: the moment at which it was first seen stays
+        Measure.objects.get_or_create(name=f"{KEY}{key}", defaults={"at": now()})
 
 
-def note_keys() -> None:
-    """Keep the moment at which each master key was first seen: a key itself does not say when it was made."""
-    for name in key_set().keys:
-        try:
-            Measure.objects.get_or_create(name=f"{KEY}{name}", defaults={"at": now()})
-        except IntegrityError:  # another worker saw it in this very moment
-            continue
-
-
-def vault_size() -> tuple[int | None, int | None]:
+def _vault_size() -> tuple[int, int] | None:
     """How many files lie in the vault and how large they are together; None for a vault that is no folder of this machine."""
     place = storages["vault"]
     if not isinstance(place, FileSystemStorage):
-        return None, None
+        return None
     files = size = 0
     for folder, _, names in os.walk(place.location):
         for name in names:

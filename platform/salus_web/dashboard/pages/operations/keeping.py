@@ -27,7 +27,7 @@ CHECKPOINT_LATE, DRILL_LATE = timedelta(minutes=5), DRILL_EVERY + timedelta(days
 
 
 def log_figures() -> list[Figure]:
-    """The last checkpoint and the witness (4 queries)."""
+    """The last checkpoint and the witness (5 queries)."""
     try:
         return figures_of(log_state())
     except DatabaseTrouble as reason:
@@ -43,7 +43,8 @@ def _checkpoint(state: LogState) -> Figure:
     if state.at is None:
         return Figure("Last checkpoint", "none yet", BAD if state.lines else LOOK, "Does a worker with the signer's key and the beat run?")
     said = f"number {state.sequence}, {age(state.at)}; {state.open_lines:,} lines wait for the next"
-    is_late = state.open_lines > 0 and now() - state.at > CHECKPOINT_LATE
+    # a quiet log asks for no checkpoint: it is a line that waits too long, not a checkpoint that is old
+    is_late = state.waiting_since is not None and now() - state.waiting_since > CHECKPOINT_LATE
     return Figure("Last checkpoint", said, BAD if is_late else GOOD, "One is due each minute. Does the beat run?" if is_late else "")
 
 
@@ -78,4 +79,4 @@ def _run(kind: RunKind, label: str, late: timedelta, command: str) -> Figure:
     if good is None:
         return Figure(label, said, BAD, f"Run {command}.")
     is_late = now() - good.finished_at > late
-    return Figure(label, said, BAD if is_late else GOOD, f"Too long ago (more than {late.days or 1} days). Run {command}." if is_late else "")
+    return Figure(label, said, BAD if is_late else GOOD, f"Too long ago (more than {late / timedelta(hours=1):.0f} hours). Run {command}." if is_late else "")

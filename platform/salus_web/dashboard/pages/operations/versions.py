@@ -51,7 +51,7 @@ def _server() -> str:
 
 def _broker(answer: Answer) -> Figure:
     if answer.trouble:
-        return Figure("Broker", "not known", UNKNOWN, f"{answer.trouble} Jobs wait in the database and are sent when it answers.")
+        return Figure("Broker", "not known", UNKNOWN, f"{answer.trouble.rstrip('.')}. Jobs wait in the database and are sent when it answers.")
     state: BrokerState = answer.value
     return Figure("Broker", state.version, GOOD)
 
