@@ -195,6 +195,14 @@ def test_the_program_trusts_no_other_key(package: Path) -> None:
     assert checked(package)[0] == 1
 
 
+def test_a_witness_that_is_asked_for_and_has_not_signed_is_said(package: Path) -> None:
+    path = package / "audit-lines.jsonl"
+    head, _, rest = path.read_text().partition("\n")
+    path.write_text(json.dumps(json.loads(head) | {"witness": None}) + "\n" + rest)
+    assert "The witness had not signed this checkpoint yet" in checked(package)[1]
+    assert "witness" not in checked(package, witness=False)[1].lower()
+
+
 def test_lines_without_a_checkpoint_are_said_to_be_unproven(glass: Glass, auditor: Any, tmp_path: Path) -> None:
     glass.write(30)
     with zipfile.ZipFile(io.BytesIO(export_package(wanted=READS, by=auditor))) as archive:

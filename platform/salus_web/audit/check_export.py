@@ -94,7 +94,9 @@ def check(asked: argparse.Namespace, say: Callable[[str], None]) -> None:
         checkpoint: dict[str, Any] = {"size": 0, "root": ""}
         if header["checkpoint"]:
             checkpoint = opened(header["checkpoint"], asked.signer_key, "signer")
-        if asked.witness_key and header["witness"]:
+        if asked.witness_key and not header["witness"]:
+            say("The witness had not signed this checkpoint yet; only the signer vouches for it.")
+        elif asked.witness_key:
             said = opened(header["witness"], asked.witness_key, "witness")
             if said["note"] != hashlib.sha256(header["checkpoint"]["body"].encode()).hexdigest():
                 raise Wrong("the witness speaks of another checkpoint")
