@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -140,3 +142,37 @@ def test_the_command_needs_a_place_and_outlives_the_database(tmp_path: Path, mon
 def test_a_folder_that_is_gone_is_said_in_words(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="is no folder"):
         taking.take_backup(to=tmp_path / "gone", key_file=tmp_path / "key")
+
+
+@pytest.mark.parametrize(("error", "words"), [
+    (sqlite3.OperationalError("database or disk is full"), "The disk is full"), (OSError(errno.EDQUOT, "Disk quota exceeded"), "The disk is full"),
+    (sqlite3.OperationalError("disk I/O error"), "could not be copied: disk I/O error"),
+])  # fmt: skip
+def test_a_copy_that_breaks_off_is_a_failure_in_words_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
+) -> None:
+    """SQLite's own copier raises SQLite's own errors, which are not Django's."""
+    said = list(keep_up(place=place_where_copying_raises(error, tmp_path, monkeypatch), key_file=tmp_path / "key", hour=2))
+    assert words in said[0]
+    run = Run.objects.get()
+    assert not run.done and words in run.reason and list((tmp_path / "place").iterdir()) == []
+
+
+def test_a_database_that_goes_away_leaves_no_half_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = place_where_copying_raises(OperationalError("gone"), tmp_path, monkeypatch)
+    with pytest.raises(OperationalError):
+        taking.take_backup(to=place, key_file=tmp_path / "key")
+    assert list(place.iterdir()) == []
+
+
+def place_where_copying_raises(error: Exception, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for backups and a key, and a database that breaks off while it is copied."""
+
+    def break_off(*args: Any, **options: Any) -> Any:
+        raise error
+
+    (folder / "place").mkdir()
+    (folder / "key").write_text("7" * 64)
+    (folder / "key").chmod(0o600)
+    monkeypatch.setattr(taking.databases, "copy_into", break_off)
+    return folder / "place"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import sqlite3
 import tarfile
 import uuid
 from datetime import datetime
@@ -23,11 +24,11 @@ from salus_web.common import vault
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput, SalusError
 from salus_web.common.key_sources import KeyTrouble
+from salus_web.common.trouble import is_disk_full
 
 DATABASE, VAULT, LOG = "database.sealed", "vault.sealed", "log.sealed"
 HALF = ".half-done"
 KEPT_OF_LOG = ("checkpoints.jsonl", "signer.pub", "witness.pub")
-NO_SPACE = 28
 
 
 def take_backup(*, to: Path, key_file: Path) -> Run:
@@ -39,11 +40,12 @@ def take_backup(*, to: Path, key_file: Path) -> Run:
     name = f"backup-{started:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
     try:
         written, size = _write(to, name, key_file)
-    except (SalusError, KeyTrouble, OSError) as error:
-        shutil.rmtree(to / (name + HALF), ignore_errors=True)
+    except (SalusError, KeyTrouble, OSError, sqlite3.Error) as error:
         reason = _words(error)
         keep(Run(kind=RunKind.BACKUP, backup=name, started_at=started, finished_at=now(), done=False, reason=reason[:400]))
         raise BadInput(reason) from None
+    finally:  # a whole one has its name by now; whatever broke it off, half of one is not left on the disk
+        shutil.rmtree(to / (name + HALF), ignore_errors=True)
     found = {"rows": written.rows, "log": written.log, "files": written.files, "blobs": written.blobs}
     return keep(Run(kind=RunKind.BACKUP, backup=name, started_at=started, finished_at=now(), done=True, size_bytes=size, found=found))
 
@@ -58,9 +60,11 @@ def keep(run: Run) -> Run:
 
 
 def _words(error: Exception) -> str:
+    if is_disk_full(error) or (isinstance(error, sqlite3.Error) and "disk is full" in str(error)):
+        return "The disk is full; the unfinished backup was removed."
     if isinstance(error, OSError):
-        return "The disk is full; the unfinished backup was removed." if error.errno == NO_SPACE else f"The backup could not be written: {error.strerror}."
-    return str(error)
+        return f"The backup could not be written: {error.strerror}."
+    return f"The database could not be copied: {error}." if isinstance(error, sqlite3.Error) else str(error)
 
 
 def _write(to: Path, name: str, key_file: Path) -> tuple[Manifest, int]:
