@@ -11,11 +11,14 @@ import pytest
 from django.db import DatabaseError
 from salus_web.jobs.celery import MEASURE, configure
 from salus_workers.runtime import presence
+from salus_workers.runtime.forking import not_while_forking
 from salus_workers.tasks import measure as task
 
 
 def sender(*queues: str) -> Any:
-    return SimpleNamespace(hostname="cpu@ward", app=SimpleNamespace(amqp=SimpleNamespace(queues=SimpleNamespace(consume_from=set(queues)))))
+    app = SimpleNamespace(amqp=SimpleNamespace(queues=SimpleNamespace(consume_from=set(queues))), sent=[])
+    app.send_task = lambda name, *, queue: app.sent.append((name, queue))
+    return SimpleNamespace(hostname="cpu@ward", app=app)
 
 
 @pytest.fixture
@@ -24,7 +27,6 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     monkeypatch.setattr(presence, "say_alive", lambda **told: found.append(("alive", told)))
     monkeypatch.setattr(presence, "say_ended", lambda **told: found.append(("ended", told)))
-    monkeypatch.setattr(presence, "measure", lambda: found.append(("measured", {})))
     monkeypatch.setattr(presence, "SAID_EVERY_SECONDS", 0.02)
     monkeypatch.setattr(presence, "_stop", threading.Event())
     monkeypatch.setattr(presence.connections, "close_all", lambda: None)
@@ -53,10 +55,21 @@ def test_it_says_so_again_and_again_and_at_its_end(said: list[tuple[str, Any]]) 
 
 
 def test_the_one_that_serves_the_beat_measures_at_once(said: list[tuple[str, Any]]) -> None:
-    presence.begin(sender("cpu"))
-    until(said, 2)
-    presence.end(sender("cpu"))
-    assert said[0][0] == "measured"
+    for queue, asked in (("cpu", [(MEASURE, "cpu")]), ("gpu", [])):
+        one = sender(queue)
+        presence.begin(one)
+        assert one.app.sent == asked
+    presence.end(one)
+
+
+def test_whoever_waited_for_its_turn_while_the_worker_ended_says_nothing(said: list[tuple[str, Any]]) -> None:
+    with not_while_forking:
+        presence.begin(sender("gpu"))
+        time.sleep(0.1)  # its sign of life waits for the lock
+        presence._stop.set()
+    presence.end(sender("gpu"))
+    time.sleep(0.1)
+    assert [word for word, _ in said] == ["ended"], "an ended worker would stand on the page as missed"
 
 
 def test_a_database_that_fails_stops_no_worker(said: list[tuple[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,8 @@ from celery.signals import worker_ready, worker_shutdown
 from django.conf import settings
 from django.db import connections
 from salus_web.common.clock import now
-from salus_web.jobs.workers import SAID_EVERY_SECONDS, measure, say_alive, say_ended
+from salus_web.jobs.celery import MEASURE
+from salus_web.jobs.workers import SAID_EVERY_SECONDS, say_alive, say_ended
 
 from salus_workers.runtime.forking import not_while_forking
 
@@ -47,6 +48,8 @@ def begin(sender: Any, **_: Any) -> None:
     """Once the worker takes jobs."""
     queues = sorted(sender.app.amqp.queues.consume_from)
     threading.Thread(target=_go_on, args=(sender.hostname, queues), daemon=True).start()
+    if "cpu" in queues:  # at once, so that a fresh installation does not wait for the beat; a child does it, for a full vault takes minutes
+        _quietly(lambda: sender.app.send_task(MEASURE, queue="cpu"))
 
 
 @worker_shutdown.connect
@@ -58,12 +61,14 @@ def end(sender: Any, **_: Any) -> None:
 
 def _go_on(name: str, queues: list[str]) -> None:
     started, told = now(), versions()
-    if "cpu" in queues:  # at once, so that a fresh installation does not wait for the beat
-        _quietly(measure)
-    while True:
-        _quietly(lambda: say_alive(name=name, queues=queues, started_at=started, versions=told))
-        if _stop.wait(SAID_EVERY_SECONDS):
-            return
+
+    def say() -> None:
+        if not _stop.is_set():  # it may have ended while this waited for its turn, and its end is its last word
+            say_alive(name=name, queues=queues, started_at=started, versions=told)
+
+    while not _stop.is_set():
+        _quietly(say)
+        _stop.wait(SAID_EVERY_SECONDS)
 
 
 def _quietly(act: Callable[[], None]) -> None:
