@@ -98,7 +98,7 @@ def small_house() -> Iterator[House]:
         house.ask("small")
         household = Household(Path(environment["SALUS_DATA_DIR"]) / "logs")
         part = web_part(house.port)
-        part.environment = house.environment
+        part.environment |= house.environment
         try:
             household.start(part)
             _until(lambda: answers(house.port), 60, "the web server does not start")

@@ -136,12 +136,13 @@ def worker_part(queue: str, *, threads: int, schedule: Path | None = None) -> Pa
 
 
 def web_part(port: int) -> Part:
-    """The web server: synchronous workers, because the views are. Pages are loaded once, before the port answers."""
+    """The web server: synchronous workers, because the views are. Pages are loaded once, before the port answers and before
+    the workers are forked; so nothing that is loaded may open a connection or a thread, numpy's own included."""
     command = [
         sys.executable, "-m", "gunicorn", "salus_web.config.wsgi:application", "--bind", f"127.0.0.1:{port}",
         "--workers", "2", "--preload", "--timeout", "120", "--access-logfile", "/dev/null", "--log-level", "warning",
     ]  # fmt: skip
-    return Part("web", command)
+    return Part("web", command, {"OPENBLAS_NUM_THREADS": "1"})
 
 
 def wait_until(ready: Callable[[], bool], household: Household, *, seconds: float, what: str) -> None:
