@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -34,41 +36,74 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in left_out}
 
 
-def children_with(folder: Path) -> list[str]:
-    """Processes whose environment or command names the data folder."""
+def pids_of(folder: Path) -> list[int]:
+    """Processes whose environment, command line or working folder names the data folder, but for this one."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             told = (process / "environ").read_bytes() + (process / "cmdline").read_bytes()
+            told += os.readlink(process / "cwd").encode()  # the queue writes over the rest
         except OSError:
             continue
-        if str(folder).encode() in told and process.name != str(os.getpid()):
-            found.append((process / "cmdline").read_text().replace("\0", " ") if (process / "cmdline").exists() else "")
-    return [line for line in found if line.strip()]
+        if str(folder).encode() in told and int(process.name) != os.getpid():
+            found.append(int(process.name))
+    return found
+
+
+def line_of(pid: int) -> str:
+    """Its command line; empty once it is gone or only waits to be noticed."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip()
+    except OSError:
+        return ""
+
+
+def children_with(folder: Path) -> list[str]:
+    """The command lines of what runs for the data folder."""
+    return [line for line in map(line_of, pids_of(folder)) if line]
+
+
+@contextmanager
+def running(command: list[str], folder: Path, around: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """`up`, once it says where; asked to stop at the end, and whatever became of the test, nothing of its folder is left running."""
+    started = subprocess.Popen(command, env=around, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        assert started.stdout is not None
+        said = []
+        for line in started.stdout:
+            said.append(line)
+            if "Salus is at" in line:
+                break
+        else:
+            pytest.fail("it did not start: " + "".join(said)[-2000:])
+        yield started
+        if started.poll() is None:
+            started.send_signal(signal.SIGINT)
+        started.wait(30)
+        assert children_with(folder) == []
+    finally:
+        if started.poll() is None:
+            started.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                started.wait(30)
+            started.kill()
+            started.wait()
+        for pid in pids_of(folder):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def test_up_answers_and_leaves_nothing_behind(repository_root: Path, tmp_path: Path) -> None:
     folder, port = tmp_path / "data", free_port()
-    started = subprocess.Popen(
-        command(repository_root, "--port", str(port), "--data-dir", str(folder)), env=environment(),
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-    try:
-        assert started.stdout is not None
-        for line in started.stdout:
-            if "Salus is at" in line:
-                break
+    with running(command(repository_root, "--port", str(port), "--data-dir", str(folder)), folder, environment()) as started:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/login/", timeout=10) as answer:
             assert answer.status == 200 and b"Sign in" in answer.read()
         assert any("celery" in line for line in children_with(folder))
         started.send_signal(signal.SIGINT)
         time.sleep(0.1)
         started.send_signal(signal.SIGINT)  # an impatient second Ctrl-C
-        assert "Everything is stopped" in started.stdout.read()
+        assert started.stdout is not None and "Everything is stopped" in started.stdout.read()
         assert started.wait(30) == 0
-        assert children_with(folder) == []
-    finally:
-        started.kill()
 
 
 def test_a_killed_worker_loses_nothing(repository_root: Path, tmp_path: Path) -> None:
@@ -77,48 +112,36 @@ def test_a_killed_worker_loses_nothing(repository_root: Path, tmp_path: Path) ->
     around = environment() | {"SALUS_DATA_DIR": str(folder)}
     if os.environ.get("SALUS_TEST_REDIS_URL"):
         around["REDIS_URL"] = os.environ["SALUS_TEST_REDIS_URL"]
-    manage = [sys.executable, str(repository_root / "manage.py")]
-    started = subprocess.Popen([*manage, "up", "--no-demo", "--port", str(port)], env=around, stdout=subprocess.PIPE, text=True)
-    try:
-        assert started.stdout is not None
-        next(line for line in started.stdout if "Salus is at" in line)
-        program = "from salus_web.accounts.models import Site; Site.objects.create(code='one', name='One')"
-        subprocess.run([*manage, "shell", "-c", program], env=around, check=True, capture_output=True)
+    with running(command(repository_root, "--port", str(port)), folder, around):
+        make_a_site(repository_root, around)
         assert kill_workers(folder) >= 1
-        (tmp_path / "one.json").write_text(json.dumps(bundle()))
-        done = subprocess.run(
-            [*manage, "ingest", str(tmp_path / "one.json")], env=around, capture_output=True, text=True, timeout=150, check=False
-        )
-        assert done.returncode == 0 and "one.json: Stored. patients 1" in done.stdout, done.stdout + done.stderr
-    finally:
-        started.send_signal(signal.SIGINT)
-        started.wait(30)
+        a_file_is_read(repository_root, tmp_path, around)
 
 
 def test_every_part_that_is_killed_is_started_again(repository_root: Path, tmp_path: Path) -> None:
     """Queue, web and workers by SIGKILL, one after the other; then a file still comes in and is read."""
     folder, port = tmp_path / "data", free_port()
     around = environment() | {"SALUS_DATA_DIR": str(folder)}
-    manage = [sys.executable, str(repository_root / "manage.py")]
-    started = subprocess.Popen([*manage, "up", "--no-demo", "--port", str(port)], env=around, stdout=subprocess.PIPE, text=True)
-    try:
-        assert started.stdout is not None
-        next(line for line in started.stdout if "Salus is at" in line)
-        program = "from salus_web.accounts.models import Site; Site.objects.create(code='one', name='One')"
-        subprocess.run([*manage, "shell", "-c", program], env=around, check=True, capture_output=True)
-        for words in (b"queue.sock", b"gunicorn", b"gpu@", b"cpu@"):
+    with running(command(repository_root, "--port", str(port)), folder, around) as started:
+        make_a_site(repository_root, around)
+        for words in ("queue.sock", "gunicorn", "gpu@", "cpu@"):
             assert kill_workers(folder, words) >= 1, words
             until_answering(port)
             assert started.poll() is None, f"everything stopped when {words!r} was killed"
-        (tmp_path / "one.json").write_text(json.dumps(bundle()))
-        done = subprocess.run(
-            [*manage, "ingest", str(tmp_path / "one.json")], env=around, capture_output=True, text=True, timeout=240, check=False
-        )
-        assert done.returncode == 0 and "one.json: Stored. patients 1" in done.stdout, done.stdout + done.stderr
-    finally:
-        started.send_signal(signal.SIGINT)
-        started.wait(30)
-    assert children_with(folder) == []
+        a_file_is_read(repository_root, tmp_path, around)
+
+
+def make_a_site(root: Path, around: dict[str, str]) -> None:
+    program = "from salus_web.accounts.models import Site; Site.objects.create(code='one', name='One')"
+    subprocess.run([sys.executable, str(root / "manage.py"), "shell", "-c", program], env=around, check=True, capture_output=True)
+
+
+def a_file_is_read(root: Path, folder: Path, around: dict[str, str]) -> None:
+    """One file from the door to the record."""
+    (folder / "one.json").write_text(json.dumps(bundle()))
+    asked = [sys.executable, str(root / "manage.py"), "ingest", str(folder / "one.json")]
+    done = subprocess.run(asked, env=around, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0 and "one.json: Stored. patients 1" in done.stdout, done.stdout + done.stderr
 
 
 def until_answering(port: int) -> None:
@@ -134,19 +157,13 @@ def until_answering(port: int) -> None:
             time.sleep(0.5)
 
 
-def kill_workers(folder: Path, words: bytes = b"cpu@") -> int:
+def kill_workers(folder: Path, words: str = "cpu@") -> int:
     """SIGKILL to every process of this folder with these words on its command line."""
-    killed = 0
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            environ, line = (process / "environ").read_bytes(), (process / "cmdline").read_bytes()
-            environ += os.readlink(process / "cwd").encode()  # the queue writes over the rest
-        except OSError:
-            continue
-        if str(folder).encode() in environ + line and words in line:
-            os.kill(int(process.name), signal.SIGKILL)
-            killed += 1
-    return killed
+    killed = [pid for pid in pids_of(folder) if words in line_of(pid)]
+    for pid in killed:
+        with suppress(ProcessLookupError):  # a child may be gone with its parent
+            os.kill(pid, signal.SIGKILL)
+    return len(killed)
 
 
 def test_a_taken_port_is_one_sentence(repository_root: Path, tmp_path: Path) -> None:
