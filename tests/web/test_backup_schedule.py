@@ -124,7 +124,13 @@ def test_a_drill_without_a_place_is_a_drill_that_failed(clock: Clock, tmp_path: 
 
     monkeypatch.setattr(drilling, "_scratch", refuse)
     run = drilling.restore_drill(place=tmp_path, key_file=tmp_path / "key")
-    assert not run.done and "permission denied" in run.reason
+    assert not run.done and "permission denied" in run.reason and run.size_bytes == 2
+
+
+def test_a_folder_that_goes_away_is_a_drill_that_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drilling, "newest_backup", lambda place: tmp_path / "gone")
+    run = drilling.restore_drill(place=tmp_path, key_file=tmp_path / "key")
+    assert not run.done and "could not be put on trial" in run.reason
 
 
 def test_the_command_needs_a_place_and_outlives_the_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -37,27 +37,20 @@ def restore_drill(*, place: Path, key_file: Path) -> Run:
 
     A drill that finds a backup wanting is a row that is not done, with the reason; only BadInput is raised, for no backup.
     """
-    started, folder = now(), newest_backup(place)
+    started, folder, size = now(), newest_backup(place), 0
     try:
+        size = sum(path.stat().st_size for path in folder.iterdir())
         with _scratch() as environment:
             words, code = _run(["restore", "--from", str(folder), "--key-file", str(key_file)], environment)
     except (psycopg.Error, OSError, subprocess.TimeoutExpired) as error:
-        words, code = f"There was no place to put it back: {str(error).splitlines()[0]}", 1
+        words, code = f"It could not be put on trial: {str(error).splitlines()[0]}", 1
     reason = "" if code == 0 else (words.splitlines()[-1] if words else "The restore ended without a word.")
     return keep(
         Run(
             kind=RunKind.DRILL, backup=folder.name, started_at=started, finished_at=now(), done=code == 0,
-            reason=reason[:400], size_bytes=_size_of(folder), found={"words": words.splitlines()[-6:]},
+            reason=reason[:400], size_bytes=size, found={"words": words.splitlines()[-6:]},
         )  # fmt: skip
     )
-
-
-def _size_of(folder: Path) -> int:
-    """How large it is; 0 where its disk went away meanwhile, which must not cost the row that says so."""
-    try:
-        return sum(path.stat().st_size for path in folder.iterdir())
-    except OSError:
-        return 0
 
 
 @contextmanager
