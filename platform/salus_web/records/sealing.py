@@ -13,7 +13,7 @@ from typing import Any
 from django.apps import apps
 from django.db import models
 
-from salus_web.common import vault
+from salus_web.common import keyring, vault
 from salus_web.common.encryption import key_name, seal, unseal
 from salus_web.common.errors import IntegrityBroken
 from salus_web.common.fields import SealedText, sealed_fields
@@ -81,22 +81,25 @@ def seal_rows_anew(table: SealedTable, rows: Iterable[Any]) -> tuple[int, list[s
     A value that somebody changes meanwhile is left as they wrote it.
     """
     moved, broken = 0, []
-    for row in rows:
-        for field in table.fields:
-            held = bytes(getattr(row, field.column) or b"")
-            if not held or key_name(held).owned:
-                continue
-            place = field.place(row)
-            try:
-                again = seal(unseal(held, bound_to=place), bound_to=place, owner=field.owner(row))
-            except KeyGone:
-                continue  # destroyed: what is left of it goes with the row
-            except IntegrityBroken:
-                broken.append(place)
-                continue
-            same = models.QuerySet(table.model).filter(pk=row.pk, **{field.column: held})
-            moved += same.update(**{field.column: again})
+    old = [(row, field) for row in rows for field in table.fields if _is_under_master(getattr(row, field.column))]
+    keyring.make_missing(field.owner(row) for row, field in old)
+    for row, field in old:
+        held, place = bytes(getattr(row, field.column)), field.place(row)
+        try:
+            again = seal(unseal(held, bound_to=place), bound_to=place, owner=field.owner(row))
+        except KeyGone:
+            continue  # destroyed: what is left of it goes with the row
+        except IntegrityBroken:
+            broken.append(place)
+            continue
+        same = models.QuerySet(table.model).filter(pk=row.pk, **{field.column: held})
+        moved += same.update(**{field.column: again})
     return moved, broken
+
+
+def _is_under_master(held: bytes | memoryview | None) -> bool:
+    """Whether a sealed value is there and no owner's key sealed it."""
+    return bool(held) and not key_name(held or b"").owned
 
 
 def seal_blobs_anew(column: BlobColumn, rows: Iterable[Any]) -> tuple[int, list[str]]:
