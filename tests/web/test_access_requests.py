@@ -21,7 +21,7 @@ from salus_web.records.models import CareRelation, CareTeamMembership
 from tests.factories.cohorts import make_project
 from tests.factories.emergencies import asked_for
 from tests.factories.hospital import make_bundle, make_person
-from tests.factories.people import make_site, make_user, relate
+from tests.factories.people import client_of, make_site, make_user, relate
 from tests.house.test_every_url import plain
 from tests.web.test_pages_clinician import text_of
 
@@ -60,12 +60,6 @@ class Office:
 
 def day(ahead: int) -> str:
     return (clock.now() + timedelta(days=ahead)).date().isoformat()
-
-
-def client_of(user: User) -> Client:
-    client = Client(raise_request_exception=False)
-    client.force_login(user)
-    return client
 
 
 @pytest.fixture

@@ -36,11 +36,6 @@ def actor(*roles: str) -> Actor:
 
 
 @pytest.fixture
-def site() -> Site:
-    return make_site()
-
-
-@pytest.fixture
 def administrator(site: Site) -> Actor:
     return actor_of(make_user("administrator", site))
 

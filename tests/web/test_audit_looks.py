@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError
-from django.test import Client
 from pypdf import PdfReader
 from salus_web.accounts.models import Site, User
 from salus_web.audit.models import Event
@@ -18,22 +17,11 @@ from salus_web.common.clock import now
 from salus_web.records.models import CareRelation
 
 from tests.factories.hospital import Person, make_bundle, make_person
-from tests.factories.people import make_site, make_user, relate
+from tests.factories.people import client_of, make_site, make_user, relate
 from tests.house.test_every_url import plain
 from tests.web.test_pages_clinician import text_of
 
 pytestmark = pytest.mark.django_db
-
-
-def client_of(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
-
-
-@pytest.fixture
-def site() -> Site:
-    return make_site()
 
 
 @pytest.fixture

@@ -88,11 +88,6 @@ def look(user: User, patient: Any, at: datetime, monkeypatch: pytest.MonkeyPatch
     return event
 
 
-@pytest.fixture
-def site(db: None) -> Site:
-    return make_site()
-
-
 def test_a_relation_counts_as_it_was_at_the_time(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     user, auditor = make_user("clinician", site, "dr holt"), actor_of(make_user("auditor", site))
     patient = make_patient(site)

@@ -21,7 +21,7 @@ from salus_workers.pipelines import verify_log
 
 from tests.factories.glass import Glass, make_glass
 from tests.factories.hospital import make_bundle, make_person
-from tests.factories.people import SYSTEM, actor_of, client_of, make_site, make_user
+from tests.factories.people import SYSTEM, actor_of, client_of, make_user
 from tests.web.test_pages_clinician import text_of
 
 pytestmark = pytest.mark.django_db
@@ -30,11 +30,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def glass(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Glass:
     return make_glass(tmp_path, settings, monkeypatch)
-
-
-@pytest.fixture
-def site() -> Site:
-    return make_site()
 
 
 @pytest.fixture

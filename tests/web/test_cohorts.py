@@ -36,11 +36,6 @@ ALL = CohortDefinition()
 
 
 @pytest.fixture
-def site(db: None) -> Site:
-    return make_site()
-
-
-@pytest.fixture
 def setting(site: Site) -> dict[str, Any]:
     """A project at a site with one member; spread as `viewer` and `project`."""
     user = make_user("researcher", site)

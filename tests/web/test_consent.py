@@ -25,20 +25,10 @@ from salus_web.records.selectors import my_patients, search_patients
 
 from tests.factories.cohorts import say
 from tests.factories.hospital import Person, make_bundle, make_person
-from tests.factories.people import SYSTEM, actor_of, make_patient, make_site, make_user, relate
+from tests.factories.people import SYSTEM, actor_of, make_patient, make_user, relate
 from tests.house.test_every_url import plain
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def site() -> Site:
-    return make_site()
-
-
-@pytest.fixture
-def clinician(site: Site) -> User:
-    return make_user("clinician", site)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from salus_web.access.models import BreakGlass
 from salus_web.accounts import proofs
-from salus_web.accounts.models import ApiToken, RoleGrant, User
+from salus_web.accounts.models import ApiToken, RoleGrant
 from salus_web.accounts.tokens import make_token
 from salus_web.audit.models import Event
 from salus_web.common import clock
@@ -24,7 +24,7 @@ from salus_web.records.scopes import EMERGENCY
 from tests.factories.cohorts import say
 from tests.factories.emergencies import broken
 from tests.factories.hospital import make_bundle, make_person
-from tests.factories.people import SYSTEM, actor_of, make_site, make_user, relate
+from tests.factories.people import SYSTEM, actor_of, client_of, make_site, make_user, relate
 from tests.house.test_every_url import plain
 from tests.web.test_pages_clinician import text_of
 
@@ -58,12 +58,6 @@ class Ward:
             "patient": reverse("patient", kwargs=patient), "looked": reverse("looked", kwargs=patient),
             "prediction": reverse("prediction", kwargs=risk), "waiting": reverse("waiting", kwargs=waits),
         }  # fmt: skip
-
-
-def client_of(user: User) -> Client:
-    client = Client(raise_request_exception=False)
-    client.force_login(user)
-    return client
 
 
 @pytest.fixture

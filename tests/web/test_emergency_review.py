@@ -25,7 +25,7 @@ from salus_web.records.models import CareRelation, Patient
 
 from tests.factories.emergencies import WORDS, broken
 from tests.factories.hospital import Person, make_bundle, make_person
-from tests.factories.people import SYSTEM, actor_of, make_patient, make_site, make_user
+from tests.factories.people import SYSTEM, actor_of, client_of, make_patient, make_site, make_user
 from tests.house.test_every_url import plain
 from tests.web.test_pages_clinician import text_of
 
@@ -55,12 +55,6 @@ class Office:
 
     def judge(self, glass: BreakGlass, **changes: str) -> Any:
         return self.desk.post(f"/emergencies/{glass.pk}/review/", VERDICT | changes)
-
-
-def client_of(user: User) -> Client:
-    client = Client(raise_request_exception=False)
-    client.force_login(user)
-    return client
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -45,27 +44,7 @@ from tests.factories.people import SYSTEM, actor_of, make_site, make_user, relat
 from tests.house.test_twin_database import rows_of, tables_of_patients
 from tests.web.test_encryption_persons import _bundle_with_note, everything_sealed
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def own_places(tmp_path: Path, settings: Any) -> Iterator[None]:
-    """Keys and the list of this test alone."""
-    settings.SALUS_PERSON_KEYS_FILE = str(tmp_path / "keys" / "persons.sqlite3")
-    settings.SALUS_ERASED_FILE = str(tmp_path / "elsewhere" / "erased.jsonl")
-    keyring.forget()
-    yield
-    keyring.forget()
-
-
-@pytest.fixture
-def site() -> Site:
-    return make_site()
-
-
-@pytest.fixture
-def clinician(site: Site) -> User:
-    return make_user("clinician", site)
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_places")]
 
 
 @pytest.fixture

@@ -32,16 +32,11 @@ from salus_web.jobs.workers import measure, say_alive, say_ended
 
 from tests.factories.glass import Glass, make_glass
 from tests.factories.hospital import make_job
-from tests.factories.people import SYSTEM, actor_of, client_of, make_site, make_user
+from tests.factories.people import SYSTEM, actor_of, client_of, make_user
 from tests.web.test_pages_clinician import text_of
 
 pytestmark = pytest.mark.django_db
 Disk = namedtuple("Disk", "total used free")
-
-
-@pytest.fixture
-def site() -> Site:
-    return make_site()
 
 
 @pytest.fixture

@@ -18,16 +18,10 @@ from salus_web.common.clock import now
 from salus_web.records.models import CareRelation
 
 from tests.factories.hospital import Person, make_bundle, make_person
-from tests.factories.people import PASSWORD, SYSTEM, make_site, make_user, relate
+from tests.factories.people import PASSWORD, SYSTEM, client_of, make_site, make_user, relate
 from tests.web.test_pages_clinician import text_of
 
 pytestmark = pytest.mark.django_db
-
-
-def client_of(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 @dataclass

@@ -14,16 +14,10 @@ from salus_web.predictions.models import CurrentRisk
 from salus_web.records.models import CareTeamMembership
 
 from tests.factories.hospital import account, make_bundle, make_person
-from tests.factories.people import SYSTEM, actor_of, make_site, make_user, relate
+from tests.factories.people import SYSTEM, actor_of, client_of, make_site, make_user, relate
 from tests.web.test_pages_clinician import text_of
 
 pytestmark = pytest.mark.django_db
-
-
-def client_of(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 @pytest.fixture

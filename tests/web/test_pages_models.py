@@ -11,16 +11,10 @@ from salus_web.audit.models import Event
 from salus_web.registry.services import store_reports
 
 from tests.factories.hospital import make_bundle, make_person
-from tests.factories.people import SYSTEM, make_site, make_user, relate
+from tests.factories.people import SYSTEM, client_of, make_site, make_user, relate
 
 pytestmark = pytest.mark.django_db
 POLICY = "default-src 'none'; style-src 'sha256-abc'"
-
-
-def client_of(user: Any) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 @pytest.fixture

@@ -17,16 +17,10 @@ from salus_web.releases.models import Release, ReleasedCount
 
 from tests.factories.cohorts import make_crowd, make_project, say
 from tests.factories.hospital import make_release
-from tests.factories.people import make_site, make_user
+from tests.factories.people import client_of, make_site, make_user
 from tests.web.test_pages_clinician import text_of
 
 pytestmark = pytest.mark.django_db
-
-
-def client_of(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def plain(answer: Any) -> bytes:

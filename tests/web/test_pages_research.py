@@ -7,23 +7,16 @@ from datetime import timedelta
 
 import pytest
 from django.test import Client
-from salus_web.accounts.models import User
 from salus_web.cohorts.models import Cohort, Project
 from salus_web.common.clock import now
 from salus_web.jobs.models import Job
 from salus_web.releases.models import Release
 
 from tests.factories.cohorts import make_crowd, make_project
-from tests.factories.people import make_site, make_user
+from tests.factories.people import client_of, make_site, make_user
 from tests.web.test_pages_clinician import text_of
 
 pytestmark = pytest.mark.django_db
-
-
-def client_of(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 @pytest.fixture

@@ -22,11 +22,6 @@ CHOSEN = {"password": "a long enough one", "again": "a long enough one"}
 
 
 @pytest.fixture
-def site() -> Site:
-    return make_site()
-
-
-@pytest.fixture
 def alma(site: Site) -> User:
     return make_user("administrator", site)
 

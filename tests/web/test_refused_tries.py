@@ -15,7 +15,7 @@ from salus_web.audit.selectors import people_who_looked
 from salus_web.common.clock import now
 
 from tests.factories.hospital import Person, make_bundle, make_job, make_person
-from tests.factories.people import actor_of, client_of, make_site, make_user, relate
+from tests.factories.people import actor_of, client_of, make_user, relate
 from tests.house.test_every_url import plain
 from tests.web.test_pages_clinician import text_of
 
@@ -36,11 +36,6 @@ TRIES = {
     "replayed": ("get", "/predictions/{prediction}/replay/{replay}/", "replay.read", "prediction"),
     "receipt": ("get", "/predictions/{prediction}/receipt.json", "receipt.read", "prediction"),
 }
-
-
-@pytest.fixture
-def site() -> Site:
-    return make_site()
 
 
 @pytest.fixture

@@ -39,11 +39,6 @@ FILES = [PreparedFile("cohort.csv", "text/csv", b"person\n1\n")]
 
 
 @pytest.fixture
-def site(db: None) -> Site:
-    return make_site()
-
-
-@pytest.fixture
 def project(site: Site) -> Project:
     """A project of two researchers at a site with 60 women, one of whom refused."""
     crowd = make_crowd(site, 60)

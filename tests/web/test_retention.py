@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,22 +29,8 @@ from salus_workers.pipelines.registry import PIPELINES
 from tests.factories.hospital import Person, make_bundle, make_person
 from tests.factories.people import SYSTEM, actor_of, make_patient, make_site, make_user
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_places")]
 YEAR = timedelta(days=366)
-
-
-@pytest.fixture(autouse=True)
-def own_places(tmp_path: Path, settings: Any) -> Iterator[None]:
-    settings.SALUS_PERSON_KEYS_FILE = str(tmp_path / "persons.sqlite3")
-    settings.SALUS_ERASED_FILE = str(tmp_path / "erased.jsonl")
-    keyring.forget()
-    yield
-    keyring.forget()
-
-
-@pytest.fixture
-def site() -> Site:
-    return make_site()
 
 
 @pytest.fixture

@@ -17,15 +17,10 @@ from salus_web.common.errors import BadInput, Refused
 from tests.factories.cohorts import make_project
 from tests.factories.factors import enter, give_app
 from tests.factories.hospital import Person, make_bundle, make_person, make_upload
-from tests.factories.people import PASSWORD, SYSTEM, actor_of, make_site, make_user, relate
+from tests.factories.people import PASSWORD, SYSTEM, actor_of, make_user, relate
 
 pytestmark = pytest.mark.django_db
 ADDRESSES = {"care": "/api/worklist/", "research": "/api/projects/", "integration": "/api/uploads/"}
-
-
-@pytest.fixture
-def site() -> Site:
-    return make_site()
 
 
 @pytest.fixture

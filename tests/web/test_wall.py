@@ -20,22 +20,12 @@ from salus_web.records.models import CareRelation, Observation, Patient
 from salus_web.records.scopes import PatientQuerySet, PatientScopedQuerySet
 
 from tests.factories.hospital import Person, make_bundle, make_person
-from tests.factories.people import SYSTEM, make_site, make_user, relate
+from tests.factories.people import SYSTEM, make_user, relate
 
 pytestmark = [
     pytest.mark.django_db,
     pytest.mark.skipif("connection.vendor != 'postgresql'", reason="row-level security is PostgreSQL's; DATABASE_URL names none"),
 ]
-
-
-@pytest.fixture
-def site() -> Site:
-    return make_site()
-
-
-@pytest.fixture
-def clinician(site: Site) -> User:
-    return make_user("clinician", site)
 
 
 @pytest.fixture
