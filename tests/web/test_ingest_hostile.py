@@ -7,6 +7,7 @@ import json
 import struct
 import subprocess
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 import pydicom
 import pytest
 from django.apps import apps
-from salus_web.common.errors import BadInput
+from salus_web.common.errors import BadInput, IntegrityBroken
 from salus_web.ingest import child
 from salus_web.ingest.child import limits_for, parse_in_child, read_in_child
 from salus_web.ingest.parsers.dicom import parse_dicom, wrap_picture
@@ -69,6 +70,18 @@ def test_any_end_of_the_child_is_a_refusal_with_its_reason(name: str, says: str)
     with pytest.raises(BadInput, match=says) as refused:
         list(read_in_child("trouble", {"name": name}, [b"x"], size_bytes=1))
     assert "word of the patient" not in str(refused.value)
+
+
+@pytest.mark.usefixtures("trouble")
+def test_a_damaged_vault_is_not_told_as_a_damaged_file() -> None:
+    """The child, cut off from the rest, has its own opinion of the file; what broke before it goes first."""
+
+    def pieces() -> Iterator[bytes]:
+        yield b"x"
+        raise IntegrityBroken("a stored file was changed")
+
+    with pytest.raises(IntegrityBroken):
+        list(read_in_child("trouble", {"name": "exit"}, pieces(), size_bytes=1))
 
 
 def test_a_small_file_gets_512_megabytes_and_ten_seconds_and_none_more_than_2048() -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from django.conf import settings
+from salus_web.ingest.door import FORM_AROUND_BYTES
 
 GOOD = {
     "DATABASE_URL": "postgresql://salus:x@127.0.0.1/salus",
@@ -20,11 +24,12 @@ GOOD = {
 }
 
 
-def start(environment: dict[str, str], *, check: bool = False) -> subprocess.CompletedProcess[str]:
+def start(environment: dict[str, str], *, check: bool = False, after: str = "") -> subprocess.CompletedProcess[str]:
     """Load the production settings in a process of their own."""
     base = {key: value for key, value in os.environ.items() if not key.startswith(("SALUS_", "DATABASE", "REDIS"))}
     code = "import django; django.setup(); from django.core.management import call_command"
     code += "; call_command('check', deploy=True, fail_level='WARNING')" if check else ""
+    code += f"; from django.conf import settings; {after}" if after else ""
     return subprocess.run(
         [sys.executable, "-c", code],
         env=base | {"DJANGO_SETTINGS_MODULE": "salus_web.config.settings.production"} | environment,
@@ -32,6 +37,13 @@ def start(environment: dict[str, str], *, check: bool = False) -> subprocess.Com
         text=True,
         timeout=120,
     )
+
+
+def test_the_proxy_lets_through_what_the_door_takes_and_both_read_the_hosts_alike(repository_root: Path) -> None:
+    said = re.search(r"max_size (\d+)MiB", (repository_root / "deploy/Caddyfile").read_text())
+    assert said is not None and int(said[1]) << 20 == settings.SALUS_UPLOAD_LIMIT_BYTES + FORM_AROUND_BYTES
+    done = start(GOOD | {"SALUS_HOSTS": "a.example.org, b.example.org"}, after="print(settings.ALLOWED_HOSTS, settings.CSRF_TRUSTED_ORIGINS)")
+    assert done.stdout.split() == ["['a.example.org',", "'b.example.org']", "['https://a.example.org',", "'https://b.example.org']"], done.stderr[-800:]
 
 
 def test_good_settings_start_and_pass_the_deployment_check() -> None:

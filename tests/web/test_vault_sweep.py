@@ -13,9 +13,11 @@ from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
 from salus_web.audit.models import Event
-from salus_web.common import vault
+from salus_web.common import arrivals, vault
+from salus_web.common.arrivals import Arrival
 from salus_web.common.clock import now
-from salus_web.common.errors import IntegrityBroken
+from salus_web.common.errors import IntegrityBroken, LogNotWritten
+from salus_web.ingest import sweeping
 from salus_web.ingest.models import Upload, UploadState
 from salus_web.ingest.services import read_and_store, receive
 from salus_web.ingest.sweeping import named, sweep
@@ -60,9 +62,13 @@ def empty_vault() -> None:
 def test_a_dry_run_says_and_removes_nothing() -> None:
     lost, old = vault.put(b"no row"), refused(OLD)
     aged()
+    half = Arrival(owner="person:00000000-0000-4000-8000-000000000001")
+    os.utime(arrivals.place() / half.key, (0, time.time() - arrivals.STALE_SECONDS - 5))
     before, lines = keys(), io.StringIO()
     call_command("sweep_vault", stdout=lines)
     assert lost.key in lines.getvalue() and str(old.pk) in lines.getvalue() and "nothing was removed" in lines.getvalue()
+    assert "1 that never arrived whole" in lines.getvalue() and (arrivals.place() / half.key).exists()
+    half.discard()
     assert keys() == before and not Event.objects.filter(action="vault.sweep").exists()
 
 
@@ -87,6 +93,18 @@ def test_what_belongs_to_nothing_goes_and_everything_else_stays(django_capture_o
     assert Event.objects.get(action="vault.sweep").detail == {"nameless": 1, "refused": 1, "half": 0}
     with pytest.raises(IntegrityBroken):
         vault.get(old.blob_key or "0" * 40, sha256="")
+
+
+def test_what_cannot_be_logged_is_not_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise LogNotWritten("no log")
+
+    lost = vault.put(b"no row")
+    aged()
+    monkeypatch.setattr(sweeping, "record", refuse)
+    with pytest.raises(LogNotWritten):
+        sweep(remove=True, by=SYSTEM)
+    assert lost.key in keys()
 
 
 def test_bytes_that_a_stored_twin_needs_stay() -> None:

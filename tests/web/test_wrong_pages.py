@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import OperationalError
 from django.http import UnreadablePostError
 from django.test import Client
+from salus_web.audit.models import Event
 from salus_web.common.plain_pages import WORDS, plain_page
 
 from tests.factories.people import make_site, make_user
@@ -91,6 +92,13 @@ def upload(client: Client, content: bytes) -> Any:
 )  # fmt: skip
 def test_a_body_must_say_its_size_and_be_small_enough(client: Client, body: bytes, headers: dict[str, str], status: int) -> None:
     assert client.post("/uploads/", body, content_type="multipart/form-data; boundary=b", **headers).status_code == status
+
+
+def test_a_file_past_the_limit_inside_a_request_that_may_pass_is_on_the_log(client: Client, settings: Any) -> None:
+    settings.SALUS_UPLOAD_LIMIT_BYTES = 1000
+    answer = upload(client, b"x" * 1001)
+    assert answer.status_code == 413 and "Nothing was kept" in answer.content.decode()
+    assert Event.objects.filter(action="upload.receive", outcome="refused").count() == 1
 
 
 def test_a_form_of_more_than_a_megabyte_is_refused_everywhere_else(client: Client) -> None:

@@ -86,12 +86,19 @@ def place() -> Path:
     return Path(settings.SALUS_DATA_DIR) / "arriving"
 
 
-def clear_stale() -> int:
-    """Remove what killed processes left half done; returns how many files went."""
-    folder, gone = place(), 0
+def stale() -> list[Path]:
+    """What killed processes left half done."""
+    folder, found = place(), []
     for path in folder.iterdir() if folder.is_dir() else []:
         with suppress(FileNotFoundError):
             if time.time() - path.stat().st_mtime > STALE_SECONDS:
-                path.unlink()
-                gone += 1
-    return gone
+                found.append(path)
+    return found
+
+
+def clear_stale() -> int:
+    """Remove what killed processes left half done; returns how many files there were."""
+    paths = stale()
+    for path in paths:
+        path.unlink(missing_ok=True)
+    return len(paths)

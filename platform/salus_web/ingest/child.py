@@ -69,8 +69,8 @@ def read_in_child(module: str, head: dict[str, Any], pieces: Iterable[bytes], *,
             clock.cancel()
             child.kill()  # one that is done does not mind
             feeder.join()
-        if trouble:
-            raise trouble[0]
+            if trouble:  # before what the child said of a file that did not reach it whole
+                raise trouble[0]
 
 
 def _environment() -> dict[str, str]:

@@ -114,12 +114,13 @@ def _too_large(request: HttpRequest, takes: bool) -> HttpResponse:
     if actor.is_anonymous and request.path in TAKES_FILES:
         return to_sign_in(request)
     if takes:
-        record(Act("upload.receive", "upload", outcome="refused", detail={"why": "too large"}), by=actor)
         return _limit_page(request)
     return plain_page(request, 413)
 
 
 def _limit_page(request: HttpRequest) -> HttpResponse:
+    """Past the limit, by its declared length or by what came: on the log either way."""
+    record(Act("upload.receive", "upload", outcome="refused", detail={"why": "too large"}), by=request.actor)  # type: ignore[attr-defined]
     limit = settings.SALUS_UPLOAD_LIMIT_BYTES >> 20
     return plain_page(request, 413, reason=f"At most {limit} MB are taken at once, and a file of more is refused. Nothing was kept.")
 

@@ -47,13 +47,15 @@ def sweep(*, remove: bool, by: Any, young: timedelta = YOUNG, refused_for: timed
     kept = named()
     for folder in vault.folders():
         found.nameless += [key for key in vault.keys_in(folder) if key not in kept and vault.age(key) > young]
+    found.half = len(arrivals.stale())
     if remove:
+        # before the first of them goes: what cannot be logged is not removed
+        record(Act("vault.sweep", "vault", detail={"nameless": len(found.nameless), "refused": len(found.refused), "half": found.half}), by=by)
         for upload in _refused(refused_for):
             forget_bytes(upload=upload, by=by)
         for key in found.nameless:
             vault.delete(key)
-        found.half = arrivals.clear_stale()
-        record(Act("vault.sweep", "vault", detail={"nameless": len(found.nameless), "refused": len(found.refused), "half": found.half}), by=by)
+        arrivals.clear_stale()
     return found
 
 
