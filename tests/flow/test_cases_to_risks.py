@@ -6,11 +6,13 @@ import io
 import math
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 from salus_web.audit.models import Event
 from salus_web.common import vault
+from salus_web.common.errors import NoRoom
 from salus_web.ingest.models import Upload
 from salus_web.ingest.services import receive
 from salus_web.jobs.models import Job, JobState
@@ -62,6 +64,20 @@ def test_every_case_gets_an_explained_risk_with_a_receipt(tmp_path: Path) -> Non
     for prediction in predictions:
         assert_whole(prediction)
     assert_replays(predictions)
+
+
+def test_a_case_table_is_not_read_into_the_reserve_of_the_disk(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(*_: Any, **__: Any) -> Any:
+        raise AssertionError("it was read")
+
+    upload = receive(filename="cases.zip", content=packed(make_cases(tmp_path / "data", people=2)), site=make_site(), by=SYSTEM)
+    held = claim(job_id=str(upload.job.pk), worker="test") if upload.job else None
+    assert held is not None
+    settings.SALUS_RESERVE_BYTES = 1 << 60
+    monkeypatch.setattr(load_cases, "read_in_child", read)
+    with pytest.raises(NoRoom):
+        load_cases.run(held, quiet)
+    assert Upload.objects.get().state == "received"
 
 
 def assert_whole(prediction: Prediction) -> None:

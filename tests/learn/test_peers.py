@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,12 @@ from salus_learn.tasks.loader import load_task
 
 from tests.factories.cases import make_cases
 from tests.factories.sets import RECORD_ONLY, timed, write_set
+
+
+def need(package: str) -> None:
+    """Go on only with this package; where `./salus test --peers` put the peers there, to be without it is a failure."""
+    if version_of(package) is None:
+        (pytest.fail if "SALUS_PEERS" in os.environ else pytest.skip)(f"{package} is not installed; {packages.INSTALL}")
 
 
 def whole(tmp_path: Path, text: str = RECORD_ONLY) -> Taught:
@@ -43,8 +50,7 @@ def test_the_table_of_the_peers_keeps_what_was_not_recorded(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("peer", [Logistic(), CatBoost(), Ebm()], ids=lambda peer: peer.name)
 def test_a_record_peer_fits_and_chooses_its_own_threshold(tmp_path: Path, peer: Peer) -> None:
-    if version_of(peer.package) is None:
-        pytest.skip(f"{peer.package} is not installed; {packages.INSTALL}")
+    need(peer.package)
     taught = whole(tmp_path)
     fitted = peer.fit(taught, seed=0, seconds=1.0)
     risks = fitted.risks(taught.asked)
@@ -54,8 +60,7 @@ def test_a_record_peer_fits_and_chooses_its_own_threshold(tmp_path: Path, peer: 
 
 
 def test_cox_ranks_as_planted(tmp_path: Path) -> None:
-    if version_of("lifelines") is None:
-        pytest.skip(f"lifelines is not installed; {packages.INSTALL}")
+    need("lifelines")
     text = RECORD_ONLY.replace('negative = ["no"]', 'negative = ["no"]\ntime_column = "film"\nhorizon_days = 100')
     write_set(tmp_path / "data", tmp_path / "tasks", "set", people=60, text=text)
     path = tmp_path / "data" / "set" / "cases.csv"
@@ -73,8 +78,7 @@ def test_cox_ranks_as_planted(tmp_path: Path) -> None:
 
 
 def test_the_image_peer_is_taught_for_its_time(tmp_path: Path) -> None:
-    if version_of("monai") is None:
-        pytest.skip(f"monai is not installed; {packages.INSTALL}")
+    need("monai")
     folder = make_cases(tmp_path / "data", people=40)
     task = load_task(folder / "task.toml")
     cases = read_cases(task, folder)

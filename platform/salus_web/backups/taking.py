@@ -60,7 +60,7 @@ def keep(run: Run) -> Run:
 
 
 def _words(error: Exception) -> str:
-    if is_disk_full(error) or (isinstance(error, sqlite3.Error) and "disk is full" in str(error)):
+    if is_disk_full(error):
         return "The disk is full; the unfinished backup was removed."
     if isinstance(error, OSError):
         return f"The backup could not be written: {error.strerror}."

@@ -12,6 +12,19 @@ SalusError
 └── IntegrityBroken  stored bytes are not what was stored
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, then what it was raised from or beside, each once."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
 
 class SalusError(Exception):
     """Base of the family."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Iterator
 from types import TracebackType
+
+from salus_web.common.errors import causes
 
 FRAMES = 12
 Fault = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
@@ -31,20 +32,11 @@ class PlainFacts(logging.Formatter):
 
     def formatException(self, ei: Fault) -> str:
         """Kinds and places of the exception and of what caused it."""
-        return "\n".join(_places(error) for error in _chain(ei[1]))
+        return "\n".join(_places(error) for error in causes(ei[1]))
 
     def formatStack(self, stack_info: str) -> str:
         """Nothing: source lines are in the repository."""
         return ""
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The exception, then what it was raised from."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _places(error: BaseException) -> str:
@@ -53,7 +45,7 @@ def _places(error: BaseException) -> str:
 
 
 def _without_words(message: str, error: BaseException | None) -> str:
-    for one in _chain(error):
+    for one in causes(error):
         for words in sorted({repr(one), str(one)}, key=len, reverse=True):
             if len(words) > 2:
                 message = message.replace(words, type(one).__name__)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Iterator
+import sqlite3
 from pathlib import Path
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError
 
-from salus_web.common.errors import NoRoom
+from salus_web.common.errors import NoRoom, causes
 
 FULL = (
     "The disk of this system is full, so nothing was stored, and nothing of it is kept half. What is stored already is safe. "
@@ -30,11 +30,11 @@ _BUSY_WORDS = ("database is locked", "database table is locked", "lock timeout")
 
 def sentence_for(error: BaseException | None) -> str:
     """What a person is told when this error is a fault of the machine; empty for any other error."""
-    causes = list(_causes(error))
-    if any(is_disk_full(cause) for cause in causes):
+    found = list(causes(error))
+    if any(is_disk_full(cause) for cause in found):
         return FULL
-    if any(isinstance(cause, OperationalError | InterfaceError) for cause in causes):
-        return BUSY if any(word in str(cause).lower() for cause in causes for word in _BUSY_WORDS) else AWAY
+    if any(isinstance(cause, OperationalError | InterfaceError) for cause in found):
+        return BUSY if any(word in str(cause).lower() for cause in found for word in _BUSY_WORDS) else AWAY
     return ""
 
 
@@ -44,7 +44,7 @@ def is_disk_full(error: BaseException) -> bool:
         return error.errno in _FULL_NUMBERS
     if getattr(error, "sqlstate", "") in _FULL_STATES:
         return True
-    return isinstance(error, DatabaseError) and any(word in str(error).lower() for word in _FULL_WORDS)
+    return isinstance(error, DatabaseError | sqlite3.Error) and any(word in str(error).lower() for word in _FULL_WORDS)
 
 
 def check_room(size_bytes: int) -> None:
@@ -58,12 +58,3 @@ def check_room(size_bytes: int) -> None:
             "The disk of this system is almost full, so nothing new is taken in; what is stored can still be read. "
             "Please call IT; try again when they have made room."
         )
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and what led to it, each once."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__

@@ -114,11 +114,11 @@ def _too_large(request: HttpRequest, takes: bool) -> HttpResponse:
     if actor.is_anonymous and request.path in TAKES_FILES:
         return to_sign_in(request)
     if takes:
-        return _limit_page(request)
+        return _past_limit(request)
     return plain_page(request, 413)
 
 
-def _limit_page(request: HttpRequest) -> HttpResponse:
+def _past_limit(request: HttpRequest) -> HttpResponse:
     """Past the limit, by its declared length or by what came: on the log either way."""
     record(Act("upload.receive", "upload", outcome="refused", detail={"why": "too large"}), by=request.actor)  # type: ignore[attr-defined]
     limit = settings.SALUS_UPLOAD_LIMIT_BYTES >> 20
@@ -136,7 +136,7 @@ def _read(request: HttpRequest) -> HttpResponse | None:
     except UnreadablePostError as error:
         return plain_page(request, 408 if was_too_slow(error) else 400)
     except TooLarge:
-        return _limit_page(request)
+        return _past_limit(request)
     except RequestDataTooBig:
         return plain_page(request, 413)
     except (MultiPartParserError, TooManyFieldsSent, TooManyFilesSent):

@@ -92,11 +92,11 @@ def read_and_store(
         with transaction.atomic():
             patients, counts = _store(parsed, upload.site, by)
             note_holds(f"upload:{upload.pk}", persons=[f"person:{key}" for key in patients])
-            _settle(upload, "stored", by, form=parsed["form"], counts=counts)
+            settle(upload=upload, state="stored", by=by, form=parsed["form"], counts=counts)
             then(patients)
     except BadInput as refusal:
         with transaction.atomic():
-            _settle(upload, "refused", by, problems=[str(refusal)])
+            settle(upload=upload, state="refused", by=by, problems=[str(refusal)])
             then([])
         return []
     return patients
@@ -115,8 +115,8 @@ def _store(parsed: dict[str, Any], site: Site, by: Any) -> tuple[list[str], dict
     return list(dict.fromkeys(patients)), counts
 
 
-def _settle(upload: Upload, state: str, by: Any, **columns: Any) -> None:
-    """The upload's last state, logged."""
+def settle(*, upload: Upload, state: str, by: Any, **columns: Any) -> None:
+    """The upload's last state, logged, in the caller's transaction: what was stored, or why nothing was (`problems`)."""
     upload.problems = columns.pop("problems", [])
     Upload.objects.filter(pk=upload.pk).update(
         state=state, finished_at=now(), problems_sealed=upload.problems_sealed, **columns

@@ -7,15 +7,15 @@ from typing import Any
 
 from django.db import transaction
 from salus_web.accounts.actors import system
-from salus_web.audit.services import Act, record
 from salus_web.common import vault
-from salus_web.common.clock import now
 from salus_web.common.errors import BadInput
 from salus_web.common.keyring import note_holds
 from salus_web.common.memory_place import open_folder
+from salus_web.common.trouble import check_room
 from salus_web.imaging.services import store_images
 from salus_web.ingest.child import read_in_child
-from salus_web.ingest.models import Upload, UploadState
+from salus_web.ingest.models import Upload
+from salus_web.ingest.services import settle
 from salus_web.jobs.services import Claim, enqueue, finish
 from salus_web.records.services import store_person
 from salus_web.registry.services import register_task_file
@@ -32,16 +32,13 @@ def run(claim: Claim, report: Callable[[float, str], None]) -> None:
         _read_and_store(claim, upload, report)
     except BadInput as refusal:
         with transaction.atomic():
-            upload.problems = [str(refusal)]
-            Upload.objects.filter(pk=upload.pk).update(
-                state=UploadState.REFUSED, form="cases", problems_sealed=upload.problems_sealed, finished_at=now()
-            )
-            record(Act("upload.settle", "upload", str(upload.pk), outcome="refused", detail={"state": "refused"}), by=ACTOR)
+            settle(upload=upload, state="refused", by=ACTOR, form="cases", problems=[str(refusal)])
         # the sentence may quote the file: it is sealed with the upload, and a job's failure is read by more people
         raise BadInput(REFUSED) from None
 
 
 def _read_and_store(claim: Claim, upload: Upload, report: Callable[[float, str], None]) -> None:
+    check_room(upload.blob_bytes)  # a table without images becomes rows alone, which have no door of their own
     people: list[dict[str, Any]] = []
     task: dict[str, str] = {}
     with open_folder("salus-cases-", size_bytes=2 * upload.blob_bytes) as folder:
@@ -65,10 +62,7 @@ def _store(task: dict[str, str], people: list[dict[str, Any]], upload: Upload) -
         store_images(patient=stored.patient, images=person["images"], encounters=stored.encounters, by=ACTOR)
     note_holds(f"upload:{upload.pk}", persons=holds)
     task_file = register_task_file(text=task["text"], task_id=task["id"], title=task["title"], digest=task["digest"], by=ACTOR)
-    Upload.objects.filter(pk=upload.pk).update(
-        state=UploadState.STORED, form="cases", counts={"cases": len(people)}, finished_at=now()
-    )
-    record(Act("upload.settle", "upload", str(upload.pk), detail={"state": "stored"}), by=ACTOR)
+    settle(upload=upload, state="stored", by=ACTOR, form="cases", counts={"cases": len(people)})
     enqueue(
         kind="train_task", unique_key=f"train:{task_file.pk}:{upload.blob_sha256[:16]}", queue="gpu",
         payload={"task_file_id": str(task_file.pk), "asked_by": upload.received_by}, title=f"Training: {task['title']}", by=ACTOR,

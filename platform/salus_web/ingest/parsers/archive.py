@@ -21,6 +21,10 @@ LONGEST_INDEX = 4 << 20
 # the marks of a zip's index and of its end (PKWARE's APPNOTE, 4.3.12 and 4.3.16)
 _ENTRY, _ENTRY_BYTES, _END, _END_BYTES = b"PK\x01\x02", 46, b"PK\x05\x06", 22
 _ENCRYPTED = 0x1
+# what zipfile raises while it reads an index that lies, and while it unpacks: a method it does not know is a NotImplementedError,
+# which is a RuntimeError; the rest come from what does the unpacking
+_DAMAGED = (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error)
+_NOT_UNPACKED = (zipfile.BadZipFile, RuntimeError, EOFError, OSError, ValueError, zlib.error, lzma.LZMAError)
 
 TASK_FILE = "task.toml"
 
@@ -62,8 +66,9 @@ def checked_entries(raw: bytes, name: str) -> tuple[zipfile.ZipFile, list[zipfil
     names a place outside itself."""
     try:
         archive = zipfile.ZipFile(io.BytesIO(raw))
-        entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error) as error:
+        # is_dir looks at the last letter of a name, also where there is none
+        entries = [entry for entry in archive.infolist() if not entry.filename or not entry.is_dir()]
+    except _DAMAGED as error:
         raise Unreadable(f"{name} is a damaged zip file: {error}.") from None
     if len(entries) > MOST_ENTRIES:
         raise Unreadable(f"{name} holds {len(entries)} files; at most {MOST_ENTRIES} are taken at once.")
@@ -72,6 +77,8 @@ def checked_entries(raw: bytes, name: str) -> tuple[zipfile.ZipFile, list[zipfil
         raise Unreadable(f"{name} would grow to {total:,} bytes when unpacked; that is refused.")
     for entry in entries:
         place = PurePosixPath(entry.filename.replace("\\", "/"))
+        if not place.parts:
+            raise Unreadable(f"{name} holds a file without a name.")
         if place.is_absolute() or ".." in place.parts or ":" in place.parts[0]:
             raise Unreadable(f"{name} names a file outside itself: {entry.filename}.")
         if entry.flag_bits & _ENCRYPTED:
@@ -84,7 +91,7 @@ def unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str) -> byt
     try:
         with archive.open(entry) as stream:
             body = stream.read(entry.file_size + 1)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError, ValueError, zlib.error, lzma.LZMAError) as error:
+    except _NOT_UNPACKED as error:
         raise Unreadable(f"{name}, {entry.filename}: cannot be unpacked: {error}.") from None
     if len(body) != entry.file_size:
         raise Unreadable(f"{name}, {entry.filename}: is not as long as the zip says.")
