@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from salus_web.common.clock import now
@@ -52,12 +53,14 @@ def left(moment: datetime | None) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
 
 
+ANNOTATION = re.compile(r"\{[^{}]*\}")
 UNITS = {"a": "y", "Cel": "°C", "mm[Hg]": "mmHg", "10*3/uL": "×10³/µL", "umol/L": "µmol/L", "1": ""}
 
 
 def unit(code: str | None) -> str:
-    """A UCUM code as the ward says it."""
-    return UNITS.get(code or "", code or "")
+    """A UCUM code as the ward says it. What stands in braces has no meaning as a unit (UCUM §12), so `{score}` is none."""
+    plain = ANNOTATION.sub("", code or "")
+    return UNITS.get(plain, plain)
 
 
 def points(value: float) -> str:

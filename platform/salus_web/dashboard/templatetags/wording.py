@@ -89,6 +89,12 @@ def lookup(mapping: Any, key: str) -> Any:
 
 
 @register.filter
+def counted(counts: Any) -> str:
+    """What was counted, without what there was none of: images 149, patients 167."""
+    return ", ".join(f"{kind} {count:,}" for kind, count in counts.items() if count)
+
+
+@register.filter
 def took(start: datetime, end: datetime) -> str:
     """How long something took."""
     seconds = (end - start).total_seconds()
