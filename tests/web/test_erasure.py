@@ -40,7 +40,7 @@ from salus_web.stewardship.services import lift_hold, record_consent, set_hold
 from tests.factories.cohorts import make_project, say
 from tests.factories.emergencies import asked_for
 from tests.factories.hospital import Person, judged, make_bundle, make_person, make_release
-from tests.factories.people import SYSTEM, actor_of, make_site, make_user, relate
+from tests.factories.people import SYSTEM, actor_of, client_of, make_site, make_user, relate
 from tests.house.test_twin_database import rows_of, tables_of_patients
 from tests.web.test_encryption_persons import _bundle_with_note, everything_sealed
 
@@ -227,6 +227,17 @@ def test_pages_say_plainly_that_the_person_was_erased(
     assert Event.objects.filter(action="patient.read", outcome="erased", patient=person.patient.pseudonym).count() == 1
     with pytest.raises(StateConflict, match="erased"):
         record_consent(patient=person.patient, purpose="research", granted=True, form="s", said_on=None, by=SYSTEM)
+
+
+def test_who_looked_is_still_told_of_an_erased_person(person: Person, site: Site, django_capture_on_commit_callbacks: Any) -> None:
+    """The report stays for the auditor; it names no number, as there is none any more."""
+    desk, address = client_of(make_user("auditor", site)), f"/audit/looked/{person.patient.pseudonym}/"
+    assert f"Record number ending in {person.patient.number_end}" in desk.get(address).content.decode()
+    erased(person.patient, site, django_capture_on_commit_callbacks)
+    page, paper = desk.get(address), desk.get(f"{address}report.pdf")
+    body = page.content.decode()
+    assert page.status_code == 200 and "Record of a person who was erased." in body and "erased the person" in body
+    assert "ending in" not in body and paper.status_code == 200 and paper.content.startswith(b"%PDF")
 
 
 def test_the_log_still_verifies(person: Person, site: Site, clinician: User, django_capture_on_commit_callbacks: Any) -> None:

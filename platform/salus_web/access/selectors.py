@@ -20,7 +20,6 @@ from salus_web.audit.services import Act, record, record_many
 from salus_web.common.clock import now
 from salus_web.common.errors import Hidden
 from salus_web.common.fields import text_or_gone
-from salus_web.common.keyring import KeyGone
 from salus_web.records.models import Patient
 from salus_web.records.scopes import cared_for
 
@@ -99,19 +98,12 @@ def _all(sites: Sequence[Site]) -> Any:
 def _card(row: BreakGlass) -> Card:
     moment, ends_at = now(), row.relation.ends_at
     return Card(
-        id=row.pk, who=row.user.display_name, user_id=row.user_id, number_end=_number_end(row.patient), site=row.patient.site.name,
+        id=row.pk, who=row.user.display_name, user_id=row.user_id, number_end=row.patient.number_end, site=row.patient.site.name,
         reason=row.get_reason_code_display(), started_at=row.started_at, ends_at=ends_at, is_open=ends_at > moment,
         is_short=row.handed_back_at is not None, review_by=row.review_by,
         is_overdue=row.reviewed_at is None and row.review_by <= moment, reviewer=row.reviewer.display_name if row.reviewer else "",
         reviewed_at=row.reviewed_at, verdict=row.verdict, verdict_words=row.get_verdict_display(),
     )  # fmt: skip
-
-
-def _number_end(patient: Patient) -> str:
-    try:
-        return patient.mrn[-4:]
-    except KeyGone:
-        return "gone"
 
 
 def _figures(sites: Sequence[Site]) -> list[Figures]:

@@ -8,6 +8,7 @@ from salus_web.accounts.models import Site, User
 from salus_web.common.clock import now
 from salus_web.common.fields import SealedText, text_or_gone
 from salus_web.common.ids import new_id, new_pseudonym
+from salus_web.common.keyring import KeyGone
 from salus_web.records.scopes import PatientManager, PatientScopedManager
 
 
@@ -29,6 +30,14 @@ class Patient(models.Model):
     erased_at = models.DateTimeField(null=True)  # from then on nothing of the person is here but this row
 
     mrn = SealedText("mrn_sealed", "person:id")
+
+    @property
+    def number_end(self) -> str:
+        """The last four signs of the record number; empty once the person was erased or the key of their data destroyed."""
+        try:
+            return str(self.mrn)[-4:]
+        except KeyGone:
+            return ""
     name = SealedText("name_sealed", "person:id")
     objects = PatientManager()
 

@@ -59,12 +59,16 @@ class Look:
         return len(self.times)
 
 
+def _called(patient: Patient) -> str:
+    return f"record number ending in {patient.number_end}" if patient.number_end else "record of a person who was erased"
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Who looked at one record: days newest first. `number_end` is the end of the record number."""
+    """Who looked at one record: days newest first. `called` says whose, by the end of the record number."""
 
     pseudonym: str
-    number_end: str
+    called: str
     days: list[tuple[date, list[Look]]]
     people: int
     is_cut: bool
@@ -88,7 +92,7 @@ def report_of(*, pseudonym: str, viewer: Actor) -> Report:
     history = care_history(patients=[pseudonym], people={line.actor_id for line in shown})
     people = {line.actor_id for line in shown if line.outcome not in NOTHING_SHOWN}
     refused = {line.actor_id for line in shown if line.outcome == "refused"}
-    return Report(pseudonym, patient.mrn[-4:], _by_day(shown, history), len(people), len(lines) > LINES_AT_MOST, len(refused), patient.site.name)
+    return Report(pseudonym, _called(patient), _by_day(shown, history), len(people), len(lines) > LINES_AT_MOST, len(refused), patient.site.name)
 
 
 def _by_day(lines: list[Event], history: CareHistory) -> list[tuple[date, list[Look]]]:

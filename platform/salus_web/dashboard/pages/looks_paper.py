@@ -55,7 +55,7 @@ def paper_of(report: Report, *, made_by: str) -> bytes:
         heads = [[_cell(words, "VeraBold") for words in ("When (UTC)", "Who", "What", "Why they could")]]
         story += [Paragraph(f"{day:%d %B %Y}", _DAY), Table([*heads, *rows], colWidths=_WIDTHS, style=_LINES, repeatRows=1, hAlign="LEFT")]
     story += [Spacer(1, 6 * mm), Paragraph(escape(_WORDS), _SMALL)]
-    foot = f"{report.hospital} · record number ending in {report.number_end} · who looked"
+    foot = f"{report.hospital} · {report.called} · who looked"
     page.build(story, onFirstPage=_foot(foot), onLaterPages=_foot(foot))
     return stream.getvalue()
 
@@ -79,7 +79,7 @@ def _intro(report: Report, made_by: str) -> str:
         refused = f" {'One person' if report.refused == 1 else f'{report.refused} people'} tried to and {'was' if report.refused == 1 else 'were'} refused: nothing was shown."
     cut = " Older looks are not printed here; ask for them." if report.is_cut else ""
     return escape(
-        f"{report.hospital}, record number ending in {report.number_end}. {people} opened something of this record or managed access to it.{refused} "
+        f"{report.hospital}, {report.called}. {people} opened something of this record or managed access to it.{refused} "
         f"Every look is written to a log that cannot be changed unnoticed; this is what the log says.{cut} "
         f"Made {now():%d %B %Y %H:%M} UTC by {made_by}. If something here looks wrong to you, ask the hospital's data protection officer."
     )

@@ -35,7 +35,7 @@ def consent(request: HttpRequest, patient_id: UUID) -> HttpResponse:
         messages.info(request, f"Kept as a new version; the earlier word stays as it was.{held}")
         return HttpResponseRedirect(f"/patients/{patient_id}/consent/")
     context = {
-        "patient": patient, "number_end": patient.mrn[-4:], "name": patient.name or "no name recorded",
+        "patient": patient, "number_end": patient.number_end, "name": patient.name or "no name recorded",
         "standing": standing_of(patient=patient), "history": history_of(patient=patient),
     }  # fmt: skip
     return render(request, "dashboard/consent.html", context)
