@@ -47,7 +47,7 @@ def _version(*packages: str) -> str:
 def begin(sender: Any, **_: Any) -> None:
     """Once the worker takes jobs."""
     queues = sorted(sender.app.amqp.queues.consume_from)
-    threading.Thread(target=_go_on, args=(sender.hostname, queues), daemon=True).start()
+    threading.Thread(target=_go_on, args=(sender.hostname, queues, _stop), daemon=True).start()
     if "cpu" in queues:  # at once, so that a fresh installation does not wait for the beat; a child does it, for a full vault takes minutes
         _quietly(lambda: sender.app.send_task(MEASURE, queue="cpu"))
 
@@ -59,16 +59,16 @@ def end(sender: Any, **_: Any) -> None:
     _quietly(lambda: say_ended(name=sender.hostname))
 
 
-def _go_on(name: str, queues: list[str]) -> None:
+def _go_on(name: str, queues: list[str], stop: threading.Event) -> None:
     started, told = now(), versions()
 
     def say() -> None:
-        if not _stop.is_set():  # it may have ended while this waited for its turn, and its end is its last word
+        if not stop.is_set():  # it may have ended while this waited for its turn, and its end is its last word
             say_alive(name=name, queues=queues, started_at=started, versions=told)
 
-    while not _stop.is_set():
+    while not stop.is_set():
         _quietly(say)
-        _stop.wait(SAID_EVERY_SECONDS)
+        stop.wait(SAID_EVERY_SECONDS)
 
 
 def _quietly(act: Callable[[], None]) -> None:
