@@ -28,9 +28,9 @@ print(site.pk)
 class Server:
     """Started by `with`; every process of it is gone afterwards."""
 
-    def __init__(self, folder: Path, root: Path, **more: str) -> None:
+    def __init__(self, folder: Path, root: Path, *, threads: int = 4, **more: str) -> None:
         left_out = {"DATABASE_URL", "REDIS_URL"}
-        self.data, self.root = folder / "data", root
+        self.data, self.root, self.threads = folder / "data", root, threads
         self.environment = {name: value for name, value in os.environ.items() if name not in left_out} | {
             "SALUS_DATA_DIR": str(self.data), "DJANGO_SETTINGS_MODULE": "salus_web.config.settings.local", "SALUS_MFA": "demo",
         } | more  # fmt: skip
@@ -45,7 +45,7 @@ class Server:
         self.site = made.stdout.split()[-1]
         command = [
             sys.executable, "-m", "gunicorn", "salus_web.config.wsgi:application", "--bind", f"127.0.0.1:{self.port}",
-            "--workers", "1", "--threads", "4", "--worker-class", "gthread", "--timeout", "120",
+            "--workers", "1", "--timeout", "120", *(("--threads", str(self.threads), "--worker-class", "gthread") if self.threads > 1 else ()),
         ]  # fmt: skip
         self.log = (self.data / "web.log").open("ab")
         self.process = subprocess.Popen(command, env=self.environment, cwd=self.root, stdout=self.log, stderr=self.log, start_new_session=True)

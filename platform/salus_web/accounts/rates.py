@@ -1,5 +1,6 @@
-"""How many requests a minute may come from one person, or from one address where nobody is signed in. Wrong sign-ins are
-counted apart (lockout); this keeps one person, program or machine from taking the house from everybody else.
+"""How many requests a minute may come from one person, or from one address where nobody is signed in, and how much of a web
+process's time one person may take (shares). Wrong sign-ins are counted apart (lockout); this keeps one person, program or
+machine from taking the house from everybody else.
 
 Each process counts for itself and tells the database every few requests what it saw, so that all processes count together
 and an ordinary click costs no write. Processes may overshoot a limit by what they have not told yet.
@@ -20,14 +21,17 @@ from django.http import HttpRequest, HttpResponse
 
 from salus_web.accounts.addresses import client_address
 from salus_web.accounts.models import TryCount
+from salus_web.accounts.shares import shares
 from salus_web.audit.services import Act, record
 from salus_web.common.encryption import keyed_hash
 from salus_web.common.errors import LogNotWritten
+from salus_web.common.late import LATE
 from salus_web.common.plain_pages import plain_page
 
 WINDOW_SECONDS = 60
 TOLD_EVERY = 8
 KEPT_AT_MOST = 20_000
+LATE_SECONDS = 2.0  # of an answer to one request too many
 # the proxy asks this every few seconds
 FREE = frozenset({"/healthy/"})
 
@@ -143,8 +147,11 @@ class RateLimits:
             return self.get_response(request)
         who = f"address:{client_address(request)}" if anonymous else f"person:{actor.id}"
         seconds, first = counter.take(who, at_most=at_most)
+        if not seconds and not anonymous:
+            seconds, first = shares.seconds_to_wait(who)
         if not seconds:
-            return self.get_response(request)
+            with shares.spending(who):
+                return self.get_response(request)
         if not anonymous:  # a person may have a good reason; from a shared address somebody else may still sign in
             counter.shut(_shown(request), seconds)
         if first:
@@ -161,6 +168,7 @@ def _note(request: HttpRequest) -> None:
 
 
 def too_many(request: HttpRequest, seconds: int) -> HttpResponse:
-    """The answer, with when to come again."""
+    """The answer, with when to come again. It comes late: who asks all the same is to ask less."""
+    request.environ[LATE] = LATE_SECONDS  # type: ignore[attr-defined]
     reason = f"More requests came in one minute than one person or one place may make. Please wait {seconds} seconds."
     return plain_page(request, 429, reason=reason, retry_seconds=seconds)

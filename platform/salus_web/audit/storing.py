@@ -6,23 +6,26 @@ that writers do not wait for one another, and a sequence gives numbers that grow
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import orjson
+import psycopg
 from django.db import connection
 
 from salus_web.audit.chain import EXPORTED, FORM, GENESIS, digest
 
 STRIPES = 16
 _CHUNK = 500
+_FEW = 30
 _TAKE = "SELECT id, place, digest FROM audit_head WHERE id = 0"
-_TAKE_FREE = """SELECT id, place, digest, ARRAY(SELECT nextval('audit_event_number') FROM generate_series(1, %s))
-FROM (SELECT * FROM audit_head ORDER BY id <> %s, id LIMIT 1 FOR UPDATE SKIP LOCKED) AS free"""
-_TAKE_OWN = """SELECT id, place, digest, ARRAY(SELECT nextval('audit_event_number') FROM generate_series(1, %s))
-FROM (SELECT * FROM audit_head WHERE id = %s FOR UPDATE) AS own"""
+_TAKE_FREE = """SELECT id, place, digest, ARRAY(SELECT nextval('audit_event_number') FROM generate_series(1, %s::int))
+FROM (SELECT * FROM audit_head ORDER BY id <> %s::int, id LIMIT 1 FOR UPDATE SKIP LOCKED) AS free"""
+_TAKE_OWN = """SELECT id, place, digest, ARRAY(SELECT nextval('audit_event_number') FROM generate_series(1, %s::int))
+FROM (SELECT * FROM audit_head WHERE id = %s::int FOR UPDATE) AS own"""
 _MAKE = f"INSERT INTO audit_head (id, place, digest) VALUES (%s, 0, '{GENESIS}') ON CONFLICT DO NOTHING"  # nosec B608 # a constant of this package
 _MOVE = "UPDATE audit_head SET place = %s, digest = %s WHERE id = %s"
 
@@ -39,26 +42,76 @@ class _Taken:
 
 def append(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Append rows (all names but number, place, stripe, previous, form and digest) inside the caller's transaction."""
+    if connection.vendor == "postgresql":
+        return _append_in_stripe(rows)
     with connection.cursor() as cursor:
-        is_postgresql = connection.vendor == "postgresql"
-        taken = _take_stripe(cursor, len(rows)) if is_postgresql else _take_only(cursor, len(rows))
-        last, done = taken.digest, []
-        for at, row in enumerate(rows):
-            event = {
-                **row, "number": taken.numbers[at], "stripe": taken.stripe, "place": taken.place + at + 1, "previous": last,
-                "form": FORM,
-            }  # fmt: skip
-            last = event["digest"] = digest(event)
-            done.append(event)
-        moved = [taken.place + len(rows), last, taken.stripe]
-        if is_postgresql and len(rows) <= _CHUNK:  # one message to the server instead of two
-            cursor.execute(f"WITH moved AS ({_MOVE}) {_insert(len(rows))}", [*moved, *_values(done)])
-            return done
+        taken = _take_only(cursor, len(rows))
+        done = _chained(rows, taken)
         for start in range(0, len(done), _CHUNK):
             part = done[start : start + _CHUNK]
             cursor.execute(_insert(len(part)), _values(part))
-        cursor.execute(_MOVE, moved)
+        cursor.execute(_MOVE, _moved(done, taken))
     return done
+
+
+def _append_in_stripe(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """PostgreSQL: up to _CHUNK lines and the move of their head are one message to the server."""
+    with _prepared_cursor() as cursor:
+        taken = _take_stripe(cursor, len(rows))
+        done = _chained(rows, taken)
+        early, late = done[:-_CHUNK], done[-_CHUNK:]
+        for start in range(0, len(early), _CHUNK):
+            part = early[start : start + _CHUNK]
+            cursor.execute(_insert(len(part)), _values(part), prepare=False)
+        # a page's few lines come again and again; a long list's number of lines seldom does
+        cursor.execute(
+            f"WITH moved AS ({_MOVE}) {_insert(len(late))}", [*_moved(done, taken), *_values(late)], prepare=len(late) <= _FEW
+        )
+    return done
+
+
+class _Prepared:
+    """A cursor whose statements the server compiles once per connection. Django's are compiled at every call, which for these
+    costs as much as running them. Seen by whoever watches Django's statements."""
+
+    def __init__(self, cursor: psycopg.Cursor[Any]) -> None:
+        self._cursor = cursor
+
+    def execute(self, sql: str, values: Sequence[Any], *, prepare: bool = True) -> psycopg.Cursor[Any]:
+        """Run a statement."""
+
+        def run(sql: Any, values: Any, many: bool, context: Any) -> psycopg.Cursor[Any]:
+            return self._cursor.execute(sql, values, prepare=prepare)
+
+        for watcher in reversed(connection.execute_wrappers):
+            run = partial(watcher, run)
+        return run(sql, values, False, {"connection": connection, "cursor": self._cursor})
+
+
+@contextmanager
+def _prepared_cursor() -> Iterator[_Prepared]:
+    """Opened inside a transaction of Django's, on its connection, with its errors."""
+    connection.validate_no_broken_transaction()
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+        yield _Prepared(cursor)
+
+
+def _chained(rows: Sequence[Mapping[str, Any]], taken: _Taken) -> list[dict[str, Any]]:
+    """The rows as events of this stripe, each holding the digest before."""
+    last, done = taken.digest, []
+    for at, row in enumerate(rows):
+        event = {
+            **row, "number": taken.numbers[at], "stripe": taken.stripe, "place": taken.place + at + 1, "previous": last,
+            "form": FORM,
+        }  # fmt: skip
+        last = event["digest"] = digest(event)
+        done.append(event)
+    return done
+
+
+def _moved(done: Sequence[Mapping[str, Any]], taken: _Taken) -> list[Any]:
+    """Where the stripe ends now, as _MOVE takes it."""
+    return [taken.place + len(done), done[-1]["digest"] if done else taken.digest, taken.stripe]
 
 
 def _take_only(cursor: Any, count: int) -> _Taken:
@@ -79,7 +132,7 @@ def _take_stripe(cursor: Any, count: int) -> _Taken:
     own = connection.connection.info.backend_pid % STRIPES
     row = cursor.execute(_TAKE_FREE, [count, own]).fetchone()
     if row is None:
-        cursor.execute(_MAKE, [own])
+        cursor.execute(_MAKE, [own], prepare=False)
         row = cursor.execute(_TAKE_OWN, [count, own]).fetchone()
     return _Taken(*row)
 

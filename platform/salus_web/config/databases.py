@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -36,5 +37,6 @@ def database_from_url(url: str, data_dir: Path) -> dict[str, Any]:
         # after a restart of the server nobody is handed a connection that died with it
         "CONN_HEALTH_CHECKS": True,
         # the policies of the wall look dear to the planner, and compiling a page's query takes a hundred times as long as running it
-        "OPTIONS": {"options": "-c jit=off"},
+        # statements are compiled once per connection only where a cursor asks for it: the log's
+        "OPTIONS": {"options": "-c jit=off", "prepare_threshold": sys.maxsize},
     }

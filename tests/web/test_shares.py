@@ -1,0 +1,93 @@
+"""How much of a web process's time one person may take: dear requests run out sooner than light ones, and others go on."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from django.http import HttpRequest, HttpResponse
+from django.test import Client
+from salus_web.accounts import rates, shares
+from salus_web.audit.models import Event
+
+from tests.factories.people import make_site, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def shared(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Many requests a minute are allowed, a tenth of the time is; the clock of the bucket stands until it is moved."""
+    settings.SALUS_REQUESTS_PER_PERSON, settings.SALUS_REQUESTS_PER_ADDRESS, settings.SALUS_SHARE_PER_PERSON = 10_000, 10_000, 0.1
+    rates.counter.forget()
+    shares.shares.forget()
+    clock = {"monotonic": 50.0, "thread": 0.0}
+    monkeypatch.setattr(shares.time, "monotonic", lambda: clock["monotonic"])
+    monkeypatch.setattr(shares.time, "thread_time", lambda: clock["thread"])
+    return clock
+
+
+def costing(clock: dict[str, float], seconds: float) -> Any:
+    """The rate limits before a page that takes so much processor time."""
+
+    def page(request: HttpRequest) -> HttpResponse:
+        clock["thread"] += seconds
+        return HttpResponse("page")
+
+    return rates.RateLimits(page)
+
+
+def asked(limits: Any, user: Any) -> int:
+    request = HttpRequest()
+    request.environ = request.META = {"REMOTE_ADDR": "10.1.1.1"}  # type: ignore[attr-defined]
+    request.path, request.actor = "/worklist/", user  # type: ignore[attr-defined]
+    return int(limits(request).status_code)
+
+
+def actor(name: str) -> Any:
+    client = Client()
+    client.force_login(make_user("clinician", make_site(), name))
+    return client.get("/worklist/").wsgi_request.actor
+
+
+def test_dear_requests_run_out_sooner_than_light_ones(shared: dict[str, float]) -> None:
+    dear, light = actor("dear"), actor("light")
+    assert [asked(costing(shared, 0.4), dear) for _ in range(6)] == [200] * 4 + [429] * 2
+    assert [asked(costing(shared, 0.01), light) for _ in range(100)] == [200] * 100, "others go on"
+
+
+def test_time_gives_it_back(shared: dict[str, float]) -> None:
+    somebody = actor("back")
+    answers = [asked(costing(shared, 0.5), somebody) for _ in range(5)]
+    assert answers[-1] == 429
+    rates.counter.forget()  # the session is not shut any longer
+    shared["monotonic"] += 5
+    assert asked(costing(shared, 0.5), somebody) == 200
+
+
+def test_one_long_report_shuts_nobody_out(shared: dict[str, float]) -> None:
+    somebody = actor("report")
+    assert asked(costing(shared, 60.0), somebody) == 200
+    assert asked(costing(shared, 0.01), somebody) == 200
+
+
+def test_the_first_one_too_many_is_one_line_on_the_log(shared: dict[str, float]) -> None:
+    somebody = actor("noted share")
+    for _ in range(8):
+        asked(costing(shared, 0.5), somebody)
+    assert Event.objects.filter(action="rate.limited", outcome="refused").count() == 1
+
+
+def test_nothing_is_counted_where_no_share_is_set(shared: dict[str, float], settings: Any) -> None:
+    settings.SALUS_SHARE_PER_PERSON = 0
+    somebody = actor("free")
+    assert {asked(costing(shared, 9.0), somebody) for _ in range(8)} == {200}
+
+
+def test_the_time_is_the_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    bucket = shares.Shares()
+    with bucket.spending("person:1"):
+        time.sleep(0.2)
+    assert bucket._buckets["person:1"].left > shares.FULL_SECONDS - 0.1, "waiting costs nothing"
