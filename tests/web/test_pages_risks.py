@@ -148,6 +148,42 @@ def test_a_stale_risk_s_page_has_no_number_no_interval_and_no_reasons(ward: tupl
     assert "data changed since" in stale and "Heart rate" in stale and "Lactate" in stale
 
 
+def later(person: Person, *, minutes: float = 5) -> Prediction:
+    """A newer risk of the same patient and question, which takes the place of the one they had."""
+    risk = Prediction.objects.for_actor(SYSTEM).get(pk=person.prediction.pk)
+    risk.pk, risk.job, risk.account_sealed, risk.probability = new_id(), None, b"", 0.62
+    risk.created_at += timedelta(minutes=minutes)
+    risk.save(force_insert=True)
+    CurrentRisk.objects.for_actor(SYSTEM).filter(patient=person.patient).update(prediction=risk, state="computed", sort_probability=0.62)
+    return risk
+
+
+def test_a_risk_that_a_newer_one_took_the_place_of_has_no_number_and_leads_to_it(ward: tuple[Client, Admit]) -> None:
+    client, admit = ward
+    person = admit("Qfirst", probability=0.37)
+    CurrentRisk.objects.for_actor(SYSTEM).update(state="stale", sort_probability=None)
+    newer = later(person)
+    page = shown(client.get(f"/predictions/{person.prediction.pk}/"))
+    for words in ("37 %", "20–40", "37 of 100", "typical patient", "operating point", "+12.1", "• computed"):
+        assert words not in page, words
+    assert "↷ superseded" in page and f'<a href="/predictions/{newer.pk}/">' in page
+    page = shown(client.get(f"/predictions/{newer.pk}/"))
+    assert "62 %" in page and "superseded" not in page
+
+
+def test_of_two_cases_of_one_moment_neither_overtakes_the_other(ward: tuple[Client, Admit]) -> None:
+    """A person with two cases in one training has a risk of each; data that comes later makes both stale."""
+    client, admit = ward
+    person = admit("Qtwice", probability=0.37)
+    other = later(person, minutes=0)
+    address = f"/predictions/{person.prediction.pk}/"
+    page = shown(client.get(address))
+    assert "37 %" in page and "superseded" not in page and "not the patient's risk now" in page and f"/predictions/{other.pk}/" in page
+    CurrentRisk.objects.for_actor(SYSTEM).update(state="stale", sort_probability=None)
+    page = shown(client.get(address))
+    assert "37 %" not in page and "data changed since" in page
+
+
 @pytest.mark.parametrize(("state", "words"), [("abstained", "cannot tell"), ("failed", "not computed")])
 def test_a_risk_without_a_number_says_so_and_draws_no_reasons(ward: tuple[Client, Admit], state: str, words: str) -> None:
     client, admit = ward

@@ -11,13 +11,15 @@ from salus_web.dashboard.charts.risk import Bar, Overlay, icon_array, map_over, 
 from salus_web.dashboard.pages.wording import STATES, interval, percent, unit
 from salus_web.jobs.models import Job
 from salus_web.predictions.models import Prediction, PredictionState, Review, RiskMap
-from salus_web.predictions.selectors import account_of, map_cells, maps_of, reviews_of
+from salus_web.predictions.selectors import Standing, account_of, map_cells, maps_of, reviews_of
 from salus_web.predictions.services import REVIEW_REASONS
 from salus_web.registry.models import BundleState
 
 BARS = 9
 TOLERANCE = 1e-6
 SMALLEST = 0.05  # percentage points; below, a reason would read as 0.0
+SUPERSEDED = "superseded"
+PASSED = {SUPERSEDED, str(PredictionState.STALE)}  # nothing of that moment speaks for the patient as they are
 SIDES = {"L": "left", "R": "right", "B": "both sides"}
 
 
@@ -92,17 +94,16 @@ class Page:
     reasons: dict[str, str]
     before: str
     is_stale: bool
+    other: Prediction | None
 
 
-def page_of(prediction: Prediction, viewer: Any, *, is_stale: bool) -> Page:
+def page_of(prediction: Prediction, viewer: Any, *, standing: Standing) -> Page:
     """Gather the page (2 queries beside the prediction; maps are read from the vault)."""
     account = account_of(prediction)
     reasons = account.get("reasons", [])
-    is_withdrawn = prediction.bundle.state == BundleState.WITHDRAWN
-    shown = prediction.state == PredictionState.COMPUTED and not is_stale and not is_withdrawn
-    state = "stale" if is_stale and prediction.state != PredictionState.FAILED else prediction.state
-    state = "withdrawn" if is_withdrawn else state
+    state = _state(prediction, standing)
     sign, word = STATES[state]
+    shown = state == PredictionState.COMPUTED
     adds_up = _adds_up(prediction, reasons)
     kinds = _kinds(account, reasons) if shown else []
     maps = maps_of(viewer=viewer, prediction=prediction) if prediction.state != PredictionState.FAILED else []
@@ -115,12 +116,23 @@ def page_of(prediction: Prediction, viewer: Any, *, is_stale: bool) -> Page:
         waterfall_narrow=_waterfall(prediction, reasons, narrow=True) if adds_up and shown else "", adds_up=adds_up,
         inputs=[_input(reason, shown) for reason in reasons if not reason["missing"]],
         missing=[entry["label"] for entry in account.get("missing", [])],
-        scores=account.get("known_scores", []) if not is_stale else [],
+        scores=account.get("known_scores", []) if state not in PASSED else [],
         kinds=kinds, kinds_chart=bars([(kind.name, kind.probability, kind.number) for kind in kinds], "Risk of each kind") if kinds else "",
         changes=_changes(account, shown or (state == "abstained" and len(prediction.prediction_set) == 2), with_numbers=shown),
         films=_films(maps), reviews=reviews_of(viewer=viewer, prediction=prediction),
-        reasons=REVIEW_REASONS, before=_before(prediction), is_stale=is_stale,
+        reasons=REVIEW_REASONS, before=_before(prediction), is_stale=state == PredictionState.STALE, other=standing.other,
     )  # fmt: skip
+
+
+def _state(prediction: Prediction, standing: Standing) -> str:
+    """What stands at the head of the page: what became of the risk since outweighs what it was."""
+    if prediction.bundle.state == BundleState.WITHDRAWN:
+        return str(PredictionState.WITHDRAWN)
+    if prediction.state == PredictionState.FAILED:
+        return prediction.state
+    if standing.is_superseded:
+        return SUPERSEDED
+    return str(PredictionState.STALE) if standing.is_stale else prediction.state
 
 
 def _adds_up(prediction: Prediction, reasons: list[dict[str, Any]]) -> bool:

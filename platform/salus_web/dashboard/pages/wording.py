@@ -11,6 +11,7 @@ STATES = {
     "computed": ("•", "computed"),
     "abstained": ("◐", "cannot tell"),
     "stale": ("↻", "data changed since"),
+    "superseded": ("↷", "superseded"),
     "failed": ("✕", "not computed"),
     "withdrawn": ("⌀", "withdrawn"),
 }
