@@ -8,7 +8,7 @@ from typing import Any
 
 from salus_web.dashboard.charts.figures import bars
 from salus_web.dashboard.charts.risk import Bar, Overlay, icon_array, map_over, plain_film, signed, waterfall
-from salus_web.dashboard.pages.wording import STATES, interval, percent, unit
+from salus_web.dashboard.pages.wording import STATES, interval, of_hundred, percent, unit
 from salus_web.jobs.models import Job
 from salus_web.predictions.models import Prediction, PredictionState, Review, RiskMap
 from salus_web.predictions.selectors import Standing, account_of, map_cells, maps_of, reviews_of
@@ -110,8 +110,8 @@ def page_of(prediction: Prediction, viewer: Any, *, standing: Standing) -> Page:
     return Page(
         prediction=prediction, state=state, sign=sign, word=word, is_number=shown,
         number=percent(prediction.probability) if shown else "",
-        interval=interval(prediction.low, prediction.high), of_hundred=_of_hundred(prediction.probability or 0.0),
-        icons=icon_array(100 * prediction.probability) if shown and prediction.probability is not None else "",
+        interval=interval(prediction.low, prediction.high), of_hundred=of_hundred(prediction.probability or 0.0),
+        icons=icon_array(100 * prediction.probability, of_hundred(prediction.probability)) if shown and prediction.probability is not None else "",
         waterfall=_waterfall(prediction, reasons) if adds_up and shown else "",
         waterfall_narrow=_waterfall(prediction, reasons, narrow=True) if adds_up and shown else "", adds_up=adds_up,
         inputs=[_input(reason, shown) for reason in reasons if not reason["missing"]],
@@ -143,12 +143,6 @@ def _adds_up(prediction: Prediction, reasons: list[dict[str, Any]]) -> bool:
     return abs(total - (prediction.probability - prediction.reference_probability)) <= TOLERANCE
 
 
-def _of_hundred(probability: float) -> str:
-    """So many of 100 patients; never none or all of them, as no model is that sure."""
-    whole = round(100 * probability)
-    return "fewer than 1" if whole < 1 else "more than 99" if whole > 99 else str(whole)
-
-
 def _kinds(account: dict[str, Any], reasons: list[dict[str, Any]]) -> list[Kind]:
     """The kinds, likeliest first; one whose points do not add up to its risk is not shown, nor then any of them."""
     found = []
@@ -169,8 +163,8 @@ def _waterfall(prediction: Prediction, reasons: list[dict[str, Any]], *, narrow:
     rest = ranked[BARS:]
     if rest:
         bars.append(Bar(f"{len(rest)} smaller reasons", sum(reason["points"] for reason in rest), "record"))
-    start, end = 100 * (prediction.reference_probability or 0), 100 * (prediction.probability or 0)
-    return waterfall(bars, start, end, narrow=narrow)
+    start, end = prediction.reference_probability or 0.0, prediction.probability or 0.0
+    return waterfall(bars, 100 * start, 100 * end, said=(percent(start), percent(end)), narrow=narrow)
 
 
 def _label(reason: dict[str, Any]) -> str:

@@ -19,17 +19,26 @@ STATES = {
 
 def percent(value: float | None) -> str:
     """A probability as whole percent, never 0 % or 100 %: no model is that sure."""
-    if value is None:
-        return ""
+    return "" if value is None else f"{_whole(value)} %"
+
+
+def _whole(value: float, below: str = "<1", above: str = ">99") -> str:
+    """Whole percent by itself; words of one's own for what lies below 1 and above 99."""
     whole = round(100 * value)
-    return "<1 %" if whole < 1 else ">99 %" if whole > 99 else f"{whole} %"
+    return below if whole < 1 else above if whole > 99 else str(whole)
+
+
+def of_hundred(value: float) -> str:
+    """So many of 100 patients; never none or all of them, for the same reason."""
+    return _whole(value, "fewer than 1", "more than 99")
 
 
 def interval(low: float | None, high: float | None) -> str:
-    """22–41, in percent; never 0 or 100, for the same reason as above."""
+    """22–41, in percent; <1–4 and 97–>99 at the ends, where both ends read alike only one of them."""
     if low is None or high is None:
         return ""
-    return f"{max(round(100 * low), 1)}–{min(round(100 * high), 99)}"
+    first, last = _whole(low), _whole(high)
+    return first if first == last and not first.isdigit() else f"{first}–{last}"
 
 
 def ago(moment: datetime | None) -> str:

@@ -80,7 +80,7 @@ def _row(risk: CurrentRisk, past: list[Any], readings: dict[Any, datetime], film
         interval=interval(prediction.low, prediction.high) if is_number else "",
         change=points(100 * risk.change) if is_number and risk.change is not None else "",
         reasons=[f"{_named(reason)} {points(reason['points'])}" for reason in strongest],
-        spark=sparkline(history), film=ago(film) if film else "no film",
+        spark=sparkline(history, [percent(point[0]) if point else "no number" for point in history]), film=ago(film) if film else "no film",
         data=ago(readings.get(risk.patient_id)), is_emergency=why == "emergency",
     )  # fmt: skip
 
