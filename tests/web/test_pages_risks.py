@@ -18,6 +18,7 @@ from salus_web.common.ids import new_id
 from salus_web.imaging.models import Instance, Rendition
 from salus_web.predictions.models import CurrentRisk, Prediction, Review, RiskMap
 from salus_web.records.models import Observation
+from salus_web.registry.models import ModelBundle
 
 from tests.factories.cohorts import observe
 from tests.factories.hospital import Person, account, make_bundle, make_person
@@ -228,6 +229,28 @@ def test_reasons_that_are_off_by_more_than_a_millionth_are_not_drawn(ward: tuple
         page = shown(client.get(f"/predictions/{person.prediction.pk}/"))
         assert ("typical patient" in page) is drawn and ("Explanation unavailable" in page) is not drawn
         assert "31 %" in page
+
+
+@pytest.mark.parametrize("state", ["stale", "withdrawn", "abstained", "superseded"])
+def test_a_film_beside_a_risk_without_a_number_has_no_map(ward: tuple[Client, Admit], state: str) -> None:
+    """Each cell of a map says points of risk, and one of an image that the gate refused says them of nothing."""
+    client, admit = ward
+    person = admit("Qmap", probability=0.37)
+    address = f"/predictions/{person.prediction.pk}/"
+    marks = ("salus-map", "+0.1 points", "raises the risk", "+4.9 points", "Map opacity")
+    fresh = shown(client.get(address))
+    assert all(mark in fresh for mark in marks)
+    if state == "stale":
+        CurrentRisk.objects.for_actor(SYSTEM).update(state="stale", sort_probability=None)
+    elif state == "withdrawn":
+        ModelBundle.objects.update(state="withdrawn")
+    elif state == "abstained":
+        Prediction.objects.for_actor(SYSTEM).update(state="abstained", why="The image looks upside down.")
+    else:
+        later(person)
+    page = shown(client.get(address))
+    assert not [mark for mark in marks if mark in page]
+    assert f"/images/{person.instance.pk}/display.png" in page and "without the map" in page, "the plain film stays"
 
 
 # --- judgements and films

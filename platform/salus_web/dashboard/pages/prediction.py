@@ -59,7 +59,7 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """One image twice: plain and with its map."""
+    """One image twice: plain and with its map. The map is empty beside a risk without a number: its cells are numbers too."""
 
     label: str
     plain: str
@@ -119,7 +119,7 @@ def page_of(prediction: Prediction, viewer: Any, *, standing: Standing) -> Page:
         scores=account.get("known_scores", []) if state not in PASSED else [],
         kinds=kinds, kinds_chart=bars([(kind.name, kind.probability, kind.number) for kind in kinds], "Risk of each kind") if kinds else "",
         changes=_changes(account, shown or (state == "abstained" and len(prediction.prediction_set) == 2), with_numbers=shown),
-        films=_films(maps), reviews=reviews_of(viewer=viewer, prediction=prediction),
+        films=_films(maps, with_map=shown), reviews=reviews_of(viewer=viewer, prediction=prediction),
         reasons=REVIEW_REASONS, before=_before(prediction), is_stale=state == PredictionState.STALE, other=standing.other,
     )  # fmt: skip
 
@@ -194,11 +194,11 @@ def _changes(account: dict[str, Any], is_current: bool, *, with_numbers: bool) -
     ]  # fmt: skip
 
 
-def _films(maps: list[RiskMap]) -> list[Film]:
+def _films(maps: list[RiskMap], *, with_map: bool) -> list[Film]:
     """Where two images of one moment would read alike (both eyes, two views), the file they came from tells them apart."""
     words = [f"{_slot(found)} of {found.instance.acquired_at:%d %b %Y %H:%M}" for found in maps]
     return [
-        _film(found, word if words.count(word) == 1 else f"{word} · {found.instance.source}")
+        _film(found, word if words.count(word) == 1 else f"{word} · {found.instance.source}", with_map=with_map)
         for found, word in zip(maps, words, strict=True)
     ]
 
@@ -209,14 +209,15 @@ def _slot(found: RiskMap) -> str:
     return f"{found.slot.replace('_', ' ')}{f', {side},' if side else ''}"
 
 
-def _film(found: RiskMap, label: str) -> Film:
+def _film(found: RiskMap, label: str, *, with_map: bool) -> Film:
     instance = found.instance
     left, top, right, bottom = found.box
     overlay = Overlay(
-        cells=map_cells(found), box=(left, top, right, bottom), width=instance.columns or right, height=instance.rows or bottom,
+        cells=map_cells(found) if with_map else [], box=(left, top, right, bottom), width=instance.columns or right, height=instance.rows or bottom,
         image_url=f"/images/{instance.pk}/display.png", label=label,
     )  # fmt: skip
-    return Film(overlay.label, plain_film(overlay), map_over(overlay, "salus-map"), signed(found.total_points))
+    mapped, total = (map_over(overlay, "salus-map"), signed(found.total_points)) if with_map else ("", "")
+    return Film(overlay.label, plain_film(overlay), mapped, total)
 
 
 def _before(prediction: Prediction) -> str:
