@@ -134,6 +134,20 @@ def test_a_risk_at_either_end_is_never_said_to_be_certain(ward: tuple[Client, Ad
         assert not re.search(r"(?<![\d–])0\s?%|100\s?%|\b0 of 100|100 of 100|1–0|100–", text.replace("0–100 %", ""))
 
 
+def test_a_risk_of_an_old_stay_says_of_when_it_is(ward: tuple[Client, Admit]) -> None:
+    """It was computed just now, and data came in just now: only the moment it speaks of tells that it is of an old stay."""
+    client, admit = ward
+    old, fresh = admit("Qold"), admit("Qfresh")
+    long_ago = now() - timedelta(days=600)
+    Prediction.objects.for_actor(SYSTEM).filter(patient=old.patient).update(index_at=long_ago)
+    Prediction.objects.for_actor(SYSTEM).filter(patient=fresh.patient).update(index_at=now() - timedelta(minutes=200))
+    page = shown(client.get("/worklist/"))
+    rows = {token: next(row for row in re.findall(r"<tr>.*?</tr>", page, re.S) if f"Name{token}" in row) for token in ("Qold", "Qfresh")}
+    assert "<th>As of</th>" in page and "3 h ago" in rows["Qfresh"] and f"{long_ago:%d %b %Y}</td>" in rows["Qold"]
+    rail = shown(client.get(f"/patients/{old.patient.pk}/")).split("Risks now</h2>")[1].split("</section>")[0]
+    assert f"as of {long_ago:%d %b %Y}" in rail and "computed now" in rail
+
+
 # --- numbers that no longer hold
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.template import engines
-from salus_web.dashboard.pages.wording import interval, of_hundred, percent, unit
+from salus_web.common.clock import now
+from salus_web.dashboard.pages.wording import as_of, interval, of_hundred, percent, unit
 
 
 @pytest.mark.parametrize(
@@ -35,6 +38,12 @@ def test_no_risk_is_said_to_be_none_or_all(value: float, said: str, people: str)
 )  # fmt: skip
 def test_an_interval_never_runs_backwards_and_ends_at_no_certainty(low: float | None, high: float | None, said: str) -> None:
     assert interval(low, high) == said
+
+
+def test_what_a_risk_speaks_of_is_a_day_once_it_is_not_of_today_or_yesterday() -> None:
+    assert as_of(now()) == "now" and as_of(now() - timedelta(minutes=14)) == "14 min ago" and as_of(now() - timedelta(hours=47)) == "47 h ago"
+    old = now() - timedelta(days=730)
+    assert as_of(old) == f"{old:%d %b %Y}"
 
 
 def test_what_there_was_none_of_leaves_no_comma() -> None:

@@ -25,7 +25,8 @@ LANES, DRUGS, RISKS = 9, 8, 60
 
 @dataclass(frozen=True, slots=True)
 class RiskNow:
-    """A current risk as shown in the rail: with a number only when computed."""
+    """A current risk as shown in the rail: with a number only when computed. `index_at` is the moment it speaks of, `when` the one at
+    which it was computed."""
 
     prediction_id: Any
     title: str
@@ -35,6 +36,7 @@ class RiskNow:
     number: str
     interval: str
     why: str
+    index_at: datetime
     when: datetime
 
 
@@ -99,7 +101,7 @@ def _now(risk: CurrentRisk) -> RiskNow:
     shown = risk.state == PredictionState.COMPUTED
     return RiskNow(
         prediction.pk, prediction.bundle.task.title, sign, word, risk.state, percent(prediction.probability) if shown else "",
-        interval(prediction.low, prediction.high) if shown else "", prediction.why, prediction.created_at,
+        interval(prediction.low, prediction.high) if shown else "", prediction.why, prediction.index_at, prediction.created_at,
     )  # fmt: skip
 
 

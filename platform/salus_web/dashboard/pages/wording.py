@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from salus_web.common.clock import now
 
@@ -53,6 +53,14 @@ def ago(moment: datetime | None) -> str:
     if minutes < 48 * 60:
         return f"{minutes // 60} h"
     return f"{minutes // 1440} d"
+
+
+def as_of(moment: datetime) -> str:
+    """3 h ago; from two days on the day itself, which nobody takes for today."""
+    if now() - moment >= timedelta(days=2):
+        return f"{moment:%d %b %Y}"
+    said = ago(moment)
+    return said if said == "now" else f"{said} ago"
 
 
 def left(moment: datetime | None) -> str:

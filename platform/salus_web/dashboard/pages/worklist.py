@@ -31,6 +31,7 @@ class Row:
     state: str
     risk: str
     interval: str
+    index_at: datetime
     change: str
     reasons: list[str]
     spark: str
@@ -78,7 +79,7 @@ def _row(risk: CurrentRisk, past: list[Any], readings: dict[Any, datetime], film
         age_years=age_in_years(patient.birth_date, now().date()), sex=patient.sex[:1].upper() if patient.sex != "unknown" else "",
         sign=sign, word=word, state=risk.state, risk=percent(prediction.probability) if is_number else "",
         interval=interval(prediction.low, prediction.high) if is_number else "",
-        change=points(100 * risk.change) if is_number and risk.change is not None else "",
+        index_at=prediction.index_at, change=points(100 * risk.change) if is_number and risk.change is not None else "",
         reasons=[f"{_named(reason)} {points(reason['points'])}" for reason in strongest],
         spark=sparkline(history, [percent(point[0]) if point else "no number" for point in history]), film=ago(film) if film else "no film",
         data=ago(readings.get(risk.patient_id)), is_emergency=why == "emergency",

@@ -13,6 +13,7 @@ from salus_web.dashboard.pages.looks import said_of
 
 register = template.Library()
 register.filter("percent", wording.percent)
+register.filter("as_of", wording.as_of)
 
 
 @register.filter
