@@ -16,9 +16,9 @@ from salus_web.common import vault
 from salus_web.common.clock import now
 from salus_web.common.ids import new_id
 from salus_web.imaging.models import Instance, Rendition
+from salus_web.jobs.models import Job
 from salus_web.predictions.models import CurrentRisk, Prediction, Review, RiskMap
 from salus_web.records.models import Observation
-from salus_web.registry.models import ModelBundle
 
 from tests.factories.cohorts import observe
 from tests.factories.hospital import Person, account, make_bundle, make_person
@@ -134,18 +134,37 @@ def test_a_risk_at_either_end_is_never_said_to_be_certain(ward: tuple[Client, Ad
         assert not re.search(r"(?<![\d–])0\s?%|100\s?%|\b0 of 100|100 of 100|1–0|100–", text.replace("0–100 %", ""))
 
 
-def test_a_risk_of_an_old_stay_says_of_when_it_is(ward: tuple[Client, Admit]) -> None:
-    """It was computed just now, and data came in just now: only the moment it speaks of tells that it is of an old stay."""
+def test_counts_above_the_list_come_with_the_rows_when_something_changed(ward: tuple[Client, Admit]) -> None:
     client, admit = ward
-    old, fresh = admit("Qold"), admit("Qfresh")
-    long_ago = now() - timedelta(days=600)
-    Prediction.objects.for_actor(SYSTEM).filter(patient=old.patient).update(index_at=long_ago)
-    Prediction.objects.for_actor(SYSTEM).filter(patient=fresh.patient).update(index_at=now() - timedelta(minutes=200))
+    admit("Qstays")
+    gone = admit("Qgoes")
     page = shown(client.get("/worklist/"))
-    rows = {token: next(row for row in re.findall(r"<tr>.*?</tr>", page, re.S) if f"Name{token}" in row) for token in ("Qold", "Qfresh")}
-    assert "<th>As of</th>" in page and "3 h ago" in rows["Qfresh"] and f"{long_ago:%d %b %Y}</td>" in rows["Qold"]
-    rail = shown(client.get(f"/patients/{old.patient.pk}/")).split("Risks now</h2>")[1].split("</section>")[0]
-    assert f"as of {long_ago:%d %b %Y}" in rail and "computed now" in rail
+    assert "• computed 2</span>" in page and "Deterioration (2)</a>" in page and "hx-swap-oob" not in page
+    admit("Qcomes", state="abstained")
+    CurrentRisk.objects.for_actor(SYSTEM).filter(patient=gone.patient).update(state="stale", sort_probability=None)
+    part = shown(client.get("/worklist/", {"task": "t48", "since": "2020-01-01T00:00:00+00:00"}))
+    counts = re.search(r'<span id="counts"[^>]*hx-swap-oob="true">(.*?)\n', part)
+    assert counts and all(words in counts[1] for words in ("• computed 1<", "↻ data changed since 1<", "◐ cannot tell 1<"))
+    assert re.search(r'<nav id="questions"[^>]*hx-swap-oob="true">.*Deterioration \(3\)</a>', part)
+    assert len(re.findall('id="(?:counts|questions|rows)"', page)) == 3 == len(re.findall('id="(?:counts|questions|rows)"', part))
+
+
+def test_asking_for_all_of_a_long_list_says_that_some_were_left_out_and_takes_them_next(ward: tuple[Client, Admit], monkeypatch: pytest.MonkeyPatch) -> None:
+    client, admit = ward
+    monkeypatch.setattr("salus_web.dashboard.views.clinician.BULK_AT_MOST", 2)
+    people = [admit(f"Qall{at}") for at in range(3)]
+    ids = [str(person.patient.pk) for person in people]
+    for person, hours in zip(people, (1, 9, 5), strict=True):
+        CurrentRisk.objects.for_actor(SYSTEM).filter(patient=person.patient).update(updated_at=now() - timedelta(hours=hours))
+    said = text_of(client.post("/worklist/ask/", {"task": "t48"}, follow=True))
+    assert "the 2 patients of this list whose risk has stood longest. The others were left out" in said
+    job = Job.objects.get(kind="predict", state="queued")
+    assert set(job.payload["patient_ids"]) == {ids[1], ids[2]}
+    CurrentRisk.objects.for_actor(SYSTEM).filter(patient_id__in=job.payload["patient_ids"]).update(updated_at=now())
+    client.post("/worklist/ask/", {"task": "t48"})
+    assert ids[0] in Job.objects.filter(kind="predict", state="queued").exclude(pk=job.pk).get().payload["patient_ids"]
+    monkeypatch.undo()
+    assert "New risks of 3 patients were asked for." in text_of(client.post("/worklist/ask/", {"task": "t48"}, follow=True))
 
 
 # --- numbers that no longer hold
@@ -190,42 +209,6 @@ def test_a_stale_risk_s_page_has_no_number_no_interval_and_no_reasons(ward: tupl
     assert "data changed since" in stale and "Heart rate" in stale and "Lactate" in stale
 
 
-def later(person: Person, *, minutes: float = 5) -> Prediction:
-    """A newer risk of the same patient and question, which takes the place of the one they had."""
-    risk = Prediction.objects.for_actor(SYSTEM).get(pk=person.prediction.pk)
-    risk.pk, risk.job, risk.account_sealed, risk.probability = new_id(), None, b"", 0.62
-    risk.created_at += timedelta(minutes=minutes)
-    risk.save(force_insert=True)
-    CurrentRisk.objects.for_actor(SYSTEM).filter(patient=person.patient).update(prediction=risk, state="computed", sort_probability=0.62)
-    return risk
-
-
-def test_a_risk_that_a_newer_one_took_the_place_of_has_no_number_and_leads_to_it(ward: tuple[Client, Admit]) -> None:
-    client, admit = ward
-    person = admit("Qfirst", probability=0.37)
-    CurrentRisk.objects.for_actor(SYSTEM).update(state="stale", sort_probability=None)
-    newer = later(person)
-    page = shown(client.get(f"/predictions/{person.prediction.pk}/"))
-    for words in ("37 %", "20–40", "37 of 100", "typical patient", "operating point", "+12.1", "• computed"):
-        assert words not in page, words
-    assert "↷ superseded" in page and f'<a href="/predictions/{newer.pk}/">' in page
-    page = shown(client.get(f"/predictions/{newer.pk}/"))
-    assert "62 %" in page and "superseded" not in page
-
-
-def test_of_two_cases_of_one_moment_neither_overtakes_the_other(ward: tuple[Client, Admit]) -> None:
-    """A person with two cases in one training has a risk of each; data that comes later makes both stale."""
-    client, admit = ward
-    person = admit("Qtwice", probability=0.37)
-    other = later(person, minutes=0)
-    address = f"/predictions/{person.prediction.pk}/"
-    page = shown(client.get(address))
-    assert "37 %" in page and "superseded" not in page and "not the patient's risk now" in page and f"/predictions/{other.pk}/" in page
-    CurrentRisk.objects.for_actor(SYSTEM).update(state="stale", sort_probability=None)
-    page = shown(client.get(address))
-    assert "37 %" not in page and "data changed since" in page
-
-
 @pytest.mark.parametrize(("state", "words"), [("abstained", "cannot tell"), ("failed", "not computed")])
 def test_a_risk_without_a_number_says_so_and_draws_no_reasons(ward: tuple[Client, Admit], state: str, words: str) -> None:
     client, admit = ward
@@ -243,28 +226,6 @@ def test_reasons_that_are_off_by_more_than_a_millionth_are_not_drawn(ward: tuple
         page = shown(client.get(f"/predictions/{person.prediction.pk}/"))
         assert ("typical patient" in page) is drawn and ("Explanation unavailable" in page) is not drawn
         assert "31 %" in page
-
-
-@pytest.mark.parametrize("state", ["stale", "withdrawn", "abstained", "superseded"])
-def test_a_film_beside_a_risk_without_a_number_has_no_map(ward: tuple[Client, Admit], state: str) -> None:
-    """Each cell of a map says points of risk, and one of an image that the gate refused says them of nothing."""
-    client, admit = ward
-    person = admit("Qmap", probability=0.37)
-    address = f"/predictions/{person.prediction.pk}/"
-    marks = ("salus-map", "+0.1 points", "raises the risk", "+4.9 points", "Map opacity")
-    fresh = shown(client.get(address))
-    assert all(mark in fresh for mark in marks)
-    if state == "stale":
-        CurrentRisk.objects.for_actor(SYSTEM).update(state="stale", sort_probability=None)
-    elif state == "withdrawn":
-        ModelBundle.objects.update(state="withdrawn")
-    elif state == "abstained":
-        Prediction.objects.for_actor(SYSTEM).update(state="abstained", why="The image looks upside down.")
-    else:
-        later(person)
-    page = shown(client.get(address))
-    assert not [mark for mark in marks if mark in page]
-    assert f"/images/{person.instance.pk}/display.png" in page and "without the map" in page, "the plain film stays"
 
 
 # --- judgements and films

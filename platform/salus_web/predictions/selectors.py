@@ -180,8 +180,8 @@ def map_cells(found: RiskMap) -> list[list[float]]:
 
 
 def ids_in_scope(*, viewer: Any, task_id: str, at_most: int) -> list[str]:
-    """The viewer's patients who have a risk of this task (1 query)."""
-    rows = CurrentRisk.objects.for_actor(viewer).filter(task_id=task_id).order_by("pk")
+    """The viewer's patients who have a risk of this task, the one that has stood longest first (1 query)."""
+    rows = CurrentRisk.objects.for_actor(viewer).filter(task_id=task_id).order_by("updated_at", "pk")
     return [str(key) for key in rows.values_list("patient_id", flat=True)[:at_most]]
 
 

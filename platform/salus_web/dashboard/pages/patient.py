@@ -9,7 +9,7 @@ from typing import Any
 
 from salus_web.common.clock import now
 from salus_web.dashboard.charts.timeline import Point, RiskMark, Span, Timeline, timeline
-from salus_web.dashboard.pages.wording import STATES, interval, percent, unit
+from salus_web.dashboard.pages.wording import STATES, how, interval, percent, unit
 from salus_web.imaging.models import Instance
 from salus_web.imaging.selectors import films_of
 from salus_web.predictions.models import CurrentRisk, Prediction, PredictionState
@@ -48,6 +48,7 @@ class Earlier:
     state: str
     number: str
     interval: str
+    how: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,8 @@ def _earlier(row: Prediction, held: str | None) -> Earlier:
     """`held` is how it stands where it is a current one: only there is it known that data changed since."""
     state = str(PredictionState.WITHDRAWN) if row.bundle.state == BundleState.WITHDRAWN else held or row.state
     shown = state == PredictionState.COMPUTED
-    return Earlier(row, state, percent(row.probability) if shown else "", interval(row.low, row.high) if shown else "")
+    number, span = (percent(row.probability), interval(row.low, row.high)) if shown else ("", "")
+    return Earlier(row, state, number, span, how(row.origin, row.bundle.state))
 
 
 def _by_code(observations: Sequence[Observation]) -> dict[tuple[str, str], list[Observation]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from salus_web.dashboard.charts.figures import bars
 from salus_web.dashboard.charts.risk import Bar, Overlay, icon_array, map_over, plain_film, signed, waterfall
-from salus_web.dashboard.pages.wording import STATES, interval, of_hundred, percent, unit
+from salus_web.dashboard.pages.wording import STATES, how, interval, of_hundred, percent, unit
 from salus_web.jobs.models import Job
 from salus_web.predictions.models import Prediction, PredictionState, Review, RiskMap
 from salus_web.predictions.selectors import Standing, account_of, map_cells, maps_of, reviews_of
@@ -93,6 +93,7 @@ class Page:
     reviews: list[Review]
     reasons: dict[str, str]
     before: str
+    how: str
     is_stale: bool
     other: Prediction | None
 
@@ -120,7 +121,7 @@ def page_of(prediction: Prediction, viewer: Any, *, standing: Standing) -> Page:
         kinds=kinds, kinds_chart=bars([(kind.name, kind.probability, kind.number) for kind in kinds], "Risk of each kind") if kinds else "",
         changes=_changes(account, shown or (state == "abstained" and len(prediction.prediction_set) == 2), with_numbers=shown),
         films=_films(maps, with_map=shown), reviews=reviews_of(viewer=viewer, prediction=prediction),
-        reasons=REVIEW_REASONS, before=_before(prediction), is_stale=state == PredictionState.STALE, other=standing.other,
+        reasons=REVIEW_REASONS, before=_before(prediction), how=how(prediction.origin, prediction.bundle.state), is_stale=state == PredictionState.STALE, other=standing.other,
     )  # fmt: skip
 
 

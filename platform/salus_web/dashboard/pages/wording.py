@@ -71,6 +71,22 @@ def left(moment: datetime | None) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
 
 
+SINCE = {
+    "live": "", "retired": ", which has since retired", "withdrawn": ", which was withdrawn",
+    "candidate": ", which is a candidate that nobody has made live",
+}  # fmt: skip
+
+
+def how(origin: str, bundle_state: str) -> str:
+    """By which model a risk was made, and what that model is today."""
+    if origin == "out_of_fold":
+        end = f"; the model of that training{SINCE[bundle_state].removeprefix(', which')}" if SINCE[bundle_state] else ""
+        return f"by a model that had not seen this patient in training{end}"
+    if bundle_state == "candidate":
+        return f"by a model{SINCE[bundle_state]}"
+    return f"by the model on duty{' then' if SINCE[bundle_state] else ''}{SINCE[bundle_state]}"
+
+
 ANNOTATION = re.compile(r"\{[^{}]*\}")
 UNITS = {"a": "y", "Cel": "°C", "mm[Hg]": "mmHg", "10*3/uL": "×10³/µL", "umol/L": "µmol/L", "1": ""}
 
