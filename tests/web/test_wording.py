@@ -33,7 +33,7 @@ def test_no_risk_is_said_to_be_none_or_all(value: float, said: str, people: str)
     ("low", "high", "said"),
     [
         (0.22, 0.41, "22–41"), (0.001, 0.004, "<1"), (0.001, 0.012, "<1–1"), (0.006, 0.012, "1–1"), (0.001, 0.31, "<1–31"),
-        (0.996, 0.999, ">99"), (0.97, 0.999, "97–>99"), (0.0, 1.0, "<1–>99"), (0.312, 0.314, "31–31"), (None, 0.4, ""), (0.2, None, ""),
+        (0.996, 0.999, ">99"), (0.97, 0.999, "97\u00a0–\u00a0>99"), (0.0, 1.0, "<1\u00a0–\u00a0>99"), (0.312, 0.314, "31–31"), (None, 0.4, ""), (0.2, None, ""),
     ],
 )  # fmt: skip
 def test_an_interval_never_runs_backwards_and_ends_at_no_certainty(low: float | None, high: float | None, said: str) -> None:

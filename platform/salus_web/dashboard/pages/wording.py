@@ -34,11 +34,14 @@ def of_hundred(value: float) -> str:
 
 
 def interval(low: float | None, high: float | None) -> str:
-    """22–41, in percent; <1–4 and 97–>99 at the ends, where both ends read alike only one of them."""
+    """22–41, in percent; <1–4 and 97 – >99 at the ends, where both ends read alike only one of them."""
     if low is None or high is None:
         return ""
     first, last = _whole(low), _whole(high)
-    return first if first == last and not first.isdigit() else f"{first}–{last}"
+    if first == last and not first.isdigit():
+        return first
+    # without room before it, > after a dash reads as an arrow
+    return f"{first}–{last}" if last.isdigit() else f"{first}\N{NO-BREAK SPACE}–\N{NO-BREAK SPACE}{last}"
 
 
 def ago(moment: datetime | None) -> str:
