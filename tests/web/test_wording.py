@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 from django.template import engines
 from salus_web.common.clock import now
-from salus_web.dashboard.pages.wording import as_of, interval, of_hundred, percent, unit
+from salus_web.dashboard.pages.numbers import interval, of_hundred, percent
+from salus_web.dashboard.pages.wording import as_of, unit
 
 
 @pytest.mark.parametrize(

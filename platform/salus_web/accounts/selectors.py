@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 from django.conf import settings
 from django.db.models import Prefetch, Q
@@ -28,16 +27,6 @@ def actor_for_user(user: Any) -> Actor:
         roles=frozenset(role for role, _ in pairs),
         site_ids=frozenset(str(site) for _, site in pairs),
     )
-
-
-def name_of(*, actor_id: str) -> str:
-    """What the one behind an actor's id is called; a part of the machine by its own name (1 query for a person)."""
-    if actor_id.startswith("system:"):
-        return f"Salus itself ({actor_id.removeprefix('system:').replace('_', ' ')})"
-    try:
-        return User.objects.values_list("display_name", flat=True).filter(pk=UUID(actor_id)).first() or "somebody not known here"
-    except ValueError:
-        return "somebody not known here"
 
 
 def people(*, viewer: Actor) -> list[User]:

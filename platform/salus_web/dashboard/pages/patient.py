@@ -9,7 +9,8 @@ from typing import Any
 
 from salus_web.common.clock import now
 from salus_web.dashboard.charts.timeline import Point, RiskMark, Span, Timeline, timeline
-from salus_web.dashboard.pages.wording import STATES, how, interval, percent, unit
+from salus_web.dashboard.pages.numbers import interval, percent
+from salus_web.dashboard.pages.wording import STATES, how, unit
 from salus_web.imaging.models import Instance
 from salus_web.imaging.selectors import films_of
 from salus_web.predictions.models import CurrentRisk, Prediction, PredictionState

@@ -8,7 +8,8 @@ from typing import Any
 
 from salus_web.dashboard.charts.figures import bars
 from salus_web.dashboard.charts.risk import Bar, Overlay, icon_array, map_over, plain_film, signed, waterfall
-from salus_web.dashboard.pages.wording import STATES, how, interval, of_hundred, percent, unit
+from salus_web.dashboard.pages.numbers import interval, of_hundred, percent
+from salus_web.dashboard.pages.wording import STATES, how, unit
 from salus_web.jobs.models import Job
 from salus_web.predictions.models import Prediction, PredictionState, Review, RiskMap
 from salus_web.predictions.selectors import Standing, account_of, map_cells, maps_of, reviews_of

@@ -10,7 +10,8 @@ from salus_web.audit.services import Act, record_many
 from salus_web.common.clock import now
 from salus_web.dashboard.charts.risk import sparkline
 from salus_web.dashboard.pages.banner import age_in_years
-from salus_web.dashboard.pages.wording import STATES, ago, interval, percent, points, unit
+from salus_web.dashboard.pages.numbers import interval, percent, points
+from salus_web.dashboard.pages.wording import STATES, ago, unit
 from salus_web.imaging.selectors import newest_films
 from salus_web.predictions.models import CurrentRisk, PredictionState
 from salus_web.predictions.selectors import account_of, recent_of_many, worklist

@@ -13,8 +13,9 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from salus_web.accounts.access import declare
+from salus_web.accounts.names import name_of
 from salus_web.accounts.permissions import can
-from salus_web.accounts.selectors import name_of, sites_of
+from salus_web.accounts.selectors import sites_of
 from salus_web.cohorts.disclosure import safe_count
 from salus_web.common import vault
 from salus_web.common.errors import BadInput, Hidden, NoRoom
