@@ -71,6 +71,31 @@ def test_leaks_and_survival_figures_stand_on_the_models_page(desk: Client) -> No
     assert chart.count("k-accent") == 2 + 1 + 1 and chart.count("k-ink dash") == 2 + 1, "drawn steps and the legend; none where it was not measured"
 
 
+@pytest.mark.parametrize(
+    ("difference", "said"),
+    [
+        ([0.05, 0.01, 0.09], "Fusion helps here."), ([0.01, -0.02, 0.04], "The interval holds zero: fusion is not shown to help here."),
+        ([-0.05, -0.09, -0.01], "Fusion does not help here: the best single arm alone is better."),
+        ([None, None, None], "From these people it cannot be told whether fusion helps."), (None, "From these people it cannot be told whether fusion helps."),
+    ],
+)  # fmt: skip
+def test_what_is_said_of_fusing_is_what_its_interval_shows(desk: Client, difference: Any, said: str) -> None:
+    bundle = make_bundle()
+    bundle.crossval = bundle.crossval | {"fused_minus_best": difference}
+    bundle.save()
+    page = desk.get(f"/models/{bundle.pk}/").content.decode()
+    assert said in page and sum(words in page for words in ("Fusion helps", "holds zero", "Fusion does not help", "cannot be told")) == 1
+
+
+def test_who_trained_a_model_is_said_by_name(desk: Client) -> None:
+    bundle, trainer = make_bundle(), make_user("administrator", make_site(), username="berta")
+    assert "trained by Salus itself (train task)" in desk.get(f"/models/{bundle.pk}/").content.decode()
+    bundle.trained_by = str(trainer.pk)
+    bundle.save()
+    page = desk.get(f"/models/{bundle.pk}/").content.decode()
+    assert "trained by Berta" in page and str(trainer.pk) not in page
+
+
 def test_known_scores_stand_beside_the_risk_and_a_missing_input_is_no_number() -> None:
     site = make_site()
     user = make_user("clinician", site)

@@ -16,6 +16,7 @@ from salus_web.common import vault
 from salus_web.common.clock import now
 from salus_web.common.ids import new_id
 from salus_web.imaging.models import Instance, Rendition
+from salus_web.jobs.models import Job
 from salus_web.predictions.models import CurrentRisk, Prediction, Review, RiskMap
 from salus_web.records.models import Observation
 
@@ -110,6 +111,62 @@ def test_the_list_goes_by_change_when_asked(ward: tuple[Client, Admit]) -> None:
     assert "+20" in page and "−30" in page
 
 
+@pytest.mark.parametrize(
+    ("risk", "number", "span", "people"),
+    [((0.002, 0.001, 0.004), "&lt;1 %", "&lt;1", "fewer than 1"), ((0.998, 0.996, 0.999), "&gt;99 %", "&gt;99", "more than 99")],
+)
+def test_a_risk_at_either_end_is_never_said_to_be_certain(ward: tuple[Client, Admit], risk: tuple[float, ...], number: str, span: str, people: str) -> None:
+    """On the page, in its charts as they are read aloud, and on the list and its line so far."""
+    client, admit = ward
+    person = admit("Qend", probability=risk[0])
+    reference = 0.003 if risk[0] < 0.5 else 0.997
+    Prediction.objects.for_actor(SYSTEM).update(low=risk[1], high=risk[2], reference_probability=reference)
+    person.prediction.account_json = account(100 * (risk[0] - reference), "Qend")
+    person.prediction.save(update_fields=["account_sealed"])
+    page = shown(client.get(f"/predictions/{person.prediction.pk}/"))
+    assert f"{number} <small>90 % interval {span}</small>" in page and page.count(f"{people} of 100 patients like this") == 2
+    assert f'aria-label="From {number} for the typical patient to {number} for this one' in page
+    listed = shown(client.get("/worklist/"))
+    assert f'<span class="risk">{number}</span> <span class="interval">{span}</span>' in listed and f"risk so far: {number}" in listed
+    history = shown(client.get(f"/patients/{person.patient.pk}/"))
+    assert history.count(f'<span class="interval">{span}</span>') == 2, "in the rail and under the risks so far"
+    for text in (page, listed, history):
+        assert not re.search(r"(?<![\d–])0\s?%|100\s?%|\b0 of 100|100 of 100|1–0|100–", text.replace("0–100 %", ""))
+
+
+def test_counts_above_the_list_come_with_the_rows_when_something_changed(ward: tuple[Client, Admit]) -> None:
+    client, admit = ward
+    admit("Qstays")
+    gone = admit("Qgoes")
+    page = shown(client.get("/worklist/"))
+    assert "• computed 2</span>" in page and "Deterioration (2)</a>" in page and "hx-swap-oob" not in page
+    admit("Qcomes", state="abstained")
+    CurrentRisk.objects.for_actor(SYSTEM).filter(patient=gone.patient).update(state="stale", sort_probability=None)
+    part = shown(client.get("/worklist/", {"task": "t48", "since": "2020-01-01T00:00:00+00:00"}))
+    counts = re.search(r'<span id="counts"[^>]*hx-swap-oob="true">(.*?)\n', part)
+    assert counts and all(words in counts[1] for words in ("• computed 1<", "↻ data changed since 1<", "◐ cannot tell 1<"))
+    assert re.search(r'<nav id="questions"[^>]*hx-swap-oob="true">.*Deterioration \(3\)</a>', part)
+    assert len(re.findall('id="(?:counts|questions|rows)"', page)) == 3 == len(re.findall('id="(?:counts|questions|rows)"', part))
+
+
+def test_asking_for_all_of_a_long_list_says_that_some_were_left_out_and_takes_them_next(ward: tuple[Client, Admit], monkeypatch: pytest.MonkeyPatch) -> None:
+    client, admit = ward
+    monkeypatch.setattr("salus_web.dashboard.views.clinician.BULK_AT_MOST", 2)
+    people = [admit(f"Qall{at}") for at in range(3)]
+    ids = [str(person.patient.pk) for person in people]
+    for person, hours in zip(people, (1, 9, 5), strict=True):
+        CurrentRisk.objects.for_actor(SYSTEM).filter(patient=person.patient).update(updated_at=now() - timedelta(hours=hours))
+    said = text_of(client.post("/worklist/ask/", {"task": "t48"}, follow=True))
+    assert "the 2 patients of this list whose risk has stood longest. The others were left out" in said
+    job = Job.objects.get(kind="predict", state="queued")
+    assert set(job.payload["patient_ids"]) == {ids[1], ids[2]}
+    CurrentRisk.objects.for_actor(SYSTEM).filter(patient_id__in=job.payload["patient_ids"]).update(updated_at=now())
+    client.post("/worklist/ask/", {"task": "t48"})
+    assert ids[0] in Job.objects.filter(kind="predict", state="queued").exclude(pk=job.pk).get().payload["patient_ids"]
+    monkeypatch.undo()
+    assert "New risks of 3 patients were asked for." in text_of(client.post("/worklist/ask/", {"task": "t48"}, follow=True))
+
+
 # --- numbers that no longer hold
 
 
@@ -122,8 +179,10 @@ def test_a_number_that_no_longer_holds_is_nowhere_in_its_row(ward: tuple[Client,
     page = shown(client.get("/worklist/"))
     assert "NameQgone" in page
     assert not re.search(r"37\s?%|20–40|\+16", page), "the number is still drawn or read aloud"
-    rail = shown(client.get(f"/patients/{CurrentRisk.objects.for_actor(SYSTEM).get().patient_id}/")).split("Risks now")[1]
-    assert not re.search(r"37\s?%|20–40", rail)
+    record = shown(client.get(f"/patients/{CurrentRisk.objects.for_actor(SYSTEM).get().patient_id}/"))
+    assert not re.search(r"37\s?%|20–40", record), "in the rail, under the risks so far or on the time axis"
+    word = "data changed since" if state == "stale" else "withdrawn"
+    assert all(word in record.split(part)[1].split("</section>")[0] for part in ("one time axis</h2>", "Risks so far</h2>", "Risks now</h2>"))
 
 
 def test_earlier_risks_are_still_drawn_beside_one_that_is_stale(ward: tuple[Client, Admit]) -> None:
@@ -131,7 +190,9 @@ def test_earlier_risks_are_still_drawn_beside_one_that_is_stale(ward: tuple[Clie
     person = admit("Qpast", probability=0.37)
     lengthen(person, 2)
     CurrentRisk.objects.for_actor(SYSTEM).update(state="stale", sort_probability=None)
-    assert "risk so far: 50%, 50%, no number" in shown(client.get("/worklist/"))
+    assert "risk so far: 50 %, 50 %, no number" in shown(client.get("/worklist/"))
+    so_far = shown(client.get(f"/patients/{person.patient.pk}/")).split("Risks so far</h2>")[1].split("</section>")[0]
+    assert len(re.findall(r"50 % <span", so_far)) == 2 and "37 %" not in so_far
 
 
 def test_a_stale_risk_s_page_has_no_number_no_interval_and_no_reasons(ward: tuple[Client, Admit]) -> None:

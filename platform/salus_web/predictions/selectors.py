@@ -41,6 +41,16 @@ class Worklist:
     updated: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a risk stands among those of its patient and question: data changed since; a later risk took its place; and the one
+    that is the patient's risk now, where it is another."""
+
+    is_stale: bool
+    is_superseded: bool
+    other: Prediction | None
+
+
 def worklist(*, viewer: Any, task_id: str, order: str = "risk", page: int = 1) -> Worklist:
     """The viewer's patients by risk or by change, 25 a page; other states come after real risks.
 
@@ -170,15 +180,23 @@ def map_cells(found: RiskMap) -> list[list[float]]:
 
 
 def ids_in_scope(*, viewer: Any, task_id: str, at_most: int) -> list[str]:
-    """The viewer's patients who have a risk of this task (1 query)."""
-    rows = CurrentRisk.objects.for_actor(viewer).filter(task_id=task_id).order_by("pk")
+    """The viewer's patients who have a risk of this task, the one that has stood longest first (1 query)."""
+    rows = CurrentRisk.objects.for_actor(viewer).filter(task_id=task_id).order_by("updated_at", "pk")
     return [str(key) for key in rows.values_list("patient_id", flat=True)[:at_most]]
 
 
-def is_stale(*, viewer: Any, prediction: Prediction) -> bool:
-    """Whether this is the patient's current risk and data has come since (1 query)."""
-    rows = CurrentRisk.objects.for_actor(viewer).filter(prediction=prediction)
-    return rows.filter(state=PredictionState.STALE).exists()
+def standing_of(*, viewer: Any, prediction: Prediction) -> Standing:
+    """How a risk stands today (1 query).
+
+    Nothing stored says whether data changed between two risks, so one that a later risk took the place of counts as overtaken
+    always. Risks of one training are of one moment and overtake nothing: of several cases of a person one is the current.
+    """
+    rows = CurrentRisk.objects.for_actor(viewer).select_related("prediction")
+    current = rows.filter(patient_id=prediction.patient_id, task_id=prediction.task_id).first()
+    if current is None:
+        return Standing(False, False, None)
+    other = current.prediction if current.prediction_id != prediction.pk else None
+    return Standing(current.state == PredictionState.STALE, other is not None and other.created_at > prediction.created_at, other)
 
 
 def newest_of_job(*, viewer: Any, job_id: Any, patient_id: Any) -> Prediction | None:

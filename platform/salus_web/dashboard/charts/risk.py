@@ -44,8 +44,9 @@ _WIDE = _Layout(710, 290, 650, 26, 280, 18, "end", 6, 42)
 _NARROW = _Layout(340, 4, 284, 42, 4, 13, "", 19, 46)
 
 
-def waterfall(bars: Sequence[Bar], start: float, end: float, *, narrow: bool = False) -> SafeString:
-    """From the typical patient's risk to this patient's; start and end in percent, bars on one scale that holds zero."""
+def waterfall(bars: Sequence[Bar], start: float, end: float, *, said: tuple[str, str], narrow: bool = False) -> SafeString:
+    """From the typical patient's risk to this patient's; start and end in percent and as they are `said`, bars on one scale
+    that holds zero."""
     at = _NARROW if narrow else _WIDE
     levels = [start]
     for bar in bars:
@@ -56,39 +57,40 @@ def waterfall(bars: Sequence[Bar], start: float, end: float, *, narrow: bool = F
     def x(value: float) -> float:
         return at.left + (value - low) * scale
 
-    def row(place: int, label: str, begin: float, finish: float, css: str, said: str, weight: str) -> list[str]:
+    def row(place: int, label: str, begin: float, finish: float, css: str, words: str, weight: str) -> list[str]:
         top, edge = place * at.row, max(x(begin), x(finish))
         return [
             text(at.label_x, top + at.label_y, _short(label, at.longest), f"{at.label_css} {weight}".strip()),
-            rect(min(x(begin), x(finish)), top + at.bar_y, abs(x(finish) - x(begin)), 16, css, f"{label}: {said}"),
-            text(edge + 6, top + at.bar_y + 12, said, "b"),
+            rect(min(x(begin), x(finish)), top + at.bar_y, abs(x(finish) - x(begin)), 16, css, f"{label}: {words}"),
+            text(edge + 6, top + at.bar_y + 12, words, "b"),
         ]  # fmt: skip
 
     height = at.row * (len(bars) + 2) + 4
     marks = [line(x(start), 4, x(start), height - 4, "k-line dash")]
-    marks += row(0, "typical patient", 0, start, "f-soft", f"{start:.0f} %", "q")
+    marks += row(0, "typical patient", 0, start, "f-soft", said[0], "q")
     for place, bar in enumerate(bars, 1):
         marks += row(place, bar.label, levels[place - 1], levels[place], f"f-{bar.part}", signed(bar.points), "")
-    marks += row(len(bars) + 1, "this patient", 0, end, "f-risk", f"{end:.0f} %", "b")
-    said = "; ".join(f"{bar.label} {signed(bar.points)}" for bar in bars)
-    return picture(at.width, height, marks, f"From {start:.0f} percent for the typical patient to {end:.0f} percent: {said}")
+    marks += row(len(bars) + 1, "this patient", 0, end, "f-risk", said[1], "b")
+    reasons = "; ".join(f"{bar.label} {signed(bar.points)}" for bar in bars)
+    return picture(at.width, height, marks, f"From {said[0]} for the typical patient to {said[1]} for this one: {reasons}")
 
 
 def _short(label: str, longest: int) -> str:
     return label if len(label) <= longest else f"{label[: longest - 1]}…"
 
 
-def icon_array(percent: float) -> SafeString:
-    """A hundred people, filled row by row: natural frequency, not area."""
+def icon_array(percent: float, said: str) -> SafeString:
+    """A hundred people, filled row by row: natural frequency, not area. `said` is how many that is in words."""
     filled = round(percent)
     marks = [
         dot(7 + 14 * (n % 20), 7 + 14 * (n // 20), 5, "f-risk" if n < filled else "f-sunken k-strong") for n in range(100)
     ]
-    return picture(282, 72, marks, f"{filled} of 100 patients like this")
+    return picture(282, 72, marks, f"{said} of 100 patients like this")
 
 
-def sparkline(points: Sequence[tuple[float, float, float] | None]) -> SafeString:
-    """Risk over the last predictions, oldest first: (probability, low, high) each, None where there was no number."""
+def sparkline(points: Sequence[tuple[float, float, float] | None], said: Sequence[str]) -> SafeString:
+    """Risk over the last predictions, oldest first: (probability, low, high) each, None where there was no number; and how
+    each is said."""
     width, height, pad = 84.0, 24.0, 3.0
     step = (width - 2 * pad) / max(len(points) - 1, 1)
 
@@ -104,8 +106,7 @@ def sparkline(points: Sequence[tuple[float, float, float] | None]) -> SafeString
         x, _, low, high = shown[0]
         marks.append(rect(x, y(high), 4, y(low) - y(high), "f-band"))
     marks += [dot(x + (2 if len(shown) == 1 else 0), y(p), 2, "f-risk") for x, p, _, _ in shown]
-    said = ", ".join("no number" if point is None else f"{point[0]:.0%}" for point in points)
-    return picture(width, height, marks, f"risk so far: {said}", "spark")
+    return picture(width, height, marks, f"risk so far: {', '.join(said)}", "spark")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from typing import Any
 
 from salus_web.common.clock import now
 from salus_web.dashboard.charts.timeline import Point, RiskMark, Span, Timeline, timeline
-from salus_web.dashboard.pages.wording import STATES, interval, percent, unit
+from salus_web.dashboard.pages.numbers import interval, percent
+from salus_web.dashboard.pages.wording import STATES, how, unit
 from salus_web.imaging.models import Instance
 from salus_web.imaging.selectors import films_of
 from salus_web.predictions.models import CurrentRisk, Prediction, PredictionState
@@ -25,7 +26,8 @@ LANES, DRUGS, RISKS = 9, 8, 60
 
 @dataclass(frozen=True, slots=True)
 class RiskNow:
-    """A current risk as shown in the rail: with a number only when computed."""
+    """A current risk as shown in the rail: with a number only when computed. `index_at` is the moment it speaks of, `when` the one at
+    which it was computed."""
 
     prediction_id: Any
     title: str
@@ -35,7 +37,19 @@ class RiskNow:
     number: str
     interval: str
     why: str
+    index_at: datetime
     when: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A risk among those so far: with a number unless its model was withdrawn or it is the current one and no longer holds."""
+
+    prediction: Prediction
+    state: str
+    number: str
+    interval: str
+    how: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +71,7 @@ class Page:
     spans: list[tuple[str, str]]
     chart: str
     risks: list[RiskNow]
-    earlier: list[Prediction]
+    earlier: list[Earlier]
     newest: list[Newest]
     rows: RecordRows
     films: list[Instance]
@@ -71,11 +85,13 @@ def page_of(patient: Patient, viewer: Any, *, span: str) -> Page:
     last = last_moment(viewer=viewer, patient=patient) or now()
     since = last - timedelta(days=SPANS[span][1])
     rows = record_rows(viewer=viewer, patient=patient, since=since)
-    past = list(history(viewer=viewer, patient_id=patient.pk)[:RISKS])
+    current = current_of(viewer=viewer, patient_id=patient.pk)
+    held = {risk.prediction_id: risk.state for risk in current}
+    past = [_earlier(row, held.get(row.pk)) for row in history(viewer=viewer, patient_id=patient.pk)[:RISKS]]
     films = films_of(viewer=viewer, patient_id=patient.pk)
     return Page(
         span=span, spans=[(key, words) for key, (words, _) in SPANS.items()],
-        chart=_chart(rows, past, films, since), risks=[_now(risk) for risk in current_of(viewer=viewer, patient_id=patient.pk)],
+        chart=_chart(rows, past, films, since), risks=[_now(risk) for risk in current],
         earlier=past, newest=_newest(rows.observations), rows=rows, films=films, bundles=live_bundles(),
         cut=len(rows.observations) == 3000,
     )  # fmt: skip
@@ -87,8 +103,16 @@ def _now(risk: CurrentRisk) -> RiskNow:
     shown = risk.state == PredictionState.COMPUTED
     return RiskNow(
         prediction.pk, prediction.bundle.task.title, sign, word, risk.state, percent(prediction.probability) if shown else "",
-        interval(prediction.low, prediction.high) if shown else "", prediction.why, prediction.created_at,
+        interval(prediction.low, prediction.high) if shown else "", prediction.why, prediction.index_at, prediction.created_at,
     )  # fmt: skip
+
+
+def _earlier(row: Prediction, held: str | None) -> Earlier:
+    """`held` is how it stands where it is a current one: only there is it known that data changed since."""
+    state = str(PredictionState.WITHDRAWN) if row.bundle.state == BundleState.WITHDRAWN else held or row.state
+    shown = state == PredictionState.COMPUTED
+    number, span = (percent(row.probability), interval(row.low, row.high)) if shown else ("", "")
+    return Earlier(row, state, number, span, how(row.origin, row.bundle.state))
 
 
 def _by_code(observations: Sequence[Observation]) -> dict[tuple[str, str], list[Observation]]:
@@ -107,13 +131,13 @@ def _newest(observations: Sequence[Observation]) -> list[Newest]:
     ]
 
 
-def _chart(rows: RecordRows, past: Sequence[Prediction], films: Sequence[Instance], since: datetime) -> str:
+def _chart(rows: RecordRows, past: Sequence[Earlier], films: Sequence[Instance], since: datetime) -> str:
     """The timeline of what fell into the span; it begins where the first thing in it was recorded."""
     readings = sorted(
         (found for found in _by_code([row for row in rows.observations if row.value_number is not None]).values() if len(found) > 1),
         key=len, reverse=True,
     )[:LANES]  # fmt: skip
-    risks = [_mark(row) for row in past if row.created_at >= since][::-1]
+    risks = [_mark(row) for row in past if row.prediction.created_at >= since][::-1]
     pictures = [Point(film.acquired_at, 0, f"{film.series.modality} {film.view}, {film.acquired_at:%d %b %H:%M}") for film in films if film.acquired_at >= since]
     starts = [row.observed_at for row in rows.observations] + [mark.at for mark in risks] + [point.at for point in pictures]
     if not starts:
@@ -137,10 +161,9 @@ def _point(row: Observation) -> Point:
     return Point(row.observed_at, float(row.value_number or 0), words)
 
 
-def _mark(row: Prediction) -> RiskMark:
-    when = f"{row.created_at:%d %b %H:%M}"
-    state = str(PredictionState.WITHDRAWN) if row.bundle.state == BundleState.WITHDRAWN else row.state
-    if state != PredictionState.COMPUTED:
-        return RiskMark(row.created_at, None, None, None, f"{row.bundle.task.title}: {STATES[state][1]}, {when}")
-    words = f"{row.bundle.task.title}: {percent(row.probability)} ({interval(row.low, row.high)}), {when}"
-    return RiskMark(row.created_at, row.probability, row.low, row.high, words)
+def _mark(row: Earlier) -> RiskMark:
+    risk = row.prediction
+    what, when = risk.bundle.task.title, f"{risk.created_at:%d %b %H:%M}"
+    if not row.number:
+        return RiskMark(risk.created_at, None, None, None, f"{what}: {STATES[row.state][1]}, {when}")
+    return RiskMark(risk.created_at, risk.probability, risk.low, risk.high, f"{what}: {row.number} ({row.interval}), {when}")

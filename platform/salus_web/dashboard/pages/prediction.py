@@ -8,16 +8,19 @@ from typing import Any
 
 from salus_web.dashboard.charts.figures import bars
 from salus_web.dashboard.charts.risk import Bar, Overlay, icon_array, map_over, plain_film, signed, waterfall
-from salus_web.dashboard.pages.wording import STATES, interval, percent, unit
+from salus_web.dashboard.pages.numbers import interval, of_hundred, percent
+from salus_web.dashboard.pages.wording import STATES, how, unit
 from salus_web.jobs.models import Job
 from salus_web.predictions.models import Prediction, PredictionState, Review, RiskMap
-from salus_web.predictions.selectors import account_of, map_cells, maps_of, reviews_of
+from salus_web.predictions.selectors import Standing, account_of, map_cells, maps_of, reviews_of
 from salus_web.predictions.services import REVIEW_REASONS
 from salus_web.registry.models import BundleState
 
 BARS = 9
 TOLERANCE = 1e-6
 SMALLEST = 0.05  # percentage points; below, a reason would read as 0.0
+SUPERSEDED = "superseded"
+PASSED = {SUPERSEDED, str(PredictionState.STALE)}  # nothing of that moment speaks for the patient as they are
 SIDES = {"L": "left", "R": "right", "B": "both sides"}
 
 
@@ -57,7 +60,7 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """One image twice: plain and with its map."""
+    """One image twice: plain and with its map. The map is empty beside a risk without a number: its cells are numbers too."""
 
     label: str
     plain: str
@@ -91,36 +94,47 @@ class Page:
     reviews: list[Review]
     reasons: dict[str, str]
     before: str
+    how: str
     is_stale: bool
+    other: Prediction | None
 
 
-def page_of(prediction: Prediction, viewer: Any, *, is_stale: bool) -> Page:
+def page_of(prediction: Prediction, viewer: Any, *, standing: Standing) -> Page:
     """Gather the page (2 queries beside the prediction; maps are read from the vault)."""
     account = account_of(prediction)
     reasons = account.get("reasons", [])
-    is_withdrawn = prediction.bundle.state == BundleState.WITHDRAWN
-    shown = prediction.state == PredictionState.COMPUTED and not is_stale and not is_withdrawn
-    state = "stale" if is_stale and prediction.state != PredictionState.FAILED else prediction.state
-    state = "withdrawn" if is_withdrawn else state
+    state = _state(prediction, standing)
     sign, word = STATES[state]
+    shown = state == PredictionState.COMPUTED
     adds_up = _adds_up(prediction, reasons)
     kinds = _kinds(account, reasons) if shown else []
     maps = maps_of(viewer=viewer, prediction=prediction) if prediction.state != PredictionState.FAILED else []
     return Page(
         prediction=prediction, state=state, sign=sign, word=word, is_number=shown,
         number=percent(prediction.probability) if shown else "",
-        interval=interval(prediction.low, prediction.high), of_hundred=_of_hundred(prediction.probability or 0.0),
-        icons=icon_array(100 * prediction.probability) if shown and prediction.probability is not None else "",
+        interval=interval(prediction.low, prediction.high), of_hundred=of_hundred(prediction.probability or 0.0),
+        icons=icon_array(100 * prediction.probability, of_hundred(prediction.probability)) if shown and prediction.probability is not None else "",
         waterfall=_waterfall(prediction, reasons) if adds_up and shown else "",
         waterfall_narrow=_waterfall(prediction, reasons, narrow=True) if adds_up and shown else "", adds_up=adds_up,
         inputs=[_input(reason, shown) for reason in reasons if not reason["missing"]],
         missing=[entry["label"] for entry in account.get("missing", [])],
-        scores=account.get("known_scores", []) if not is_stale else [],
+        scores=account.get("known_scores", []) if state not in PASSED else [],
         kinds=kinds, kinds_chart=bars([(kind.name, kind.probability, kind.number) for kind in kinds], "Risk of each kind") if kinds else "",
         changes=_changes(account, shown or (state == "abstained" and len(prediction.prediction_set) == 2), with_numbers=shown),
-        films=_films(maps), reviews=reviews_of(viewer=viewer, prediction=prediction),
-        reasons=REVIEW_REASONS, before=_before(prediction), is_stale=is_stale,
+        films=_films(maps, with_map=shown), reviews=reviews_of(viewer=viewer, prediction=prediction),
+        reasons=REVIEW_REASONS, before=_before(prediction), how=how(prediction.origin, prediction.bundle.state), is_stale=state == PredictionState.STALE, other=standing.other,
     )  # fmt: skip
+
+
+def _state(prediction: Prediction, standing: Standing) -> str:
+    """What stands at the head of the page: what became of the risk since outweighs what it was."""
+    if prediction.bundle.state == BundleState.WITHDRAWN:
+        return str(PredictionState.WITHDRAWN)
+    if prediction.state == PredictionState.FAILED:
+        return prediction.state
+    if standing.is_superseded:
+        return SUPERSEDED
+    return str(PredictionState.STALE) if standing.is_stale else prediction.state
 
 
 def _adds_up(prediction: Prediction, reasons: list[dict[str, Any]]) -> bool:
@@ -129,12 +143,6 @@ def _adds_up(prediction: Prediction, reasons: list[dict[str, Any]]) -> bool:
         return False
     total = sum(reason["points"] for reason in reasons) / 100
     return abs(total - (prediction.probability - prediction.reference_probability)) <= TOLERANCE
-
-
-def _of_hundred(probability: float) -> str:
-    """So many of 100 patients; never none or all of them, as no model is that sure."""
-    whole = round(100 * probability)
-    return "fewer than 1" if whole < 1 else "more than 99" if whole > 99 else str(whole)
 
 
 def _kinds(account: dict[str, Any], reasons: list[dict[str, Any]]) -> list[Kind]:
@@ -157,8 +165,8 @@ def _waterfall(prediction: Prediction, reasons: list[dict[str, Any]], *, narrow:
     rest = ranked[BARS:]
     if rest:
         bars.append(Bar(f"{len(rest)} smaller reasons", sum(reason["points"] for reason in rest), "record"))
-    start, end = 100 * (prediction.reference_probability or 0), 100 * (prediction.probability or 0)
-    return waterfall(bars, start, end, narrow=narrow)
+    start, end = prediction.reference_probability or 0.0, prediction.probability or 0.0
+    return waterfall(bars, 100 * start, 100 * end, said=(percent(start), percent(end)), narrow=narrow)
 
 
 def _label(reason: dict[str, Any]) -> str:
@@ -188,11 +196,11 @@ def _changes(account: dict[str, Any], is_current: bool, *, with_numbers: bool) -
     ]  # fmt: skip
 
 
-def _films(maps: list[RiskMap]) -> list[Film]:
+def _films(maps: list[RiskMap], *, with_map: bool) -> list[Film]:
     """Where two images of one moment would read alike (both eyes, two views), the file they came from tells them apart."""
     words = [f"{_slot(found)} of {found.instance.acquired_at:%d %b %Y %H:%M}" for found in maps]
     return [
-        _film(found, word if words.count(word) == 1 else f"{word} · {found.instance.source}")
+        _film(found, word if words.count(word) == 1 else f"{word} · {found.instance.source}", with_map=with_map)
         for found, word in zip(maps, words, strict=True)
     ]
 
@@ -203,14 +211,15 @@ def _slot(found: RiskMap) -> str:
     return f"{found.slot.replace('_', ' ')}{f', {side},' if side else ''}"
 
 
-def _film(found: RiskMap, label: str) -> Film:
+def _film(found: RiskMap, label: str, *, with_map: bool) -> Film:
     instance = found.instance
     left, top, right, bottom = found.box
     overlay = Overlay(
-        cells=map_cells(found), box=(left, top, right, bottom), width=instance.columns or right, height=instance.rows or bottom,
+        cells=map_cells(found) if with_map else [], box=(left, top, right, bottom), width=instance.columns or right, height=instance.rows or bottom,
         image_url=f"/images/{instance.pk}/display.png", label=label,
     )  # fmt: skip
-    return Film(overlay.label, plain_film(overlay), map_over(overlay, "salus-map"), signed(found.total_points))
+    mapped, total = (map_over(overlay, "salus-map"), signed(found.total_points)) if with_map else ("", "")
+    return Film(overlay.label, plain_film(overlay), mapped, total)
 
 
 def _before(prediction: Prediction) -> str:

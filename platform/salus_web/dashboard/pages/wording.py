@@ -1,9 +1,9 @@
-"""How numbers, times and states are said on the screen."""
+"""How times, states, models and units are said on the screen; numbers are in `numbers`."""
 
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from salus_web.common.clock import now
 
@@ -11,24 +11,10 @@ STATES = {
     "computed": ("•", "computed"),
     "abstained": ("◐", "cannot tell"),
     "stale": ("↻", "data changed since"),
+    "superseded": ("↷", "superseded"),
     "failed": ("✕", "not computed"),
     "withdrawn": ("⌀", "withdrawn"),
 }
-
-
-def percent(value: float | None) -> str:
-    """A probability as whole percent, never 0 % or 100 %: no model is that sure."""
-    if value is None:
-        return ""
-    whole = round(100 * value)
-    return "<1 %" if whole < 1 else ">99 %" if whole > 99 else f"{whole} %"
-
-
-def interval(low: float | None, high: float | None) -> str:
-    """22–41, in percent; never 0 or 100, for the same reason as above."""
-    if low is None or high is None:
-        return ""
-    return f"{max(round(100 * low), 1)}–{min(round(100 * high), 99)}"
 
 
 def ago(moment: datetime | None) -> str:
@@ -45,12 +31,36 @@ def ago(moment: datetime | None) -> str:
     return f"{minutes // 1440} d"
 
 
+def as_of(moment: datetime) -> str:
+    """3 h ago; from two days on the day itself, which nobody takes for today."""
+    if now() - moment >= timedelta(days=2):
+        return f"{moment:%d %b %Y}"
+    said = ago(moment)
+    return said if said == "now" else f"{said} ago"
+
+
 def left(moment: datetime | None) -> str:
     """3 h 12 min: how long until; hours and minutes up to two days, then days."""
     minutes = 0 if moment is None else max(int((moment - now()).total_seconds() // 60), 0)
     if minutes >= 48 * 60:
         return f"{minutes // 1440} d"
     return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
+
+
+SINCE = {
+    "live": "", "retired": ", which has since retired", "withdrawn": ", which was withdrawn",
+    "candidate": ", which is a candidate that nobody has made live",
+}  # fmt: skip
+
+
+def how(origin: str, bundle_state: str) -> str:
+    """By which model a risk was made, and what that model is today."""
+    if origin == "out_of_fold":
+        end = f"; the model of that training{SINCE[bundle_state].removeprefix(', which')}" if SINCE[bundle_state] else ""
+        return f"by a model that had not seen this patient in training{end}"
+    if bundle_state == "candidate":
+        return f"by a model{SINCE[bundle_state]}"
+    return f"by the model on duty{' then' if SINCE[bundle_state] else ''}{SINCE[bundle_state]}"
 
 
 ANNOTATION = re.compile(r"\{[^{}]*\}")
@@ -61,9 +71,3 @@ def unit(code: str | None) -> str:
     """A UCUM code as the ward says it. What stands in braces has no meaning as a unit (UCUM §12), so `{score}` is none."""
     plain = ANNOTATION.sub("", code or "")
     return UNITS.get(plain, plain)
-
-
-def points(value: float) -> str:
-    """+6 or −3, whole points; a tenth below one."""
-    digits = 1 if abs(value) < 0.95 else 0
-    return f"{'+' if value >= 0 else '−'}{abs(value):.{digits}f}"

@@ -10,7 +10,8 @@ from salus_web.audit.services import Act, record_many
 from salus_web.common.clock import now
 from salus_web.dashboard.charts.risk import sparkline
 from salus_web.dashboard.pages.banner import age_in_years
-from salus_web.dashboard.pages.wording import STATES, ago, interval, percent, points, unit
+from salus_web.dashboard.pages.numbers import interval, percent, points
+from salus_web.dashboard.pages.wording import STATES, ago, unit
 from salus_web.imaging.selectors import newest_films
 from salus_web.predictions.models import CurrentRisk, PredictionState
 from salus_web.predictions.selectors import account_of, recent_of_many, worklist
@@ -31,6 +32,7 @@ class Row:
     state: str
     risk: str
     interval: str
+    index_at: datetime
     change: str
     reasons: list[str]
     spark: str
@@ -78,9 +80,9 @@ def _row(risk: CurrentRisk, past: list[Any], readings: dict[Any, datetime], film
         age_years=age_in_years(patient.birth_date, now().date()), sex=patient.sex[:1].upper() if patient.sex != "unknown" else "",
         sign=sign, word=word, state=risk.state, risk=percent(prediction.probability) if is_number else "",
         interval=interval(prediction.low, prediction.high) if is_number else "",
-        change=points(100 * risk.change) if is_number and risk.change is not None else "",
+        index_at=prediction.index_at, change=points(100 * risk.change) if is_number and risk.change is not None else "",
         reasons=[f"{_named(reason)} {points(reason['points'])}" for reason in strongest],
-        spark=sparkline(history), film=ago(film) if film else "no film",
+        spark=sparkline(history, [percent(point[0]) if point else "no number" for point in history]), film=ago(film) if film else "no film",
         data=ago(readings.get(risk.patient_id)), is_emergency=why == "emergency",
     )  # fmt: skip
 

@@ -8,11 +8,12 @@ from typing import Any
 from django import template
 
 from salus_web.common.clock import now
-from salus_web.dashboard.pages import wording
+from salus_web.dashboard.pages import numbers, wording
 from salus_web.dashboard.pages.looks import said_of
 
 register = template.Library()
-register.filter("percent", wording.percent)
+register.filter("percent", numbers.percent)
+register.filter("as_of", wording.as_of)
 
 
 @register.filter

@@ -46,7 +46,7 @@ def worklist(request: HttpRequest) -> HttpResponse:
     page = worklist_page.page_of(viewer, task_id=task, order=order, page=page_number(request))
     context = {"page": page, "orders": ORDERS, "is_live": live_bundle(page.task_id) is not None}
     if since is not None:
-        return render(request, "dashboard/worklist_rows.html", context)
+        return render(request, "dashboard/worklist_changed.html", context)
     return render(request, "dashboard/worklist.html", context | {"notices": notices(viewer=viewer)})
 
 
@@ -58,9 +58,17 @@ def ask_for_all(request: HttpRequest) -> HttpResponse:
     bundle = live_bundle(task_id)
     if bundle is None:
         raise BadInput("No model is live for this question, so no risk can be asked for.")
-    ids = ids_in_scope(viewer=viewer, task_id=task_id, at_most=BULK_AT_MOST)
+    found = ids_in_scope(viewer=viewer, task_id=task_id, at_most=BULK_AT_MOST + 1)
+    ids, left_out = found[:BULK_AT_MOST], len(found) > BULK_AT_MOST
     request_risks(patient_ids=ids, bundle=bundle, why="asked for the work list", by=viewer)
-    messages.info(request, f"New risks of {len(ids)} patients were asked for. They appear here by themselves.")
+    if left_out:
+        messages.warning(
+            request,
+            f"New risks were asked for the {len(ids)} patients of this list whose risk has stood longest. The others were left out: "
+            "ask again once these have come.",
+        )
+    else:
+        messages.info(request, f"New risks of {len(ids)} patients were asked for. They appear here by themselves.")
     return HttpResponseRedirect(f"/worklist/?task={task_id}")
 
 

@@ -18,7 +18,7 @@ from salus_web.dashboard.pages import prediction as prediction_page
 from salus_web.dashboard.pages.banner import banner
 from salus_web.jobs.selectors import job as job_for
 from salus_web.predictions.models import Prediction
-from salus_web.predictions.selectors import is_stale, newest_of_job, prediction_for, whose_risk
+from salus_web.predictions.selectors import newest_of_job, prediction_for, standing_of, whose_risk
 from salus_web.predictions.services import request as request_risks
 from salus_web.predictions.services import request_replay, review
 from salus_web.records.selectors import in_care, open_patient, refuse_look
@@ -46,7 +46,7 @@ def prediction(request: HttpRequest, prediction_id: UUID) -> HttpResponse:
     """One risk and its reasons."""
     viewer = request.actor  # type: ignore[attr-defined]
     found = _open(request, prediction_id, "prediction")
-    page = prediction_page.page_of(found, viewer, is_stale=is_stale(viewer=viewer, prediction=found))
+    page = prediction_page.page_of(found, viewer, standing=standing_of(viewer=viewer, prediction=found))
     context = {"page": page, "banner": banner(found.patient, viewer), "can_ask": live_bundle(found.task_id) is not None}
     return render(request, "dashboard/prediction.html", context)
 

@@ -1,0 +1,16 @@
+"""What a model's page says of its figures in a sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def fusion_said(difference: Any) -> str:
+    """What [fused minus the best single arm, low, high] shows: that fusing helps, that it does not, or neither."""
+    if not isinstance(difference, list) or len(difference) < 3 or difference[1] is None or difference[2] is None:
+        return "From these people it cannot be told whether fusion helps."
+    if difference[1] > 0:
+        return "Fusion helps here."
+    if difference[2] < 0:
+        return "Fusion does not help here: the best single arm alone is better."
+    return "The interval holds zero: fusion is not shown to help here."

@@ -1,0 +1,36 @@
+"""How a risk, its interval and points of risk are said on the screen. No risk is said to be 0 % or 100 %: no model is that sure."""
+
+from __future__ import annotations
+
+
+def percent(value: float | None) -> str:
+    """A probability as whole percent, never 0 % or 100 %: no model is that sure."""
+    return "" if value is None else f"{_whole(value)} %"
+
+
+def _whole(value: float, below: str = "<1", above: str = ">99") -> str:
+    """Whole percent by itself; words of one's own for what lies below 1 and above 99."""
+    whole = round(100 * value)
+    return below if whole < 1 else above if whole > 99 else str(whole)
+
+
+def of_hundred(value: float) -> str:
+    """So many of 100 patients; never none or all of them, for the same reason."""
+    return _whole(value, "fewer than 1", "more than 99")
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """22–41, in percent; <1–4 and 97 – >99 at the ends, where both ends read alike only one of them."""
+    if low is None or high is None:
+        return ""
+    first, last = _whole(low), _whole(high)
+    if first == last and not first.isdigit():
+        return first
+    # without room before it, > after a dash reads as an arrow
+    return f"{first}–{last}" if last.isdigit() else f"{first}\N{NO-BREAK SPACE}–\N{NO-BREAK SPACE}{last}"
+
+
+def points(value: float) -> str:
+    """+6 or −3, whole points; a tenth below one."""
+    digits = 1 if abs(value) < 0.95 else 0
+    return f"{'+' if value >= 0 else '−'}{abs(value):.{digits}f}"
