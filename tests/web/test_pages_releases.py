@@ -78,6 +78,15 @@ def test_a_second_researcher_lets_out_and_members_fetch(study: Study) -> None:
     assert study.decide(study.decides, "refuse") == 409 and study.state() == "released"
 
 
+def test_how_large_the_files_are_is_told_only_once_they_are_out(study: Study) -> None:
+    digest = study.release.files.get().blob_sha256[:16]
+    for client in (study.asks, study.decides):
+        page = client.get(study.page).content.decode()
+        assert "cohort.csv" in page and "bytes" not in page and digest not in page
+    study.decide(study.decides, "refuse")
+    assert "bytes" not in study.asks.get(study.page).content.decode()
+
+
 def test_whoever_asked_sees_no_form_and_cannot_decide(study: Study) -> None:
     page = study.asks.get(study.page)
     assert page.status_code == 200 and b"Your decision" not in page.content

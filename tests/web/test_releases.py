@@ -76,7 +76,7 @@ def prepared(release: Release, *, in_file: frozenset[str] | None = None) -> Rele
     definition = CohortDefinition(sexes=("female",))
     everybody = member_pseudonyms(viewer=SYSTEM, project=release.project, definition=definition)
     return store_prepared(
-        claim=held(release), release=release, files=FILES, report={"rows": 59}, receipt={"r": 1},
+        claim=held(release), release=release, files=FILES, report={"people_in_files": 60}, receipt={"r": 1},
         people=People(everybody, in_file or everybody), by=SYSTEM,
     )  # fmt: skip
 
@@ -274,7 +274,7 @@ def test_a_release_goes_from_asking_to_a_file_in_the_hand_of_a_member(
     release = prepared(asked(cohort, asks))
     assert Job.objects.get().state == JobState.DONE
     assert waiting_for(viewer=decides) == [release] == waiting_for(viewer=actor_of(make_user("administrator", site)))
-    assert report_of(viewer=decides, release=release) == {"rows": 59}
+    assert report_of(viewer=decides, release=release) == {"people_in_files": 60}
     release = decide(release=release, accept=True, why="Good", by=decides)
     assert (release.state, str(release.decided_by_id), release.why) == (ReleaseState.RELEASED, decides.id, "Good")
     (file,) = files_of(viewer=asks, release=release)

@@ -21,6 +21,7 @@ from salus_web.common.errors import Refused
 from salus_web.jobs.models import Job, JobState
 from salus_web.jobs.services import claim
 from salus_web.records.models import Patient
+from salus_web.registry.models import ModelBundle
 from salus_web.releases.models import Release, ReleaseFile, ReleaseState
 from salus_web.releases.services import request_release
 from salus_workers.pipelines import prepare_release
@@ -58,7 +59,7 @@ def test_people_who_stand_out_are_left_out() -> None:
     odd = crowd(4, sex="male")
     table = make_table(RISKY, crowd(20) + odd)
     assert len(table.rows) == 20 and {row["sex"] for row in table.rows} == {"female"}
-    assert table.report["left_out"] is None and table.report["rows"] == 20
+    assert table.report["left_out"] is None and table.report["people_in_files"] == 20
     with pytest.raises(Refused, match="share their age"):
         make_table(RISKY, crowd(40, age=lambda number: number * 2))
 
@@ -192,6 +193,24 @@ def test_the_receipt_says_what_the_files_are(release: Release) -> None:
     assert {file["name"] for file in receipt["files"]} == {"cohort.csv", "cohort.parquet", "data_dictionary.csv"}
     assert receipt["counts"] == {"people_in_cohort": 40, "rows": 40, "left_out": None}
     assert receipt["asked_by"] == release.requested_by.display_name and receipt["code_version"]
+
+
+def test_before_anybody_decides_no_count_tells_one_person_from_none() -> None:
+    """Cohorts of 38, 39 and 42 people: what the report says of them is the same, whatever leaves in the end."""
+    reports = [make_table(RISKY, crowd(size)).report for size in (38, 39, 42)]
+    assert reports[0] == reports[1] == reports[2]
+    assert reports[0]["people_in_files"] == reports[0]["people_in_cohort"] == 40
+
+
+def test_the_true_number_of_rows_is_in_the_receipt_alone(release: Release) -> None:
+    for person in make_crowd(release.project.sites.get(), 2):
+        observe(person, "=2+3", 50.0, unit="g")
+        predict(person, ModelBundle.objects.get(), 0.5)
+    run_it(release)
+    release.refresh_from_db()
+    assert release.report["people_in_files"] == 40 and "42" not in repr({**release.report, "people_file": None})
+    assert orjson.loads(content("receipt.json"))["counts"]["rows"] == 42
+    assert set(release.job.result if release.job else {}) == {"release"}
 
 
 def test_no_file_holds_a_pseudonym_an_id_or_a_date(release: Release) -> None:

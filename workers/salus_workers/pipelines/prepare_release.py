@@ -184,11 +184,14 @@ def _value_column(rule: CodeRule, stay: Sequence[Person]) -> tuple[Column, list[
 def _report(
     found: Sequence[Person], stay: Sequence[Person], left_out: int, sensitive: str | None, lost: list[str]
 ) -> dict[str, Any]:
-    """What the second person reads: how many, how safe, and what it cost. Counts of people are safe counts."""
+    """What those who decide read, and the one who asked too, before anything leaves: every count of people is a safe one.
+
+    The true number of rows is in the receipt alone, which leaves with them.
+    """
     simulated = sum(person.is_simulated for person in stay)
     return {
         "people_in_cohort": safe_count(len(found)),
-        "rows": len(stay),
+        "people_in_files": safe_count(len(stay)),
         "left_out": safe_count(left_out),
         "left_out_share": safe_share(left_out, len(found)),
         "k": K,
@@ -257,7 +260,7 @@ def _receipt(
         "asked_at": release.requested_at.isoformat(),
         "prepared_at": now().isoformat(),
         "code_version": version("salus"),
-        "counts": {key: table.report[key] for key in ("people_in_cohort", "rows", "left_out")},
+        "counts": {"people_in_cohort": table.report["people_in_cohort"], "rows": len(table.rows), "left_out": table.report["left_out"]},
         "disclosure": {key: table.report[key] for key in ("k", "l", "quasi_identifiers", "sensitive", "simulated")},
         "utility_lost": {key: table.report[key] for key in ("left_out_share", "utility_lost")},
         "risk_bands": list(RISK_BANDS) if definition.task_id is not None else [],
