@@ -30,12 +30,13 @@ def plain(answer: Any) -> bytes:
 
 @dataclass
 class Study:
-    """A project of two researchers with 30 people, and a release that waits."""
+    """A project of three researchers with 30 people, and a release that waits."""
 
     project: Project
     asker: User
     asks: Client
     decides: Client
+    agrees: Client
     outside: Client
     release: Release
 
@@ -50,6 +51,10 @@ class Study:
     def decide(self, client: Client, decision: str, why: str = "checked") -> int:
         return client.post(f"{self.page}decide/", {"decision": decision, "why": why}).status_code
 
+    def let_out(self) -> list[int]:
+        """Both others of the project say yes."""
+        return [self.decide(client, "release") for client in (self.decides, self.agrees)]
+
     def state(self) -> str:
         self.release.refresh_from_db()
         return str(self.release.state)
@@ -58,16 +63,18 @@ class Study:
 @pytest.fixture
 def study() -> Study:
     site = make_site()
-    asker, second, outside = (make_user("researcher", site) for _ in range(3))
-    project = make_project(site, members=[asker, second])
+    asker, second, third, outside = (make_user("researcher", site) for _ in range(4))
+    project = make_project(site, members=[asker, second, third])
     crowd = make_crowd(site, 30)
     release = make_release(project, asker, people=tuple(person.pseudonym for person in crowd))
-    return Study(project, asker, client_of(asker), client_of(second), client_of(outside), release)
+    return Study(project, asker, client_of(asker), client_of(second), client_of(third), client_of(outside), release)
 
 
-def test_a_second_researcher_lets_out_and_members_fetch(study: Study) -> None:
+def test_two_others_let_out_and_members_fetch(study: Study) -> None:
     assert study.asks.get(study.file).status_code == 409, "not before it was let out"
-    assert study.decide(study.decides, "release") == 302 and study.state() == "released"
+    assert study.decide(study.decides, "release") == 302 and study.state() == "requested"
+    assert study.asks.get(study.file).status_code == 409, "not by one yes"
+    assert study.decide(study.agrees, "release") == 302 and study.state() == "released"
     for client in (study.asks, study.decides):
         answer = client.get(study.file)
         assert answer.content == b"person\n1\n" and answer.headers["Content-Type"] == "text/csv"
@@ -87,19 +94,35 @@ def test_how_large_the_files_are_is_told_only_once_they_are_out(study: Study) ->
     assert "bytes" not in study.asks.get(study.page).content.decode()
 
 
+def test_the_page_says_who_has_said_yes_and_that_one_more_is_needed(study: Study) -> None:
+    assert "Two people have to say yes" in text_of(study.asks.get(study.page))
+    said = text_of(study.decides.post(f"{study.page}decide/", {"decision": "release", "why": "looked through"}, follow=True))
+    assert "Nothing leaves until somebody else has said yes too" in said
+    second = User.objects.get(pk=study.decides.session["_auth_user_id"]).display_name
+    for client in (study.asks, study.decides, study.agrees):
+        said = text_of(client.get(study.page))
+        assert f"{second} said yes" in said and "looked through" in said and "One more person has to say yes" in said
+    assert b"Your decision" not in study.decides.get(study.page).content, "nobody decides twice"
+    assert study.decide(study.decides, "release") == 409 and study.state() == "requested"
+    assert study.page not in study.decides.get("/releases/").content.decode().split("Of your projects")[0]
+    assert b"Your decision" in study.agrees.get(study.page).content
+    study.decide(study.agrees, "release")
+    assert "One more" not in text_of(study.asks.get(study.page))
+
+
 def test_whoever_asked_sees_no_form_and_cannot_decide(study: Study) -> None:
     page = study.asks.get(study.page)
     assert page.status_code == 200 and b"Your decision" not in page.content
     for decision in ("release", "refuse"):
         assert study.decide(study.asks, decision) == 403
     assert study.state() == "requested" and not ReleasedCount.objects.exists()
-    assert "Nobody decides on what they asked for themselves" in text_of(study.asks.get("/releases/"))
+    assert "Nobody decides on what they asked for themselves, nor twice" in text_of(study.asks.get("/releases/"))
 
 
 def test_an_administrator_decides_and_fetches_nothing(study: Study) -> None:
     desk = client_of(make_user("administrator", study.project.sites.get()))
     assert b"Your decision" in desk.get(study.page).content
-    assert study.decide(desk, "release") == 302 and study.state() == "released"
+    assert study.decide(desk, "release") == 302 and study.decide(study.decides, "release") == 302 and study.state() == "released"
     assert desk.get(study.file).status_code == 403
     assert study.file.encode() not in desk.get(study.page).content, "no link to what cannot be fetched"
 
@@ -165,6 +188,6 @@ def test_a_kept_cohort_never_changes(study: Study) -> None:
 
 def test_no_page_names_the_list_of_people(study: Study) -> None:
     key = study.release.report["people_file"]["key"]
-    study.decide(study.decides, "release")
+    study.let_out()
     for client in (study.asks, study.decides):
         assert key not in client.get(study.page).content.decode()

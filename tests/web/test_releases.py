@@ -7,8 +7,9 @@ from uuid import uuid4
 
 import orjson
 import pytest
+from django.db import IntegrityError, transaction
 from salus_web.accounts.actors import Actor
-from salus_web.accounts.models import Site
+from salus_web.accounts.models import Site, User
 from salus_web.audit.models import Event
 from salus_web.cohorts.definition import CohortDefinition
 from salus_web.cohorts.models import Cohort, Project
@@ -20,10 +21,17 @@ from salus_web.common.errors import BadInput, Hidden, Refused, StateConflict
 from salus_web.jobs.models import Job, JobState
 from salus_web.jobs.services import Claim, claim
 from salus_web.records.models import Patient
-from salus_web.releases.models import Release, ReleasedCount, ReleaseFile, ReleaseState
-from salus_web.releases.selectors import files_of, release_for, releases_of, report_of, waiting_for
+from salus_web.releases.gate import People
+from salus_web.releases.models import Release, ReleasedCount, ReleaseDecision, ReleaseFile, ReleaseState
+from salus_web.releases.selectors import (
+    agreement_of,
+    files_of,
+    release_for,
+    releases_of,
+    report_of,
+    waiting_for,
+)
 from salus_web.releases.services import (
-    People,
     PreparedFile,
     decide,
     file_bytes,
@@ -40,10 +48,10 @@ FILES = [PreparedFile("cohort.csv", "text/csv", b"person\n1\n")]
 
 @pytest.fixture
 def project(site: Site) -> Project:
-    """A project of two researchers at a site with 60 women, one of whom refused."""
+    """A project of three researchers at a site with 60 women, one of whom refused."""
     crowd = make_crowd(site, 60)
     say(crowd[-1], False)
-    return make_project(site, members=[make_user("researcher", site, "asks"), make_user("researcher", site, "decides")])
+    return make_project(site, members=[make_user("researcher", site, name) for name in ("asks", "decides", "agrees")])
 
 
 @pytest.fixture
@@ -54,6 +62,11 @@ def asks(project: Project) -> Actor:
 @pytest.fixture
 def decides(project: Project) -> Actor:
     return actor_of(project.members.get(username="decides"))
+
+
+@pytest.fixture
+def agrees(project: Project) -> Actor:
+    return actor_of(project.members.get(username="agrees"))
 
 
 @pytest.fixture
@@ -81,8 +94,15 @@ def prepared(release: Release, *, in_file: frozenset[str] | None = None) -> Rele
     )  # fmt: skip
 
 
-def released(cohort: Cohort, by: Actor, second: Actor) -> Release:
-    return decide(release=prepared(asked(cohort, by)), accept=True, why="", by=second)
+def let_out(release: Release) -> Release:
+    """Both others of the project say yes."""
+    for name in ("decides", "agrees"):
+        release = decide(release=release, accept=True, why="", by=actor_of(User.objects.get(username=name)))
+    return release
+
+
+def released(cohort: Cohort, by: Actor) -> Release:
+    return let_out(prepared(asked(cohort, by)))
 
 
 # --- what is refused
@@ -104,7 +124,7 @@ def test_a_non_member_can_neither_ask_nor_decide_nor_read(site: Site, cohort: Co
         with pytest.raises(Hidden):
             read()
     assert waiting_for(viewer=stranger) == []
-    decide(release=release, accept=True, why="", by=decides)
+    let_out(release)
     with pytest.raises(Hidden):
         file_bytes(viewer=stranger, file=ReleaseFile.objects.get())
     with pytest.raises(Refused, match="role"):
@@ -115,12 +135,54 @@ def test_a_non_member_can_neither_ask_nor_decide_nor_read(site: Site, cohort: Co
 def test_whoever_asked_never_decides(cohort: Cohort, asks: Actor) -> None:
     release = prepared(asked(cohort, asks))
     for accept in (True, False):
-        with pytest.raises(Refused, match="somebody else"):
+        with pytest.raises(Refused, match="others have to decide"):
             decide(release=release, accept=accept, why="fine", by=asks)
     with pytest.raises(Refused, match="A person"):
         decide(release=release, accept=True, why="", by=SYSTEM)
     assert waiting_for(viewer=asks) == []
     assert Release.objects.get().state == ReleaseState.REQUESTED and not ReleasedCount.objects.exists()
+
+
+def test_one_yes_lets_nothing_out_and_nobody_says_it_twice(cohort: Cohort, asks: Actor, decides: Actor, agrees: Actor) -> None:
+    release = prepared(asked(cohort, asks))
+    decide(release=release, accept=True, why="", by=decides)
+    for accept in (True, False):
+        with pytest.raises(StateConflict, match="Somebody else"):
+            decide(release=release, accept=accept, why="again", by=decides)
+    with pytest.raises(Refused, match="others have to decide"):
+        decide(release=release, accept=True, why="", by=asks)
+    with pytest.raises(StateConflict, match="not been released"):
+        file_bytes(viewer=agrees, file=ReleaseFile.objects.get())
+    assert Release.objects.get().state == ReleaseState.REQUESTED and not ReleasedCount.objects.exists()
+    decide(release=release, accept=True, why="", by=agrees)
+    lines = Event.objects.filter(action="release.decide").order_by("number")
+    assert [(line.actor_id, line.detail["decision"], line.detail["state"]) for line in lines] == [
+        (decides.id, "accept", "requested"), (agrees.id, "accept", "released"),
+    ]  # fmt: skip
+    assert ReleasedCount.objects.count() == 1
+
+
+def test_one_no_ends_it_after_a_yes(cohort: Cohort, asks: Actor, decides: Actor, agrees: Actor) -> None:
+    release = prepared(asked(cohort, asks))
+    decide(release=release, accept=True, why="", by=decides)
+    assert decide(release=release, accept=False, why="Too wide", by=agrees).state == ReleaseState.REFUSED
+    assert not ReleasedCount.objects.exists() and waiting_for(viewer=actor_of(make_user("administrator", cohort.project.sites.get()))) == []
+
+
+def test_the_database_keeps_one_word_of_a_person(cohort: Cohort, asks: Actor, decides: Actor) -> None:
+    release = prepared(asked(cohort, asks))
+    decide(release=release, accept=True, why="", by=decides)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        ReleaseDecision.objects.create(release=release, person_id=decides.id, accepts=True, at=now())
+
+
+def test_a_consent_taken_back_between_the_two_words_stops_the_files(cohort: Cohort, asks: Actor, decides: Actor, agrees: Actor) -> None:
+    release = prepared(asked(cohort, asks))
+    decide(release=release, accept=True, why="", by=decides)
+    say(Patient.objects.for_actor(SYSTEM).filter(consent=None).first(), False)
+    with pytest.raises(StateConflict, match="Consents have changed"):
+        decide(release=release, accept=True, why="", by=agrees)
+    assert Release.objects.get().state == ReleaseState.REQUESTED and ReleaseDecision.objects.count() == 1
 
 
 def test_the_machine_asks_for_no_release_and_no_purpose_is_no_request(cohort: Cohort, asks: Actor) -> None:
@@ -149,7 +211,7 @@ def test_ten_people_are_too_few_to_leave(site: Site, project: Project, asks: Act
 def test_nearly_the_same_people_do_not_leave_twice(
     joined: int, site: Site, cohort: Cohort, asks: Actor, decides: Actor
 ) -> None:
-    released(cohort, asks, decides)
+    released(cohort, asks)
     make_crowd(site, joined)
     with pytest.raises(Refused, match="nearly the same people"):
         asked(cohort, asks)
@@ -158,7 +220,7 @@ def test_nearly_the_same_people_do_not_leave_twice(
 
 
 def test_people_who_left_count_as_those_who_joined(site: Site, cohort: Cohort, asks: Actor, decides: Actor) -> None:
-    released(cohort, asks, decides)
+    released(cohort, asks)
     say(Patient.objects.for_actor(SYSTEM).filter(consent=None).first(), False)
     with pytest.raises(Refused, match="nearly the same people"):
         asked(cohort, asks)
@@ -167,7 +229,7 @@ def test_people_who_left_count_as_those_who_joined(site: Site, cohort: Cohort, a
 def test_files_are_held_against_files_even_where_the_cohorts_are_the_same(
     cohort: Cohort, asks: Actor, decides: Actor
 ) -> None:
-    first = released(cohort, asks, decides)
+    first = released(cohort, asks)
     again = asked(cohort, asks)
     kept = ReleasedCount.objects.get(release=first)
     in_file = orjson.loads(vault.get(kept.members_key, sha256=kept.members_sha256))["in_file"]
@@ -175,11 +237,13 @@ def test_files_are_held_against_files_even_where_the_cohorts_are_the_same(
         prepared(again, in_file=frozenset(in_file[3:]))
 
 
-def test_two_that_wait_cannot_pass_each_other(site: Site, cohort: Cohort, asks: Actor, decides: Actor) -> None:
+def test_two_that_wait_cannot_pass_each_other(site: Site, cohort: Cohort, asks: Actor, decides: Actor, agrees: Actor) -> None:
+    """The second already had one yes when the first went out: the gate is looked at again."""
     first = prepared(asked(cohort, asks))
     make_crowd(site, 4)
     second = prepared(asked(cohort, asks))
-    decide(release=first, accept=True, why="", by=decides)
+    decide(release=second, accept=True, why="", by=agrees)
+    let_out(first)
     with pytest.raises(Refused, match="nearly the same people"):
         decide(release=second, accept=True, why="", by=decides)
     assert decide(release=second, accept=False, why="too close", by=decides).state == ReleaseState.REFUSED
@@ -187,7 +251,7 @@ def test_two_that_wait_cannot_pass_each_other(site: Site, cohort: Cohort, asks: 
 
 
 def test_another_project_s_releases_do_not_close_the_gate(site: Site, cohort: Cohort, asks: Actor, decides: Actor) -> None:
-    released(cohort, asks, decides)
+    released(cohort, asks)
     make_crowd(site, 3)
     other = make_project(site, members=[make_user("researcher", site, "third")])
     third = actor_of(other.members.get())
@@ -207,8 +271,7 @@ def test_a_consent_taken_back_since_the_files_were_made_stops_them(
 def test_a_consent_taken_back_since_the_files_went_out_stops_them_from_being_handed_out_again(
     site: Site, cohort: Cohort, asks: Actor, decides: Actor
 ) -> None:
-    release = prepared(asked(cohort, asks))
-    decide(release=release, accept=True, why="", by=decides)
+    release = let_out(prepared(asked(cohort, asks)))
     file = ReleaseFile.objects.filter(release=release).first()
     assert file is not None and file_bytes(viewer=asks, file=file)
     say(Patient.objects.for_actor(SYSTEM).filter(consent=None).first(), False)
@@ -269,14 +332,18 @@ def test_asking_queues_one_job_with_only_the_release_s_id(cohort: Cohort, asks: 
 
 
 def test_a_release_goes_from_asking_to_a_file_in_the_hand_of_a_member(
-    site: Site, cohort: Cohort, asks: Actor, decides: Actor
+    site: Site, cohort: Cohort, asks: Actor, decides: Actor, agrees: Actor
 ) -> None:
     release = prepared(asked(cohort, asks))
     assert Job.objects.get().state == JobState.DONE
     assert waiting_for(viewer=decides) == [release] == waiting_for(viewer=actor_of(make_user("administrator", site)))
     assert report_of(viewer=decides, release=release) == {"people_in_files": 60}
     release = decide(release=release, accept=True, why="Good", by=decides)
-    assert (release.state, str(release.decided_by_id), release.why) == (ReleaseState.RELEASED, decides.id, "Good")
+    assert release.state == ReleaseState.REQUESTED and waiting_for(viewer=decides) == [] and waiting_for(viewer=agrees) == [release]
+    release = decide(release=release, accept=True, why="Good too", by=agrees)
+    assert (release.state, release.why) == (ReleaseState.RELEASED, "Good too")
+    said = [(str(row.person_id), row.accepts, row.why) for row in agreement_of(release).decisions]
+    assert said == [(decides.id, True, "Good"), (agrees.id, True, "Good too")]
     (file,) = files_of(viewer=asks, release=release)
     assert file_bytes(viewer=asks, file=file) == FILES[0].content
     logged = Event.objects.get(action="release.download")
@@ -294,8 +361,8 @@ def test_an_administrator_decides_at_their_own_sites_only(site: Site, cohort: Co
     with pytest.raises(Hidden):
         decide(release=release, accept=True, why="", by=elsewhere)
     assert waiting_for(viewer=elsewhere) == []
-    here = actor_of(make_user("administrator", site))
-    assert decide(release=release, accept=True, why="", by=here).state == ReleaseState.RELEASED
+    for state in (ReleaseState.REQUESTED, ReleaseState.RELEASED):
+        assert decide(release=release, accept=True, why="", by=actor_of(make_user("administrator", site))).state == state
 
 
 def test_what_failed_can_be_prepared_again(cohort: Cohort, asks: Actor) -> None:

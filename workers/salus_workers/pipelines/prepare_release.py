@@ -1,4 +1,4 @@
-"""A cohort becomes files that may leave: no name, no date, nobody in a group of fewer than five. A person decides later."""
+"""A cohort becomes files that may leave: no name, no date, nobody in a group of fewer than five. Two people decide later."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ from salus_web.common.clock import now
 from salus_web.common.errors import Refused, SalusError, StateConflict
 from salus_web.jobs.services import Claim
 from salus_web.records.scopes import RESEARCH, purpose_key
+from salus_web.releases.gate import TOO_SMALL, People
 from salus_web.releases.models import Release
-from salus_web.releases.services import TOO_SMALL, People, PreparedFile, mark_failed, store_prepared
+from salus_web.releases.services import PreparedFile, mark_failed, store_prepared
 
 ACTOR = system("prepare_release")
 K, L = 5, 2
