@@ -11,6 +11,7 @@ import pytest
 from django.test import Client
 from salus_web.accounts.models import User
 from salus_web.audit.models import Event
+from salus_web.cohorts.definition import CodeRule, CohortDefinition, to_json
 from salus_web.cohorts.models import Cohort, Project
 from salus_web.jobs.models import Job
 from salus_web.releases.models import Release, ReleasedCount
@@ -83,6 +84,26 @@ def test_two_others_let_out_and_members_fetch(study: Study) -> None:
     assert lines.count() == 2 and lines.filter(actor_id=str(study.asker.pk)).exists()
     assert ReleasedCount.objects.get().release_id == study.release.pk
     assert study.decide(study.decides, "refuse") == 409 and study.state() == "released"
+
+
+def test_those_who_decide_see_of_whom_the_files_are_and_what_stands_in_them(study: Study) -> None:
+    site = study.project.sites.get()
+    definition = CohortDefinition(sexes=("female",), age_low=50, codes=(CodeRule("8867-4", 50, 100, "/min"),), site_ids=(str(site.pk),))
+    Cohort.objects.update(definition=to_json(definition))
+    columns = [{"name": "value_8867-4", "kind": "number", "meaning": "newest value of 8867-4", "unit": "/min", "made_safe": "three digits"}]
+    said = {
+        "people_in_cohort": 40, "left_out": None, "left_out_share": None, "k": 5, "l": 2, "quasi_identifiers": ["age_band", "sex"],
+        "simulated": "none", "utility_lost": ["8867-4: words of fewer than 11 people are blank"], "columns": columns,
+    }  # fmt: skip
+    Release.objects.update(report=study.release.report | said)
+    for client in (study.decides, client_of(make_user("administrator", site))):
+        page = text_of(client.get(study.page))
+        for words in (definition.sentence(), site.name, "value_8867-4", "newest value of 8867-4", "/min", "three digits", "words of fewer than 11 people"):
+            assert words in page, words
+        assert re.search(r"people in the cohort\s+about 40", page) and re.search(r"left out, as they would stand out\s+1 to 10", page)
+        assert "None" not in page and "people_file" not in page
+    Release.objects.update(report=study.release.report | said | {"left_out": 0})
+    assert re.search(r"would stand out\s+nobody", text_of(study.decides.get(study.page)))
 
 
 def test_how_large_the_files_are_is_told_only_once_they_are_out(study: Study) -> None:

@@ -202,6 +202,14 @@ def test_before_anybody_decides_no_count_tells_one_person_from_none() -> None:
     assert reports[0]["people_in_files"] == reports[0]["people_in_cohort"] == 40
 
 
+def test_the_report_names_the_columns_as_the_files_have_them(release: Release) -> None:
+    run_it(release)
+    release.refresh_from_db()
+    entries = list(csv.DictReader(io.StringIO(content("data_dictionary.csv").decode())))
+    said = [(column["name"], column["meaning"], column["made_safe"]) for column in release.report["columns"]]
+    assert said == [(entry["column"], entry["meaning"], entry["made_safe"]) for entry in entries]
+
+
 def test_the_true_number_of_rows_is_in_the_receipt_alone(release: Release) -> None:
     for person in make_crowd(release.project.sites.get(), 2):
         observe(person, "=2+3", 50.0, unit="g")

@@ -9,7 +9,7 @@ import math
 import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -100,7 +100,7 @@ def make_table(definition: CohortDefinition, found: Sequence[Person]) -> Table:
     # by the random id, so that the order of the rows tells nothing of the order they are stored in
     rows = [{name: row.get(name) for name in names} for row in sorted(rows, key=lambda row: row["person"])]
     people = People(frozenset(person.pseudonym for person in found), frozenset(person.pseudonym for person in stay))
-    return Table(columns, rows, people, _report(found, stay, left_out, sensitive, lost))
+    return Table(columns, rows, people, _report(found, stay, left_out, sensitive, lost) | {"columns": [asdict(column) for column in columns]})
 
 
 def _risk_can_vary(definition: CohortDefinition) -> bool:

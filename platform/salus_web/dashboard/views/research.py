@@ -16,6 +16,7 @@ from salus_web.cohorts.selectors import cohort_for, cohorts_of, project_for, pro
 from salus_web.cohorts.services import save_cohort
 from salus_web.common.errors import BadInput, Hidden, Refused, StateConflict
 from salus_web.dashboard.pages.cohort import choices_of, definition_of, page_of
+from salus_web.dashboard.pages.release import page_of as release_page
 from salus_web.registry.selectors import tasks
 from salus_web.releases.models import Release, ReleaseState
 from salus_web.releases.selectors import (
@@ -106,7 +107,8 @@ def release(request: HttpRequest, release_id: UUID) -> HttpResponse:
     found = release_for(viewer=viewer, release_id=release_id)
     agreement = agreement_of(found)
     context = {
-        "release": found, "agreement": agreement, "files": files_of(viewer=viewer, release=found), "report": report_of(viewer=viewer, release=found),
+        "release": found, "agreement": agreement, "files": files_of(viewer=viewer, release=found),
+        "page": release_page(found, report_of(viewer=viewer, release=found)),
         "may_decide": _may_decide_now(viewer, found, agreement), "may_download": can(viewer, "cohort.use"),
     }  # fmt: skip
     return render(request, "dashboard/release.html", context)
