@@ -131,6 +131,15 @@ def test_the_page_says_who_has_said_yes_and_that_one_more_is_needed(study: Study
     assert "One more" not in text_of(study.asks.get(study.page))
 
 
+def test_the_page_names_the_hospital_for_which_nobody_said_yes(study: Study) -> None:
+    there = make_site()
+    study.project.sites.add(there)
+    assert study.let_out() == [302, 302] and study.state() == "requested"
+    assert f"Somebody has to say yes for {there.name}" in text_of(study.asks.get(study.page))
+    desk = client_of(make_user("administrator", there))
+    assert study.decide(desk, "release") == 302 and study.state() == "released"
+
+
 def test_whoever_asked_sees_no_form_and_cannot_decide(study: Study) -> None:
     page = study.asks.get(study.page)
     assert page.status_code == 200 and b"Your decision" not in page.content

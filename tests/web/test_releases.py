@@ -9,7 +9,7 @@ import orjson
 import pytest
 from django.db import IntegrityError, transaction
 from salus_web.accounts.actors import Actor
-from salus_web.accounts.models import Site, User
+from salus_web.accounts.models import RoleGrant, Site, User
 from salus_web.audit.models import Event
 from salus_web.cohorts.definition import CohortDefinition
 from salus_web.cohorts.models import Cohort, Project
@@ -29,6 +29,7 @@ from salus_web.releases.selectors import (
     release_for,
     releases_of,
     report_of,
+    speaks_for,
     waiting_for,
 )
 from salus_web.releases.services import (
@@ -363,6 +364,46 @@ def test_an_administrator_decides_at_their_own_sites_only(site: Site, cohort: Co
     assert waiting_for(viewer=elsewhere) == []
     for state in (ReleaseState.REQUESTED, ReleaseState.RELEASED):
         assert decide(release=release, accept=True, why="", by=actor_of(make_user("administrator", site))).state == state
+
+
+def test_another_role_at_a_hospital_of_the_project_opens_nothing(site: Site, cohort: Cohort, asks: Actor) -> None:
+    """Administrator elsewhere and clinician here is no administrator here."""
+    release = prepared(asked(cohort, asks))
+    user = make_user("administrator", make_site())
+    RoleGrant.objects.create(user=user, site=site, role="clinician", starts_at=now(), granted_by="system:test")
+    for read in (lambda: release_for(viewer=actor_of(user), release_id=release.pk), lambda: decide(release=release, accept=True, why="", by=actor_of(user))):
+        with pytest.raises(Hidden):
+            read()
+    assert waiting_for(viewer=actor_of(user)) == [] and not ReleaseDecision.objects.exists()
+
+
+def test_each_hospital_whose_people_are_in_the_files_has_somebody_who_says_yes(site: Site, project: Project, cohort: Cohort, asks: Actor) -> None:
+    there = make_site()
+    project.sites.add(there)
+    release = prepared(asked(cohort, asks))
+    here, too, far = (actor_of(make_user("administrator", at)) for at in (site, site, there))
+    for one in (here, too):
+        release = decide(release=release, accept=True, why="", by=one)
+    standing = agreement_of(release)
+    assert (release.state, standing.people_lacking, standing.sites_lacking) == (ReleaseState.REQUESTED, 0, [there])
+    assert not ReleasedCount.objects.exists() and waiting_for(viewer=far) == [release]
+    assert decide(release=release, accept=True, why="", by=far).state == ReleaseState.RELEASED
+
+
+def test_a_hospital_that_the_cohort_left_out_need_not_speak(site: Site, project: Project, asks: Actor) -> None:
+    project.sites.add(make_site())
+    here = save_cohort(project=project, name="Here", definition=CohortDefinition(sexes=("female",), site_ids=(str(site.pk),)), by=asks)
+    assert let_out(prepared(asked(here, asks))).state == ReleaseState.RELEASED
+
+
+def test_a_researcher_speaks_only_where_they_are_one(site: Site, project: Project, cohort: Cohort, asks: Actor, decides: Actor) -> None:
+    there = make_site()
+    project.sites.add(there)
+    release = prepared(asked(cohort, asks))
+    assert speaks_for(viewer=decides, release=release) == [site]
+    RoleGrant.objects.create(user_id=decides.id, site=there, role="researcher", starts_at=now(), granted_by="system:test")
+    assert {entry.pk for entry in speaks_for(viewer=decides, release=release)} == {site.pk, there.pk}
+    assert speaks_for(viewer=actor_of(make_user("researcher", there)), release=release) == [], "not in the project"
 
 
 def test_what_failed_can_be_prepared_again(cohort: Cohort, asks: Actor) -> None:

@@ -9,8 +9,10 @@ import orjson
 from django.db.models import Q, QuerySet
 
 from salus_web.accounts.actors import Actor
-from salus_web.accounts.models import Role
+from salus_web.accounts.models import Role, Site
 from salus_web.accounts.permissions import Resource, authorize
+from salus_web.accounts.selectors import sites_as
+from salus_web.cohorts.definition import from_json
 from salus_web.cohorts.models import Project
 from salus_web.cohorts.selectors import is_member, project_for
 from salus_web.common import vault
@@ -23,15 +25,16 @@ HELD_BACK = "people_file"  # key of the report's entry that points at the list o
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Who has decided on a release, in their order, and how many more people it needs."""
+    """Who has decided on a release, in their order, how many more people it needs, and for which hospitals nobody spoke yet."""
 
     decisions: list[ReleaseDecision]
     people_lacking: int
+    sites_lacking: list[Site]
 
     @property
     def is_enough(self) -> bool:
         """Nobody more is needed."""
-        return self.people_lacking == 0
+        return self.people_lacking == 0 and not self.sites_lacking
 
 
 def releases_of(*, viewer: Actor, project: Project) -> list[Release]:
@@ -61,10 +64,27 @@ def waiting_for(*, viewer: Actor) -> list[Release]:
 
 
 def agreement_of(release: Release) -> Agreement:
-    """Who has decided on a release that the caller has found, and what it still needs (1 query)."""
+    """Who has decided on a release that the caller has found, and what it still needs (2 queries)."""
     decisions = list(release.decisions.select_related("person").order_by("at"))
-    yes = sum(decision.accepts for decision in decisions)
-    return Agreement(decisions, max(PEOPLE_NEEDED - yes, 0))
+    yes = [decision for decision in decisions if decision.accepts]
+    spoken_for = {key for decision in yes for key in decision.for_sites}
+    lacking = [site for site in sites_in(release) if str(site.pk) not in spoken_for]
+    return Agreement(decisions, max(PEOPLE_NEEDED - len(yes), 0), lacking)
+
+
+def sites_in(release: Release) -> list[Site]:
+    """The hospitals whose people the files may hold: those that the cohort chose, else all of the project's (1 query)."""
+    sites, chosen = release.project.sites.order_by("name"), from_json(release.cohort.definition).site_ids
+    return list(sites.filter(pk__in=chosen) if chosen else sites)
+
+
+def speaks_for(*, viewer: Actor, release: Release) -> list[Site]:
+    """For which of these hospitals a person's yes counts (4 queries): where they are administrator, and, being in the project,
+    where they are researcher."""
+    held = sites_as(viewer=viewer, roles=[Role.ADMINISTRATOR])
+    if Project.objects.filter(is_member(viewer), pk=release.project_id).exists():
+        held += sites_as(viewer=viewer, roles=[Role.RESEARCHER])
+    return [site for site in sites_in(release) if site in held]
 
 
 def files_of(*, viewer: Actor, release: Release) -> list[ReleaseFile]:
@@ -111,12 +131,14 @@ def may_decide(*, viewer: Actor, release: Release) -> bool:
 
 
 def _in_scope(viewer: Actor) -> QuerySet[Release]:
-    """A researcher: those of their projects. An administrator: those of projects at their sites."""
+    """A researcher: those of their projects. An administrator: those of projects at a hospital where they are administrator
+    (1 query more)."""
     if viewer.is_system:
         return Release.objects.all()
     reach = Q(pk__in=[])
     if Role.RESEARCHER in viewer.roles:
         reach |= Q(project__in=Project.objects.filter(is_member(viewer)))
     if Role.ADMINISTRATOR in viewer.roles:
-        reach |= Q(project__in=Project.objects.filter(sites__in=list(viewer.site_ids)))
+        here = sites_as(viewer=viewer, roles=[Role.ADMINISTRATOR])
+        reach |= Q(project__in=Project.objects.filter(sites__in=here))
     return Release.objects.filter(reach)

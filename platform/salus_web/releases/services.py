@@ -23,7 +23,7 @@ from salus_web.jobs.services import Claim, check_fence, enqueue, finish
 from salus_web.records.scopes import RESEARCH
 from salus_web.releases.gate import ACTOR, TOO_SMALL, People, check_consents, check_gate, check_prepared
 from salus_web.releases.models import Release, ReleasedCount, ReleaseDecision, ReleaseFile, ReleaseState
-from salus_web.releases.selectors import HELD_BACK, agreement_of, may_decide
+from salus_web.releases.selectors import HELD_BACK, agreement_of, may_decide, speaks_for
 
 WORDS = 400
 # A release that could not be prepared may be prepared again when its job is tried again.
@@ -113,7 +113,8 @@ def mark_failed(*, claim: Claim, release: Release, why: str, by: Any) -> None:
 
 @transaction.atomic
 def decide(*, release: Release, accept: bool, why: str, by: Any) -> Release:
-    """One person's word. The files leave when two people have said yes, neither of them the one who asked; one no ends it.
+    """One person's word. The files leave when two people have said yes, neither of them the one who asked, and one of those who
+    did speaks for each hospital whose people are in the files; one no ends it.
 
     The gate is looked at with each yes: the first must not stand for something that could not leave, and only what the
     gate lets through at the last one leaves.
@@ -129,7 +130,8 @@ def decide(*, release: Release, accept: bool, why: str, by: Any) -> Release:
         raise BadInput("why: say why you refuse, so that the one who asked can do better.")
     if accept:
         check_prepared(release=release)
-    ReleaseDecision.objects.create(release=release, person_id=by.id, accepts=accept, why=why, at=now())
+    for_sites = [str(site.pk) for site in speaks_for(viewer=by, release=release)]
+    ReleaseDecision.objects.create(release=release, person_id=by.id, accepts=accept, why=why, at=now(), for_sites=for_sites)
     if not accept:
         release.state, release.why = ReleaseState.REFUSED, why
     elif agreement_of(release).is_enough:

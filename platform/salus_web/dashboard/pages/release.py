@@ -9,6 +9,7 @@ from salus_web.cohorts.definition import from_json
 from salus_web.cohorts.disclosure import SMALLEST
 from salus_web.dashboard.pages.wording import percent
 from salus_web.releases.models import Release
+from salus_web.releases.selectors import sites_in
 
 FEW = f"1 to {SMALLEST - 1}"
 
@@ -32,10 +33,8 @@ class Page:
 def page_of(release: Release, report: dict[str, Any]) -> Page:
     """What is shown of a release that the viewer may see, from its cohort and its report (1 query)."""
     definition = from_json(release.cohort.definition)
-    sites = release.project.sites.order_by("name")
-    chosen = sites.filter(pk__in=definition.site_ids) if definition.site_ids else sites
     return Page(
-        sentence=definition.sentence(), sites=[site.name for site in chosen], columns=report.get("columns", []),
+        sentence=definition.sentence(), sites=[site.name for site in sites_in(release)], columns=report.get("columns", []),
         facts=_facts(report) if report else [], lost=report.get("utility_lost", []),
     )  # fmt: skip
 
