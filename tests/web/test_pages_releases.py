@@ -196,6 +196,7 @@ def test_too_few_people_are_not_even_prepared(study: Study) -> None:
     cohort = Cohort.objects.get(name="Men")
     said = text_of(study.asks.post(f"/cohorts/{cohort.pk}/release/", {"purpose": "a table"}, follow=True))
     assert "Fewer than 11 people" in said and not Release.objects.filter(cohort=cohort).exists()
+    assert Event.objects.get(action="release.request").outcome == "refused"
     make_crowd(study.project.sites.get(), 1, sex="male")
     said = text_of(study.asks.post(f"/cohorts/{cohort.pk}/release/", {"purpose": "a table"}, follow=True))
     assert "The files are being prepared" in said and Release.objects.get(cohort=cohort).requested_by == study.asker

@@ -208,6 +208,21 @@ def test_ten_people_are_too_few_to_leave(site: Site, project: Project, asks: Act
     assert Release.objects.get().state == ReleaseState.PREPARING and not ReleaseFile.objects.exists()
 
 
+def test_a_request_that_the_gate_refuses_is_a_line_and_nothing_else(site: Site, project: Project, cohort: Cohort, asks: Actor) -> None:
+    make_crowd(site, 10, sex="male")
+    men = save_cohort(project=project, name="Men", definition=CohortDefinition(sexes=("male",)), by=asks)
+    with pytest.raises(Refused, match="Fewer than 11"):
+        asked(men, asks)
+    line = Event.objects.get(action="release.request")
+    assert (line.outcome, line.actor_id, line.object_id, line.detail["project"]) == ("refused", asks.id, str(men.pk), str(project.pk))
+    assert "Fewer than 11" in line.detail["why"] and not Release.objects.exists() and not Job.objects.exists()
+    released(cohort, asks)
+    make_crowd(site, 3)
+    with pytest.raises(Refused, match="nearly the same people"):
+        asked(cohort, asks)
+    assert Event.objects.filter(action="release.request", outcome="refused").count() == 2
+
+
 @pytest.mark.parametrize("joined", [1, 10])
 def test_nearly_the_same_people_do_not_leave_twice(
     joined: int, site: Site, cohort: Cohort, asks: Actor, decides: Actor

@@ -45,9 +45,20 @@ class PreparedFile:
     content: bytes
 
 
-@transaction.atomic
 def request_release(*, cohort: Cohort, purpose: str, by: Any) -> Release:
-    """Ask for a cohort's files. Refused at once where the gate would refuse them later."""
+    """Ask for a cohort's files. Refused at once where the gate would refuse them later; that is a line too, written after all
+    else was undone, for who asks again and again learns from the refusals."""
+    try:
+        return _request(cohort, purpose, by)
+    except Refused as refusal:
+        if not isinstance(refusal, Hidden):  # of what is not theirs, the page writes the line
+            detail = {"project": str(cohort.project_id), "why": str(refusal)[:WORDS]}
+            record(Act("release.request", "cohort", str(cohort.pk), purpose=RESEARCH, outcome="refused", detail=detail), by=by)
+        raise
+
+
+@transaction.atomic
+def _request(cohort: Cohort, purpose: str, by: Any) -> Release:
     authorize(by, "release.request", Resource("cohort", str(cohort.pk)))
     if by.is_system:
         raise Refused("A person has to ask for a release.")
