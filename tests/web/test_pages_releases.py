@@ -203,6 +203,26 @@ def test_too_few_people_are_not_even_prepared(study: Study) -> None:
     assert Job.objects.filter(kind="prepare_release").count() == 1
 
 
+@pytest.mark.parametrize(
+    ("state", "failure", "said"),
+    [
+        ("failed", "The disk was full.", "The disk was full."), ("quarantined", "The worker stopped 3 times.", "The worker stopped 3 times."),
+        ("cancelled", "", "ended without saying why"),
+    ],
+)  # fmt: skip
+def test_a_release_whose_job_is_over_without_a_result_is_not_being_prepared(study: Study, state: str, failure: str, said: str) -> None:
+    study.asks.post(f"/cohorts/{study.release.cohort_id}/release/", {"purpose": "a table"})
+    waits = Release.objects.exclude(pk=study.release.pk).get()
+    for page in ("/releases/", f"/releases/{waits.pk}/"):
+        Job.objects.update(state="running", failure="")
+        assert "Being prepared" in text_of(study.asks.get(page)) and "Could not be prepared" not in text_of(study.asks.get(page))
+        Job.objects.update(state=state, failure=failure)
+        shown = text_of(study.asks.get(page))
+        assert "Could not be prepared" in shown and said in shown and "Being prepared" not in shown
+    Job.objects.update(state="queued", failure="")
+    assert "Being prepared" in text_of(study.asks.get(f"/releases/{waits.pk}/")), "a job that is tried again prepares it again"
+
+
 def test_a_release_needs_a_purpose(study: Study) -> None:
     said = text_of(study.asks.post(f"/cohorts/{study.release.cohort_id}/release/", {"purpose": " "}, follow=True))
     assert "purpose" in said and Release.objects.count() == 1

@@ -8,6 +8,7 @@ from salus_web.accounts.models import User
 from salus_web.cohorts.models import Cohort, Project
 from salus_web.common.ids import new_id
 from salus_web.jobs.models import Job
+from salus_web.jobs.selectors import OVER
 
 
 class ReleaseState(models.TextChoices):
@@ -34,6 +35,21 @@ class Release(models.Model):
     job = models.ForeignKey(Job, null=True, on_delete=models.SET_NULL)
     report = models.JSONField(default=dict)
     receipt = models.JSONField(default=dict)
+
+    @property
+    def shown_state(self) -> ReleaseState:
+        """What a page says of it: a release whose job is over without a result is no longer being prepared. When the job is
+        tried again, it is again."""
+        is_over = self.job is None or self.job.state in OVER
+        return ReleaseState.FAILED if self.state == ReleaseState.PREPARING and is_over else ReleaseState(self.state)
+
+    @property
+    def shown_why(self) -> str:
+        """Why it could not be prepared, was refused or let out, in words."""
+        if self.why or self.state != ReleaseState.PREPARING or self.shown_state != ReleaseState.FAILED:
+            return self.why
+        said = self.job.failure if self.job else ""
+        return said or "The preparation ended without saying why. Ask for the files again."
 
 
 class ReleaseDecision(models.Model):

@@ -198,4 +198,4 @@ def _locked(release: Release) -> Release:
 
 def _check_move(release: Release, to_state: Any) -> None:
     if to_state not in MOVES[ReleaseState(release.state)]:
-        raise StateConflict(f"This release is “{ReleaseState(release.state).label}”, so this cannot be done now.")
+        raise StateConflict(f"This release is “{release.shown_state.label}”, so this cannot be done now.")
