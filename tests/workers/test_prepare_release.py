@@ -98,6 +98,85 @@ def test_rare_words_rare_images_and_other_units_are_blanked_and_said_to_be() -> 
     assert {column.name: column.unit for column in table.columns}["value_weight"] == "kg"
 
 
+def weights(*values: float) -> list[Person]:
+    """People of one group who weigh this."""
+    return crowd(len(values), values=lambda number: {"weight": Measured(values[number], "", "kg")})
+
+
+WEIGHT = CohortDefinition(codes=(CodeRule("weight"),))
+
+
+def told(table: Table, name: str = "value_weight") -> Counter[Any]:
+    return Counter(row[name] for row in table.rows)
+
+
+def test_a_lone_heavy_person_s_weight_never_leaves() -> None:
+    table = make_table(WEIGHT, weights(*range(60, 98), 212.0, 31.0))
+    found = told(table)
+    assert max(found) == 88 and min(found) == 69 and found[88] == found[69] == 11
+    assert sum(found.values()) == len(table.rows) == 40, "nobody is left out for it"
+    assert any("each end" in words for words in table.report["utility_lost"])
+    assert "212" not in repr(table.rows) and table.report["l"] == 2
+
+
+def test_ends_that_eleven_people_hold_stay_as_they_are() -> None:
+    table = make_table(WEIGHT, weights(*[50.0] * 11, *range(60, 70), *[90.0] * 11))
+    assert told(table)[50.0] == told(table)[90.0] == 11 and len(told(table)) == 12
+    assert table.report["utility_lost"] == []
+
+
+def test_numbers_of_too_few_for_two_ends_are_blank() -> None:
+    table = make_table(WEIGHT, weights(*range(60, 81)))
+    assert told(table) == {None: 21} and "fewer than 22" in " ".join(table.report["utility_lost"])
+    assert None not in told(make_table(WEIGHT, weights(*range(60, 82))))
+
+
+def test_a_value_that_a_whole_group_shares_is_not_told() -> None:
+    """Everybody of 50 to 54 is a smoker, and weighs the same: whoever knows one of them is there would know it."""
+
+    def values(number: int) -> dict[str, Measured]:
+        return {
+            "smokes": Measured(None, "daily" if number < 12 or number % 2 else "never", ""),
+            "weight": Measured(70.0 if number < 12 or number % 2 else 80.0, "", "kg"),
+        }
+
+    people = crowd(60, age=lambda number: 52 if number < 12 else 62, values=values)
+    table = make_table(CohortDefinition(codes=(CodeRule("smokes"), CodeRule("weight"))), people)
+    young = [(row["value_smokes"], row["value_weight"]) for row in table.rows if row["age_band"] == "50 to 54"]
+    assert young == [("", None)] * 12 and len(table.rows) == 60
+    assert told(table, "value_smokes") == {"": 12, "daily": 24, "never": 24}
+    assert sum("everybody of one age band" in words for words in table.report["utility_lost"]) == 2
+
+
+def test_no_random_values_break_the_promise() -> None:
+    rng = random.Random(12)
+    for _ in range(40):
+        low = rng.uniform(0.5, 50)
+        people = crowd(
+            rng.randint(30, 200), age=lambda _: rng.randint(60, 75), sex=lambda _: rng.choice(["female", "male"]),
+            values=lambda _, low=low: {
+                "weight": Measured(rng.paretovariate(2) * low if rng.random() < 0.8 else round(low), "", "kg"),
+                "smokes": Measured(None, rng.choice(["never", "never", "never", "daily", "once", "pipe"]), ""),
+            },
+        )  # fmt: skip
+        assert_values_promise(make_table(CohortDefinition(codes=(CodeRule("smokes"), CodeRule("weight"))), people))
+
+
+def assert_values_promise(table: Table) -> None:
+    """At each end of the numbers, and behind each word, at least eleven people; in each group two values, or none."""
+    numbers, words = told(table), told(table, "value_smokes")
+    known = [number for number in numbers if number is not None]
+    assert not known or min(numbers[min(known)], numbers[max(known)]) >= 11
+    assert all(count >= 11 for word, count in words.items() if word)
+    groups: dict[tuple[str, ...], list[tuple[Any, Any]]] = {}
+    for row in table.rows:
+        groups.setdefault((row["age_band"], row["sex"], row["site"]), []).append((row["value_smokes"], row["value_weight"]))
+    for of_group in groups.values():
+        for at, blank in enumerate(("", None)):
+            held = {values[at] for values in of_group}
+            assert held == {blank} or len(held) >= 2
+
+
 def test_nothing_in_a_row_is_anybody_s_id_and_ids_are_new_each_time() -> None:
     people = crowd(20)
     first, second = make_table(RISKY, people), make_table(RISKY, people)

@@ -41,7 +41,7 @@ class Release(models.Model):
         """What a page says of it: a release whose job is over without a result is no longer being prepared. When the job is
         tried again, it is again."""
         is_over = self.job is None or self.job.state in OVER
-        return ReleaseState.FAILED if self.state == ReleaseState.PREPARING and is_over else ReleaseState(self.state)
+        return ReleaseState(ReleaseState.FAILED if self.state == ReleaseState.PREPARING and is_over else self.state)
 
     @property
     def shown_why(self) -> str:

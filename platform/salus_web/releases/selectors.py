@@ -81,9 +81,9 @@ def sites_in(release: Release) -> list[Site]:
 def speaks_for(*, viewer: Actor, release: Release) -> list[Site]:
     """For which of these hospitals a person's yes counts (4 queries): where they are administrator, and, being in the project,
     where they are researcher."""
-    held = sites_as(viewer=viewer, roles=[Role.ADMINISTRATOR])
+    held = sites_as(viewer=viewer, roles=[str(Role.ADMINISTRATOR)])
     if Project.objects.filter(is_member(viewer), pk=release.project_id).exists():
-        held += sites_as(viewer=viewer, roles=[Role.RESEARCHER])
+        held += sites_as(viewer=viewer, roles=[str(Role.RESEARCHER)])
     return [site for site in sites_in(release) if site in held]
 
 
@@ -139,6 +139,6 @@ def _in_scope(viewer: Actor) -> QuerySet[Release]:
     if Role.RESEARCHER in viewer.roles:
         reach |= Q(project__in=Project.objects.filter(is_member(viewer)))
     if Role.ADMINISTRATOR in viewer.roles:
-        here = sites_as(viewer=viewer, roles=[Role.ADMINISTRATOR])
+        here = sites_as(viewer=viewer, roles=[str(Role.ADMINISTRATOR)])
         reach |= Q(project__in=Project.objects.filter(sites__in=here))
     return Release.objects.filter(reach)
