@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -11,8 +12,8 @@ from django.db import IntegrityError, transaction
 from salus_web.accounts.actors import Actor
 from salus_web.accounts.models import RoleGrant, Site, User
 from salus_web.audit.models import Event
-from salus_web.cohorts.definition import CohortDefinition
-from salus_web.cohorts.models import Cohort, Project
+from salus_web.cohorts.definition import CohortDefinition, from_json
+from salus_web.cohorts.models import Cohort, Project, ProjectGuest
 from salus_web.cohorts.selectors import member_pseudonyms
 from salus_web.cohorts.services import save_cohort
 from salus_web.common import vault
@@ -87,7 +88,7 @@ def held(release: Release) -> Claim:
 
 def prepared(release: Release, *, in_file: frozenset[str] | None = None) -> Release:
     """What the worker does, without its files."""
-    definition = CohortDefinition(sexes=("female",))
+    definition = from_json(release.cohort.definition)
     everybody = member_pseudonyms(viewer=SYSTEM, project=release.project, definition=definition)
     return store_prepared(
         claim=held(release), release=release, files=FILES, report={"people_in_files": 60}, receipt={"r": 1},
@@ -266,13 +267,50 @@ def test_two_that_wait_cannot_pass_each_other(site: Site, cohort: Cohort, asks: 
     assert ReleasedCount.objects.count() == 1
 
 
-def test_another_project_s_releases_do_not_close_the_gate(site: Site, cohort: Cohort, asks: Actor, decides: Actor) -> None:
+def elsewhere(site: Site, name: str, *, with_them: User | None = None) -> tuple[Actor, Cohort]:
+    """Another project at the same hospital with a cohort of the same women, and who asks there."""
+    user = make_user("researcher", site, name)
+    other = make_project(site, members=[user, *([with_them] if with_them else [])])
+    asks_too = actor_of(user)
+    return asks_too, save_cohort(project=other, name="Women", definition=CohortDefinition(sexes=("female",)), by=asks_too)
+
+
+def test_a_project_that_shares_nobody_does_not_close_the_gate(site: Site, cohort: Cohort, asks: Actor) -> None:
     released(cohort, asks)
     make_crowd(site, 3)
-    other = make_project(site, members=[make_user("researcher", site, "third")])
-    third = actor_of(other.members.get())
-    women = save_cohort(project=other, name="Women", definition=CohortDefinition(sexes=("female",)), by=third)
+    third, women = elsewhere(site, "third")
     assert asked(women, third).state == ReleaseState.PREPARING
+
+
+def test_a_project_that_shares_a_member_or_a_guest_closes_it(site: Site, project: Project, cohort: Cohort, asks: Actor) -> None:
+    released(cohort, asks)
+    make_crowd(site, 3)
+    third, women = elsewhere(site, "third", with_them=project.members.get(username="agrees"))
+    fourth, others = elsewhere(site, "fourth")
+    for by, theirs in ((third, women), (fourth, others)):
+        # whose time as a guest is over still has what they took
+        if by == fourth:
+            assert asked(theirs, by).state == ReleaseState.PREPARING
+            over = {"starts_at": now() - timedelta(days=9), "ends_at": now() - timedelta(days=1), "added_by": "x"}
+            ProjectGuest.objects.create(project=theirs.project, user_id=asks.id, **over)
+        with pytest.raises(Refused, match="nearly the same people"):
+            asked(theirs, by)
+
+
+def test_what_two_releases_tell_together_does_not_leave_as_a_third(site: Site, project: Project, cohort: Cohort, asks: Actor) -> None:
+    """Thirty of 30 and the 59 women of 50 went out; all women, of whom three more joined, would tell of those three."""
+    made = {}
+    make_crowd(site, 30, age=30)
+    for name, ages in (("Young", {"age_high": 40}), ("Old", {"age_low": 41}), ("All", {})):
+        made[name] = save_cohort(project=project, name=name, definition=CohortDefinition(sexes=("female",), **ages), by=asks)
+    for name in ("Young", "Old"):
+        let_out(prepared(asked(made[name], asks)))
+    assert asked(made["All"], asks).state == ReleaseState.PREPARING, "exactly both together tells nothing new"
+    make_crowd(site, 3, age=30)
+    with pytest.raises(Refused, match="taken together"):
+        asked(made["All"], asks)
+    make_crowd(site, 8, age=30)
+    assert asked(made["All"], asks).state == ReleaseState.PREPARING
 
 
 def test_a_consent_taken_back_since_the_files_were_made_stops_them(

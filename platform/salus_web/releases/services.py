@@ -21,7 +21,7 @@ from salus_web.common.clock import now
 from salus_web.common.errors import BadInput, Hidden, Refused, StateConflict
 from salus_web.jobs.services import Claim, check_fence, enqueue, finish
 from salus_web.records.scopes import RESEARCH
-from salus_web.releases.gate import ACTOR, TOO_SMALL, People, check_consents, check_gate, check_prepared
+from salus_web.releases.gate import ACTOR, TOO_SMALL, People, check_consents, check_gate, check_prepared, near
 from salus_web.releases.models import Release, ReleasedCount, ReleaseDecision, ReleaseFile, ReleaseState
 from salus_web.releases.selectors import HELD_BACK, agreement_of, may_decide, speaks_for
 
@@ -132,8 +132,8 @@ def decide(*, release: Release, accept: bool, why: str, by: Any) -> Release:
     """
     reach = may_decide(viewer=by, release=release)
     authorize(by, "release.decide", Resource("release", str(release.pk), in_scope=reach))
-    # one decision of a project at a time, so that two files cannot pass each other at the gate
-    Project.objects.select_for_update().get(pk=release.project_id)
+    # one decision at a time of projects whose files are held against each other, so that no two pass each other at the gate
+    list(Project.objects.select_for_update().filter(pk__in=near(release.project)).order_by("pk"))
     release = _locked(release)
     _check_decider(release, by)
     why = " ".join(why.split())[:WORDS]
