@@ -9,16 +9,18 @@ from uuid import UUID
 
 import pytest
 from django.test import Client
-from salus_web.accounts.models import User
+from salus_web.accounts.models import RoleGrant, User
 from salus_web.audit.models import Event
 from salus_web.cohorts.definition import CodeRule, CohortDefinition, to_json
 from salus_web.cohorts.models import Cohort, Project
+from salus_web.common.clock import now
 from salus_web.jobs.models import Job
+from salus_web.records.models import Patient
 from salus_web.releases.models import Release, ReleasedCount
 
 from tests.factories.cohorts import make_crowd, make_project, say
 from tests.factories.hospital import make_release
-from tests.factories.people import client_of, make_site, make_user
+from tests.factories.people import SYSTEM, client_of, make_site, make_user
 from tests.web.test_pages_clinician import text_of
 
 pytestmark = pytest.mark.django_db
@@ -155,6 +157,27 @@ def test_an_administrator_decides_and_fetches_nothing(study: Study) -> None:
     assert study.decide(desk, "release") == 302 and study.decide(study.decides, "release") == 302 and study.state() == "released"
     assert desk.get(study.file).status_code == 403
     assert study.file.encode() not in desk.get(study.page).content, "no link to what cannot be fetched"
+
+
+def test_no_link_is_shown_that_answers_nothing(study: Study) -> None:
+    """An administrator who is a researcher too, but not in the project; and a member of a project that is over."""
+    both = make_user("administrator", study.project.sites.get())
+    RoleGrant.objects.create(user=both, site=study.project.sites.get(), role="researcher", starts_at=now(), granted_by="x")
+    desk = client_of(both)
+    assert study.file not in study.asks.get(study.page).content.decode()
+    study.let_out()
+    assert desk.get(study.file).status_code == 404
+    assert study.file not in desk.get(study.page).content.decode() and study.file in study.asks.get(study.page).content.decode()
+    Project.objects.update(ends_at=now())
+    assert study.asks.get(study.file).status_code == 403 and study.file not in study.asks.get(study.page).content.decode()
+
+
+def test_what_is_out_and_may_not_be_handed_out_any_more_is_said_so(study: Study) -> None:
+    person = Patient.objects.for_actor(SYSTEM).order_by("pk").first()
+    study.let_out()
+    say(person, False)
+    said = text_of(study.asks.get(study.file))
+    assert "delete your copies" in said and "refuse them" not in said
 
 
 def test_outside_the_project_nothing_of_it_exists(study: Study) -> None:

@@ -15,7 +15,7 @@ from salus_web.cohorts.selectors import not_allowing
 from salus_web.common import vault
 from salus_web.common.errors import Refused, StateConflict
 from salus_web.releases.differencing import Gap, gap_between
-from salus_web.releases.models import Release, ReleasedCount
+from salus_web.releases.models import Release, ReleasedCount, ReleaseState
 from salus_web.releases.selectors import lists_of
 
 # The gate reads who is in a cohort for itself: an administrator who decides may not.
@@ -36,6 +36,10 @@ TOO_MANY = (
     "these files and those together would tell of a few people. So this one does not leave."
 )  # fmt: skip
 CHANGED = "Consents have changed since these files were made. Please refuse them and have them made anew."
+CHANGED_SINCE_OUT = (
+    "Consents have changed since these files were let out, so they are not handed out any more. Please delete your copies and "
+    "ask for the files anew."
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,8 @@ def check_consents(*, release: Release) -> None:
     """Refuse while anybody in the files does not allow research, or was erased. Never says how many or who."""
     people = frozenset(lists_of(release)["in_file"])
     if not_allowing(viewer=ACTOR, project=release.project, pseudonyms=people):
-        raise StateConflict(CHANGED)
+        # what is out cannot be refused any more
+        raise StateConflict(CHANGED_SINCE_OUT if release.state == ReleaseState.RELEASED else CHANGED)
 
 
 def check_prepared(*, release: Release) -> None:

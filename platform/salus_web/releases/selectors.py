@@ -130,6 +130,15 @@ def may_decide(*, viewer: Actor, release: Release) -> bool:
     return _in_scope(viewer).filter(pk=release.pk).exists()
 
 
+def may_fetch(*, viewer: Actor, release: Release) -> bool:
+    """Whether `services.file_bytes` would hand its files to the viewer, as far as their project goes (1 query)."""
+    try:
+        project_for(viewer, release.project_id)
+    except Refused:
+        return False
+    return bool(release.state == ReleaseState.RELEASED)
+
+
 def _in_scope(viewer: Actor) -> QuerySet[Release]:
     """A researcher: those of their projects. An administrator: those of projects at a hospital where they are administrator
     (1 query more)."""

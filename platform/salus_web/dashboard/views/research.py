@@ -24,6 +24,7 @@ from salus_web.releases.selectors import (
     agreement_of,
     files_of,
     may_decide,
+    may_fetch,
     release_for,
     releases_of,
     report_of,
@@ -109,7 +110,7 @@ def release(request: HttpRequest, release_id: UUID) -> HttpResponse:
     context = {
         "release": found, "agreement": agreement, "files": files_of(viewer=viewer, release=found),
         "page": release_page(found, report_of(viewer=viewer, release=found)),
-        "may_decide": _may_decide_now(viewer, found, agreement), "may_download": can(viewer, "cohort.use"),
+        "may_decide": _may_decide_now(viewer, found, agreement), "may_download": may_fetch(viewer=viewer, release=found),
     }  # fmt: skip
     return render(request, "dashboard/release.html", context)
 
