@@ -27,7 +27,7 @@ from salus_web.jobs.models import Job
 from salus_web.predictions.models import Review
 from salus_web.records.models import CareTeamMembership, LegalHold
 from salus_web.registry.services import store_reports
-from salus_web.releases.models import Release, ReleaseDecision, ReleaseState
+from salus_web.releases.models import ReleaseDecision, ReleaseState
 from salus_web.stewardship.models import Erasure, FollowUp, RetentionItem, RetentionRule, RetentionRun
 
 from tests.factories.cohorts import make_project
@@ -331,16 +331,6 @@ def test_the_planted_words_are_there_to_be_found(place: Place) -> None:
         assert words in page["patient"], words
     assert f"{token} note" in page["prediction"] and token in page["receipt"]
     assert f"Name{token}" in page["worklist"] and f"MRN{token}" in page["patients"]
-
-
-def test_what_the_walk_asks_a_release_for_is_granted(place: Place) -> None:
-    """A request that the gate refuses answers with the same status, and the walk would prove nothing of it."""
-    (pattern,) = (pattern for pattern in patterns() if pattern.name == "ask-release")
-    before = Release.objects.count()
-    answer = place.client("researcher").post(place.address(pattern, "own"), place.form("ask-release"), follow=True)
-    assert Release.objects.count() == before + 1 and b"The files are being prepared" in answer.content
-    line = Event.objects.filter(action="release.request").latest("number")
-    assert (line.outcome, line.actor_id) == ("done", str(place.users["researcher"].pk))
 
 
 def of_a_patient() -> list[tuple[URLPattern, str]]:

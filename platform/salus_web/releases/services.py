@@ -21,9 +21,10 @@ from salus_web.common.clock import now
 from salus_web.common.errors import BadInput, Hidden, Refused, StateConflict
 from salus_web.jobs.services import Claim, check_fence, enqueue, finish
 from salus_web.records.scopes import RESEARCH
-from salus_web.releases.gate import ACTOR, TOO_SMALL, People, check_consents, check_gate, check_prepared, near
+from salus_web.releases.gate import ACTOR, People, check_consents, check_gate, check_prepared, near
 from salus_web.releases.models import Release, ReleasedCount, ReleaseDecision, ReleaseFile, ReleaseState
 from salus_web.releases.selectors import HELD_BACK, agreement_of, may_decide, speaks_for
+from salus_web.releases.words import TOO_SMALL
 
 WORDS = 400
 # A release that could not be prepared may be prepared again when its job is tried again.

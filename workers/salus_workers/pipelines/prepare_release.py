@@ -26,9 +26,10 @@ from salus_web.common.clock import now
 from salus_web.common.errors import Refused, SalusError, StateConflict
 from salus_web.jobs.services import Claim
 from salus_web.records.scopes import RESEARCH, purpose_key
-from salus_web.releases.gate import TOO_SMALL, People
+from salus_web.releases.gate import People
 from salus_web.releases.models import Release
 from salus_web.releases.services import PreparedFile, mark_failed, store_prepared
+from salus_web.releases.words import TOO_SMALL
 
 ACTOR = system("prepare_release")
 K, L = 5, 2
