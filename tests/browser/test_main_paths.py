@@ -145,7 +145,7 @@ def auditor_finds_the_look(page: Page, url: str) -> None:
 
 
 def researcher_takes_a_cohort_out(chromium: Browser, url: str) -> None:
-    """A cohort with live counts, a release that somebody else decides, a file."""
+    """A cohort with live counts, a release that two others decide, a file."""
     page = signed_in(chromium, url, "tomas")
     page.click("text=Build a cohort")
     page.wait_for_selector("#figures .figure")
@@ -161,13 +161,14 @@ def researcher_takes_a_cohort_out(chromium: Browser, url: str) -> None:
     page.click("button:has-text('Ask for a release')")
     page.wait_for_selector("text=being prepared")
     run(Job.objects.get(kind="prepare_release"))
-    second = signed_in(chromium, url, "ines")
-    second.goto(f"{url}/releases/")
-    second.click("text=Over fifty")
-    second.check("[value=release]")
-    second.fill("[name=why]", "Nobody can be told apart")
-    second.click("button:has-text('Decide')")
-    second.wait_for_selector("text=let out")
+    for username, said in (("ines", "until somebody else has said yes too"), ("alma", "The release was let out")):
+        other = signed_in(chromium, url, username)
+        other.goto(f"{url}/releases/")
+        other.click("text=Over fifty")
+        other.check("[value=release]")
+        other.fill("[name=why]", "Nobody can be told apart")
+        other.click("button:has-text('Decide')")
+        other.wait_for_selector(f"text={said}")
     page.goto(f"{url}/releases/{Release.objects.get().pk}/")
     with page.expect_download() as taken:
         page.click("text=cohort.csv")

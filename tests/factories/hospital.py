@@ -194,7 +194,7 @@ def make_release(project: Project, asked_by: User, *, state: str = ReleaseState.
     held = vault.put(orjson.dumps({"cohort": people, "in_file": people}))
     release = Release.objects.create(
         project=project, cohort=cohort, state=state, purpose="a table", requested_by=asked_by, requested_at=now(),
-        report={"rows": 30, HELD_BACK: {"key": held.key, "sha256": held.sha256}},
+        report={"people_in_files": 30, HELD_BACK: {"key": held.key, "sha256": held.sha256}},
     )  # fmt: skip
     blob = vault.put(b"person\n1\n")
     ReleaseFile.objects.create(

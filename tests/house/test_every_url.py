@@ -21,12 +21,13 @@ from salus_web.accounts.access import Declaration
 from salus_web.accounts.models import RoleGrant, Site, User
 from salus_web.accounts.permissions import RULES
 from salus_web.audit.models import Event
+from salus_web.cohorts.disclosure import SMALLEST
 from salus_web.common.clock import now
 from salus_web.jobs.models import Job
 from salus_web.predictions.models import Review
 from salus_web.records.models import CareTeamMembership, LegalHold
 from salus_web.registry.services import store_reports
-from salus_web.releases.models import ReleaseState
+from salus_web.releases.models import ReleaseDecision, ReleaseState
 from salus_web.stewardship.models import Erasure, FollowUp, RetentionItem, RetentionRule, RetentionRun
 
 from tests.factories.cohorts import make_project
@@ -184,6 +185,8 @@ def place() -> Place:
     found.ids["own"]["emergency-back glass_id"] = broken(found.users["clinician"], found.people["own"].patient).pk
     make_upload(here)
     make_patient(here, mrn="MRNFREE")  # of whom nothing waits yet
+    for _ in range(SMALLEST):  # enough people for a release to be asked for
+        make_patient(here)
     RetentionRule.objects.create(kind="record", years=30, changed_by_name="X", changed_at=now())
     for role in ROLES:
         client = Client()
@@ -200,6 +203,7 @@ def ids_of(person: Person, project: Any, researcher: User) -> dict[str, Any]:
     judged(person, carer)
     glass, over = (broken(make_user("clinician", patient.site), patient, ago=timedelta(hours=hours)).pk for hours in (0, 5))
     waits, gone = (make_release(project, researcher, state=state) for state in (ReleaseState.REQUESTED, ReleaseState.RELEASED))
+    ReleaseDecision.objects.create(release=waits, person=make_user("administrator", patient.site), accepts=True, why="fine", at=now())
     return {
         "patient_id": patient.pk, "pseudonym": patient.pseudonym, "prediction_id": risk.pk, "instance_id": person.instance.pk, "bundle_id": risk.bundle_id,
         "waiting job_id": make_job("predict", "queued", patient_ids=[str(patient.pk)]).pk,

@@ -19,6 +19,7 @@ MOVERS = {
     "records.0011_why_moved": "test_encryption_migration.py",
     "imaging.0003_free_text_moved": "test_encryption_migration.py",
     "ingest.0003_free_text_moved": "test_encryption_migration.py",
+    "releases.0003_decisions_moved": "test_releases_migration.py",
 }
 # work on the shape only: triggers and policies, which no model describes
 SHAPES = {

@@ -15,7 +15,6 @@ EXCEPTIONS = {
     "jobs.heartbeat": "a worker reports on its own claim",
     "jobs.check_fence": "checks, writes nothing",
     "jobs.reconcile": "the machine repairs its own queue",
-    "releases.check_gate": "checks, writes nothing",
     "releases.file_bytes": "reads a released file for a viewer, and logs it",
 }
 

@@ -19,7 +19,7 @@ from salus_web.accounts.models import Site
 from salus_web.cohorts.models import Cohort, Project
 from salus_web.records.models import Patient
 from salus_web.registry.models import ModelBundle
-from salus_web.releases.models import Release, ReleaseFile
+from salus_web.releases.models import Release, ReleaseDecision, ReleaseFile
 
 from tests.factories.hospital import make_person, make_upload
 from tests.house.test_every_url import LETTER, TABLE, Place, patterns, place  # noqa: F401 (a fixture)
@@ -76,7 +76,8 @@ def unguarded(cursor: Any) -> Iterator[None]:
 def delete_projects(hidden: QuerySet[Any]) -> None:
     """Delete other people's projects with all that hangs on them."""
     releases = Release.objects.filter(project__in=hidden)
-    ReleaseFile.objects.filter(release__in=releases)._raw_delete(connection.alias)  # type: ignore[attr-defined]
+    for model in (ReleaseFile, ReleaseDecision):
+        model.objects.filter(release__in=releases)._raw_delete(connection.alias)  # type: ignore[attr-defined]
     releases._raw_delete(connection.alias)  # type: ignore[attr-defined]
     Cohort.objects.filter(project__in=hidden)._raw_delete(connection.alias)  # type: ignore[attr-defined]
     for project in hidden:

@@ -23,6 +23,7 @@ from salus_web.backups.models import Run, RunKind
 from salus_web.backups.taking import keep
 from salus_web.common.clock import now
 from salus_web.registry.models import TaskFile
+from salus_web.releases.models import Release
 
 from tests.factories.completeness import OWN, watching
 from tests.factories.people import SYSTEM, make_patient, make_site, make_user
@@ -107,9 +108,20 @@ def test_whatever_a_person_changes_on_a_page_leaves_its_line(place: Place, role:
         "administrator": {"add-person", "add-role", "end-role", "add-member", "end-member", "add-relation", "end-relation", "invite", "person-until",
                           "model", "uploads", "decide-release", "audit-searches", "audit-watched"},
         "clinician": {"review", "uploads", "token-make"}, "auditor": {"audit-searches", "audit-watched"},
-        "researcher": {"save-cohort", "decide-release", "token-make"},
+        "researcher": {"save-cohort", "ask-release", "decide-release", "token-make"},
     }[role]  # fmt: skip
     assert least <= counted, f"the walk did not change what it should have: {least - counted}"
+
+
+@pytest.mark.slow
+def test_what_the_walk_asks_a_release_for_is_granted(place: Place) -> None:  # noqa: F811
+    """A request that the gate refuses answers with the same status, and the walk would prove nothing of it."""
+    (pattern,) = (pattern for pattern in patterns() if pattern.name == "ask-release")
+    before = Release.objects.count()
+    answer = place.client("researcher").post(place.address(pattern, "own"), place.form("ask-release"), follow=True)
+    assert Release.objects.count() == before + 1 and b"The files are being prepared" in answer.content
+    line = Event.objects.filter(action="release.request").latest("number")
+    assert (line.outcome, line.actor_id) == ("done", str(place.users["researcher"].pk))
 
 
 @pytest.mark.slow

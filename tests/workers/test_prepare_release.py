@@ -21,6 +21,7 @@ from salus_web.common.errors import Refused
 from salus_web.jobs.models import Job, JobState
 from salus_web.jobs.services import claim
 from salus_web.records.models import Patient
+from salus_web.registry.models import ModelBundle
 from salus_web.releases.models import Release, ReleaseFile, ReleaseState
 from salus_web.releases.services import request_release
 from salus_workers.pipelines import prepare_release
@@ -58,7 +59,7 @@ def test_people_who_stand_out_are_left_out() -> None:
     odd = crowd(4, sex="male")
     table = make_table(RISKY, crowd(20) + odd)
     assert len(table.rows) == 20 and {row["sex"] for row in table.rows} == {"female"}
-    assert table.report["left_out"] is None and table.report["rows"] == 20
+    assert table.report["left_out"] is None and table.report["people_in_files"] == 20
     with pytest.raises(Refused, match="share their age"):
         make_table(RISKY, crowd(40, age=lambda number: number * 2))
 
@@ -95,6 +96,85 @@ def test_rare_words_rare_images_and_other_units_are_blanked_and_said_to_be() -> 
     assert all(row["image_CT"] is True for row in table.rows) and "image_PT" not in table.rows[0]
     assert len(table.report["utility_lost"]) == 3
     assert {column.name: column.unit for column in table.columns}["value_weight"] == "kg"
+
+
+def weights(*values: float) -> list[Person]:
+    """People of one group who weigh this."""
+    return crowd(len(values), values=lambda number: {"weight": Measured(values[number], "", "kg")})
+
+
+WEIGHT = CohortDefinition(codes=(CodeRule("weight"),))
+
+
+def told(table: Table, name: str = "value_weight") -> Counter[Any]:
+    return Counter(row[name] for row in table.rows)
+
+
+def test_a_lone_heavy_person_s_weight_never_leaves() -> None:
+    table = make_table(WEIGHT, weights(*range(60, 98), 212.0, 31.0))
+    found = told(table)
+    assert max(found) == 88 and min(found) == 69 and found[88] == found[69] == 11
+    assert sum(found.values()) == len(table.rows) == 40, "nobody is left out for it"
+    assert any("each end" in words for words in table.report["utility_lost"])
+    assert "212" not in repr(table.rows) and table.report["l"] == 2
+
+
+def test_ends_that_eleven_people_hold_stay_as_they_are() -> None:
+    table = make_table(WEIGHT, weights(*[50.0] * 11, *range(60, 70), *[90.0] * 11))
+    assert told(table)[50.0] == told(table)[90.0] == 11 and len(told(table)) == 12
+    assert table.report["utility_lost"] == []
+
+
+def test_numbers_of_too_few_for_two_ends_are_blank() -> None:
+    table = make_table(WEIGHT, weights(*range(60, 81)))
+    assert told(table) == {None: 21} and "fewer than 22" in " ".join(table.report["utility_lost"])
+    assert None not in told(make_table(WEIGHT, weights(*range(60, 82))))
+
+
+def test_a_value_that_a_whole_group_shares_is_not_told() -> None:
+    """Everybody of 50 to 54 is a smoker, and weighs the same: whoever knows one of them is there would know it."""
+
+    def values(number: int) -> dict[str, Measured]:
+        return {
+            "smokes": Measured(None, "daily" if number < 12 or number % 2 else "never", ""),
+            "weight": Measured(70.0 if number < 12 or number % 2 else 80.0, "", "kg"),
+        }
+
+    people = crowd(60, age=lambda number: 52 if number < 12 else 62, values=values)
+    table = make_table(CohortDefinition(codes=(CodeRule("smokes"), CodeRule("weight"))), people)
+    young = [(row["value_smokes"], row["value_weight"]) for row in table.rows if row["age_band"] == "50 to 54"]
+    assert young == [("", None)] * 12 and len(table.rows) == 60
+    assert told(table, "value_smokes") == {"": 12, "daily": 24, "never": 24}
+    assert sum("everybody of one age band" in words for words in table.report["utility_lost"]) == 2
+
+
+def test_no_random_values_break_the_promise() -> None:
+    rng = random.Random(12)
+    for _ in range(40):
+        low = rng.uniform(0.5, 50)
+        people = crowd(
+            rng.randint(30, 200), age=lambda _: rng.randint(60, 75), sex=lambda _: rng.choice(["female", "male"]),
+            values=lambda _, low=low: {
+                "weight": Measured(rng.paretovariate(2) * low if rng.random() < 0.8 else round(low), "", "kg"),
+                "smokes": Measured(None, rng.choice(["never", "never", "never", "daily", "once", "pipe"]), ""),
+            },
+        )  # fmt: skip
+        assert_values_promise(make_table(CohortDefinition(codes=(CodeRule("smokes"), CodeRule("weight"))), people))
+
+
+def assert_values_promise(table: Table) -> None:
+    """At each end of the numbers, and behind each word, at least eleven people; in each group two values, or none."""
+    numbers, words = told(table), told(table, "value_smokes")
+    known = [number for number in numbers if number is not None]
+    assert not known or min(numbers[min(known)], numbers[max(known)]) >= 11
+    assert all(count >= 11 for word, count in words.items() if word)
+    groups: dict[tuple[str, ...], list[tuple[Any, Any]]] = {}
+    for row in table.rows:
+        groups.setdefault((row["age_band"], row["sex"], row["site"]), []).append((row["value_smokes"], row["value_weight"]))
+    for of_group in groups.values():
+        for at, blank in enumerate(("", None)):
+            held = {values[at] for values in of_group}
+            assert held == {blank} or len(held) >= 2
 
 
 def test_nothing_in_a_row_is_anybody_s_id_and_ids_are_new_each_time() -> None:
@@ -192,6 +272,32 @@ def test_the_receipt_says_what_the_files_are(release: Release) -> None:
     assert {file["name"] for file in receipt["files"]} == {"cohort.csv", "cohort.parquet", "data_dictionary.csv"}
     assert receipt["counts"] == {"people_in_cohort": 40, "rows": 40, "left_out": None}
     assert receipt["asked_by"] == release.requested_by.display_name and receipt["code_version"]
+
+
+def test_before_anybody_decides_no_count_tells_one_person_from_none() -> None:
+    """Cohorts of 38, 39 and 42 people: what the report says of them is the same, whatever leaves in the end."""
+    reports = [make_table(RISKY, crowd(size)).report for size in (38, 39, 42)]
+    assert reports[0] == reports[1] == reports[2]
+    assert reports[0]["people_in_files"] == reports[0]["people_in_cohort"] == 40
+
+
+def test_the_report_names_the_columns_as_the_files_have_them(release: Release) -> None:
+    run_it(release)
+    release.refresh_from_db()
+    entries = list(csv.DictReader(io.StringIO(content("data_dictionary.csv").decode())))
+    said = [(column["name"], column["meaning"], column["made_safe"]) for column in release.report["columns"]]
+    assert said == [(entry["column"], entry["meaning"], entry["made_safe"]) for entry in entries]
+
+
+def test_the_true_number_of_rows_is_in_the_receipt_alone(release: Release) -> None:
+    for person in make_crowd(release.project.sites.get(), 2):
+        observe(person, "=2+3", 50.0, unit="g")
+        predict(person, ModelBundle.objects.get(), 0.5)
+    run_it(release)
+    release.refresh_from_db()
+    assert release.report["people_in_files"] == 40 and "42" not in repr({**release.report, "people_file": None})
+    assert orjson.loads(content("receipt.json"))["counts"]["rows"] == 42
+    assert set(release.job.result if release.job else {}) == {"release"}
 
 
 def test_no_file_holds_a_pseudonym_an_id_or_a_date(release: Release) -> None:

@@ -1,34 +1,52 @@
-"""Reading releases: a project's own, those that wait for a second person, and what was prepared for one."""
+"""Reading releases: a project's own, those that wait for a decision, what was prepared for one, and who has agreed to it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from django.db.models import Q, QuerySet
 
 from salus_web.accounts.actors import Actor
-from salus_web.accounts.models import Role
+from salus_web.accounts.models import Role, Site
 from salus_web.accounts.permissions import Resource, authorize
+from salus_web.accounts.selectors import sites_as
+from salus_web.cohorts.definition import from_json
 from salus_web.cohorts.models import Project
 from salus_web.cohorts.selectors import is_member, project_for
 from salus_web.common import vault
 from salus_web.common.errors import Hidden, IntegrityBroken, Refused
-from salus_web.releases.models import Release, ReleaseFile, ReleaseState
+from salus_web.releases.models import Release, ReleaseDecision, ReleaseFile, ReleaseState
 
+PEOPLE_NEEDED = 2  # who have to say yes, neither of them the one who asked
 HELD_BACK = "people_file"  # key of the report's entry that points at the list of persons; no page shows it
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Who has decided on a release, in their order, how many more people it needs, and for which hospitals nobody spoke yet."""
+
+    decisions: list[ReleaseDecision]
+    people_lacking: int
+    sites_lacking: list[Site]
+
+    @property
+    def is_enough(self) -> bool:
+        """Nobody more is needed."""
+        return self.people_lacking == 0 and not self.sites_lacking
 
 
 def releases_of(*, viewer: Actor, project: Project) -> list[Release]:
     """The releases of one of the viewer's projects, newest first (2 queries)."""
     rows = Release.objects.filter(project=project_for(viewer, project.pk))
-    return list(rows.select_related("cohort", "requested_by", "decided_by").order_by("-requested_at"))
+    return list(rows.select_related("cohort", "requested_by", "job").order_by("-requested_at"))
 
 
 def release_for(*, viewer: Actor, release_id: Any) -> Release:
     """One release that the viewer's project asked for or that the viewer may decide (1 query)."""
     authorize(viewer, "release.decide", Resource("release"))
-    found = _in_scope(viewer).select_related("project", "cohort", "requested_by", "decided_by", "job")
+    found = _in_scope(viewer).select_related("project", "cohort", "requested_by", "job")
     release = found.filter(pk=release_id).first()
     authorize(viewer, "release.decide", Resource("release", str(release_id), in_scope=release is not None))
     if release is None:  # the machine is refused nothing above
@@ -37,12 +55,36 @@ def release_for(*, viewer: Actor, release_id: Any) -> Release:
 
 
 def waiting_for(*, viewer: Actor) -> list[Release]:
-    """Releases that wait for this viewer as the second person, oldest first (1 query). Never their own."""
+    """Releases that wait for this viewer's word, oldest first (1 query). Never their own, nor one they decided on."""
     authorize(viewer, "release.decide", Resource("release"))
     rows = _in_scope(viewer).filter(state=ReleaseState.REQUESTED)
     if not viewer.is_system:
-        rows = rows.exclude(requested_by_id=viewer.id)
+        rows = rows.exclude(requested_by_id=viewer.id).exclude(decisions__person_id=viewer.id)
     return list(rows.select_related("project", "cohort", "requested_by").order_by("requested_at"))
+
+
+def agreement_of(release: Release) -> Agreement:
+    """Who has decided on a release that the caller has found, and what it still needs (2 queries)."""
+    decisions = list(release.decisions.select_related("person").order_by("at"))
+    yes = [decision for decision in decisions if decision.accepts]
+    spoken_for = {key for decision in yes for key in decision.for_sites}
+    lacking = [site for site in sites_in(release) if str(site.pk) not in spoken_for]
+    return Agreement(decisions, max(PEOPLE_NEEDED - len(yes), 0), lacking)
+
+
+def sites_in(release: Release) -> list[Site]:
+    """The hospitals whose people the files may hold: those that the cohort chose, else all of the project's (1 query)."""
+    sites, chosen = release.project.sites.order_by("name"), from_json(release.cohort.definition).site_ids
+    return list(sites.filter(pk__in=chosen) if chosen else sites)
+
+
+def speaks_for(*, viewer: Actor, release: Release) -> list[Site]:
+    """For which of these hospitals a person's yes counts (4 queries): where they are administrator, and, being in the project,
+    where they are researcher."""
+    held = sites_as(viewer=viewer, roles=[str(Role.ADMINISTRATOR)])
+    if Project.objects.filter(is_member(viewer), pk=release.project_id).exists():
+        held += sites_as(viewer=viewer, roles=[str(Role.RESEARCHER)])
+    return [site for site in sites_in(release) if site in held]
 
 
 def files_of(*, viewer: Actor, release: Release) -> list[ReleaseFile]:
@@ -51,7 +93,7 @@ def files_of(*, viewer: Actor, release: Release) -> list[ReleaseFile]:
 
 
 def report_of(*, viewer: Actor, release: Release) -> dict[str, Any]:
-    """What was prepared and what it cost in use, as the second person reads it (1 query)."""
+    """What was prepared and what it cost in use, as those who decide read it (1 query)."""
     report = release_for(viewer=viewer, release_id=release.pk).report
     return {key: value for key, value in report.items() if key != HELD_BACK}
 
@@ -84,17 +126,28 @@ def _may_hold(release: Release, pseudonym: str) -> bool:
 
 
 def may_decide(*, viewer: Actor, release: Release) -> bool:
-    """Whether the release is within the viewer's reach as a second person (1 query). Says nothing of who asked."""
+    """Whether the release is within the viewer's reach for a decision (1 query). Says nothing of who asked."""
     return _in_scope(viewer).filter(pk=release.pk).exists()
 
 
+def may_fetch(*, viewer: Actor, release: Release) -> bool:
+    """Whether `services.file_bytes` would hand its files to the viewer, as far as their project goes (1 query)."""
+    try:
+        project_for(viewer, release.project_id)
+    except Refused:
+        return False
+    return bool(release.state == ReleaseState.RELEASED)
+
+
 def _in_scope(viewer: Actor) -> QuerySet[Release]:
-    """A researcher: those of their projects. An administrator: those of projects at their sites."""
+    """A researcher: those of their projects. An administrator: those of projects at a hospital where they are administrator
+    (1 query more)."""
     if viewer.is_system:
         return Release.objects.all()
     reach = Q(pk__in=[])
     if Role.RESEARCHER in viewer.roles:
         reach |= Q(project__in=Project.objects.filter(is_member(viewer)))
     if Role.ADMINISTRATOR in viewer.roles:
-        reach |= Q(project__in=Project.objects.filter(sites__in=list(viewer.site_ids)))
+        here = sites_as(viewer=viewer, roles=[str(Role.ADMINISTRATOR)])
+        reach |= Q(project__in=Project.objects.filter(sites__in=here))
     return Release.objects.filter(reach)

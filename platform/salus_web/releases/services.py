@@ -1,4 +1,4 @@
-"""The gate: asking for files, keeping what was prepared, the second person's word, and handing a file out."""
+"""Asking for files, keeping what was prepared, two people's word, and handing a file out."""
 
 from __future__ import annotations
 
@@ -9,31 +9,24 @@ from typing import Any
 import orjson
 from django.db import transaction
 
-from salus_web.accounts.actors import Actor, system
+from salus_web.accounts.actors import Actor
 from salus_web.accounts.permissions import Resource, authorize
 from salus_web.audit.services import Act, record
 from salus_web.cohorts.definition import from_json
-from salus_web.cohorts.disclosure import SMALLEST, differs_too_little
+from salus_web.cohorts.disclosure import SMALLEST
 from salus_web.cohorts.models import Cohort, Project
-from salus_web.cohorts.selectors import member_pseudonyms, not_allowing, project_for
+from salus_web.cohorts.selectors import member_pseudonyms, project_for
 from salus_web.common import vault
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput, Hidden, Refused, StateConflict
 from salus_web.jobs.services import Claim, check_fence, enqueue, finish
 from salus_web.records.scopes import RESEARCH
-from salus_web.releases.models import Release, ReleasedCount, ReleaseFile, ReleaseState
-from salus_web.releases.selectors import HELD_BACK, lists_of, may_decide
+from salus_web.releases.gate import ACTOR, People, check_consents, check_gate, check_prepared, near
+from salus_web.releases.models import Release, ReleasedCount, ReleaseDecision, ReleaseFile, ReleaseState
+from salus_web.releases.selectors import HELD_BACK, agreement_of, may_decide, speaks_for
+from salus_web.releases.words import TOO_SMALL
 
-# The gate reads who is in a cohort for itself: an administrator who decides may not.
-ACTOR = system("releases")
 WORDS = 400
-TOO_SMALL = f"Fewer than {SMALLEST} people are in this cohort, so nothing of it leaves."
-TOO_CLOSE = (
-    f"Something was already released to this project of nearly the same people: 1 to {SMALLEST - 1} of them joined or "
-    "left since. The two files together would tell of those few, so this one does not leave. Change the definition "
-    "or wait until more people have joined or left."
-)  # fmt: skip
-CHANGED = "Consents have changed since these files were made. Please refuse them and have them made anew."
 # A release that could not be prepared may be prepared again when its job is tried again.
 MOVES = {
     ReleaseState.PREPARING: {ReleaseState.REQUESTED, ReleaseState.FAILED},
@@ -53,17 +46,20 @@ class PreparedFile:
     content: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class People:
-    """Who a release is about, by pseudonym: the cohort's members, and those of them who stayed in the file."""
-
-    cohort: frozenset[str]
-    in_file: frozenset[str]
+def request_release(*, cohort: Cohort, purpose: str, by: Any) -> Release:
+    """Ask for a cohort's files. Refused at once where the gate would refuse them later; that is a line too, written after all
+    else was undone, for who asks again and again learns from the refusals."""
+    try:
+        return _request(cohort, purpose, by)
+    except Refused as refusal:
+        if not isinstance(refusal, Hidden):  # of what is not theirs, the page writes the line
+            detail = {"project": str(cohort.project_id), "why": str(refusal)[:WORDS]}
+            record(Act("release.request", "cohort", str(cohort.pk), purpose=RESEARCH, outcome="refused", detail=detail), by=by)
+        raise
 
 
 @transaction.atomic
-def request_release(*, cohort: Cohort, purpose: str, by: Any) -> Release:
-    """Ask for a cohort's files. Refused at once where the gate would refuse them later."""
+def _request(cohort: Cohort, purpose: str, by: Any) -> Release:
     authorize(by, "release.request", Resource("cohort", str(cohort.pk)))
     if by.is_system:
         raise Refused("A person has to ask for a release.")
@@ -89,27 +85,12 @@ def request_release(*, cohort: Cohort, purpose: str, by: Any) -> Release:
     return release
 
 
-def check_gate(*, project: Project, people: People) -> None:
-    """Refuse what differs by 1 to 10 people from anything that went out to this project.
-
-    Cohorts are held against cohorts and files against files: a file lacks those whom k-anonymity left out,
-    so the two kinds always differ by a few.
-    """
-    for row in ReleasedCount.objects.filter(project=project):
-        gone = orjson.loads(vault.get(row.members_key, sha256=row.members_sha256))
-        before = People(frozenset(gone["cohort"]), frozenset(gone["in_file"]))
-        if differs_too_little(before.cohort, people.cohort):
-            raise Refused(TOO_CLOSE)
-        if people.in_file and differs_too_little(before.in_file, people.in_file):
-            raise Refused(TOO_CLOSE)
-
-
 @transaction.atomic
 def store_prepared(
     *, claim: Claim, release: Release, files: Sequence[PreparedFile], report: dict[str, Any], receipt: dict[str, Any],
     people: People, by: Any,
 ) -> Release:  # fmt: skip
-    """Keep what was prepared, with its receipt, and let it wait for a second person. Ends the job."""
+    """Keep what was prepared, with its receipt, and let it wait for two people. Ends the job."""
     check_fence(claim=claim)
     release = _locked(release)
     _check_move(release, ReleaseState.REQUESTED)
@@ -144,48 +125,54 @@ def mark_failed(*, claim: Claim, release: Release, why: str, by: Any) -> None:
 
 @transaction.atomic
 def decide(*, release: Release, accept: bool, why: str, by: Any) -> Release:
-    """The second person's word. Whoever asked never decides; nothing leaves that the gate would not let through now."""
+    """One person's word. The files leave when two people have said yes, neither of them the one who asked, and one of those who
+    did speaks for each hospital whose people are in the files; one no ends it.
+
+    The gate is looked at with each yes: the first must not stand for something that could not leave, and only what the
+    gate lets through at the last one leaves.
+    """
     reach = may_decide(viewer=by, release=release)
     authorize(by, "release.decide", Resource("release", str(release.pk), in_scope=reach))
-    # one decision of a project at a time, so that two files cannot pass each other at the gate
-    Project.objects.select_for_update().get(pk=release.project_id)
+    # one decision at a time of projects whose files are held against each other, so that no two pass each other at the gate
+    list(Project.objects.select_for_update().filter(pk__in=near(release.project)).order_by("pk"))
     release = _locked(release)
-    if by.is_system:
-        raise Refused("A person has to decide on a release.")
-    if str(release.requested_by_id) == by.id:
-        raise Refused("You asked for these files, so somebody else has to decide.")
-    state = ReleaseState.RELEASED if accept else ReleaseState.REFUSED
-    _check_move(release, state)
+    _check_decider(release, by)
     why = " ".join(why.split())[:WORDS]
     if not why and not accept:
         raise BadInput("why: say why you refuse, so that the one who asked can do better.")
     if accept:
+        check_prepared(release=release)
+    for_sites = [str(site.pk) for site in speaks_for(viewer=by, release=release)]
+    ReleaseDecision.objects.create(release=release, person_id=by.id, accepts=accept, why=why, at=now(), for_sites=for_sites)
+    if not accept:
+        release.state, release.why = ReleaseState.REFUSED, why
+    elif agreement_of(release).is_enough:
         _let_out(release)
-    release.state, release.why = state, why
-    release.decided_by_id, release.decided_at = by.id, now()
-    release.save(update_fields=["state", "why", "decided_by", "decided_at"])
-    detail = {"project": str(release.project_id), "decision": str(state)}
+        release.state, release.why = ReleaseState.RELEASED, why
+    release.save(update_fields=["state", "why"])
+    detail = {"project": str(release.project_id), "decision": "accept" if accept else "refuse", "state": str(release.state)}
     record(Act("release.decide", "release", str(release.pk), detail=detail), by=by)
     return release
 
 
+def _check_decider(release: Release, by: Any) -> None:
+    """A person, not the one who asked, each once, and while it waits."""
+    if by.is_system:
+        raise Refused("A person has to decide on a release.")
+    if str(release.requested_by_id) == by.id:
+        raise Refused("You asked for these files, so others have to decide.")
+    _check_move(release, ReleaseState.REFUSED)  # as open to a no as to a yes
+    if release.decisions.filter(person_id=by.id).exists():
+        raise StateConflict("You have decided on this already. Somebody else has to say yes too.")
+
+
 def _let_out(release: Release) -> None:
-    """The last look at the gate, and its memory of who went out."""
-    kept, lists = release.report[HELD_BACK], lists_of(release)
-    people = People(frozenset(lists["cohort"]), frozenset(lists["in_file"]))
-    _check_consents(release)
-    check_gate(project=release.project, people=people)
+    """The gate's memory of who went out."""
+    kept = release.report[HELD_BACK]
     ReleasedCount.objects.create(
         project=release.project, release=release, definition=release.cohort.definition,
         members_key=kept["key"], members_sha256=kept["sha256"], released_at=now(),
     )  # fmt: skip
-
-
-def _check_consents(release: Release) -> None:
-    """Refuse while anybody in the files does not allow research, or was erased. Never says how many or who."""
-    people = frozenset(lists_of(release)["in_file"])
-    if not_allowing(viewer=ACTOR, project=release.project, pseudonyms=people):
-        raise StateConflict(CHANGED)
 
 
 @transaction.atomic
@@ -196,7 +183,7 @@ def file_bytes(*, viewer: Actor, file: ReleaseFile) -> bytes:
     project_for(viewer, release.project_id)
     if release.state != ReleaseState.RELEASED:
         raise StateConflict("These files have not been released.")
-    _check_consents(release)
+    check_consents(release=release)
     detail = {"release": str(release.pk), "name": file.name, "sha256": file.blob_sha256}
     record(Act("release.download", "release file", str(file.pk), purpose=RESEARCH, detail=detail), by=viewer)
     return vault.get(file.blob_key, sha256=file.blob_sha256)
@@ -212,4 +199,4 @@ def _locked(release: Release) -> Release:
 
 def _check_move(release: Release, to_state: Any) -> None:
     if to_state not in MOVES[ReleaseState(release.state)]:
-        raise StateConflict(f"This release is “{ReleaseState(release.state).label}”, so this cannot be done now.")
+        raise StateConflict(f"This release is “{release.shown_state.label}”, so this cannot be done now.")

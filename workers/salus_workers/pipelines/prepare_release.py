@@ -1,4 +1,4 @@
-"""A cohort becomes files that may leave: no name, no date, nobody in a group of fewer than five. A person decides later."""
+"""A cohort becomes files that may leave: no name, no date, nobody in a group of fewer than five, no value of one person alone. Two people decide later."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import hashlib
 import io
 import math
 import secrets
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 import pyarrow as pa
@@ -19,15 +19,17 @@ import pyarrow.parquet as pq
 from salus_web.accounts.actors import system
 from salus_web.cohorts.definition import CodeRule, CohortDefinition, from_json, to_json
 from salus_web.cohorts.disclosure import SMALLEST, k_anonymous, safe_count, safe_share
-from salus_web.cohorts.people import RISK_BANDS, Person, age_band, common_unit, risk_band
+from salus_web.cohorts.people import RISK_BANDS, Measured, Person, age_band, common_unit, risk_band
 from salus_web.cohorts.selectors import persons
 from salus_web.common import wall
 from salus_web.common.clock import now
 from salus_web.common.errors import Refused, SalusError, StateConflict
 from salus_web.jobs.services import Claim
 from salus_web.records.scopes import RESEARCH, purpose_key
+from salus_web.releases.gate import People
 from salus_web.releases.models import Release
-from salus_web.releases.services import TOO_SMALL, People, PreparedFile, mark_failed, store_prepared
+from salus_web.releases.services import PreparedFile, mark_failed, store_prepared
+from salus_web.releases.words import TOO_SMALL
 
 ACTOR = system("prepare_release")
 K, L = 5, 2
@@ -35,7 +37,12 @@ AGE_BAND_YEARS = 5
 QUASI = ("age_band", "sex", "site")
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 TOO_ALIKE = f"Fewer than {SMALLEST} people share their age, sex and site with enough others, so nothing leaves."
+NUMBERS_SAFE = f"three significant digits; at least {SMALLEST} people at each end; never one for a whole group"
+WORDS_SAFE = f"only words of {SMALLEST} people or more; never one for a whole group"
 CSV, PARQUET = "text/csv; charset=utf-8", "application/vnd.apache.parquet"
+
+Cell = TypeVar("Cell", float | None, str)
+Group = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +106,9 @@ def make_table(definition: CohortDefinition, found: Sequence[Person]) -> Table:
     # by the random id, so that the order of the rows tells nothing of the order they are stored in
     rows = [{name: row.get(name) for name in names} for row in sorted(rows, key=lambda row: row["person"])]
     people = People(frozenset(person.pseudonym for person in found), frozenset(person.pseudonym for person in stay))
-    return Table(columns, rows, people, _report(found, stay, left_out, sensitive, lost))
+    report = _report(found, stay, left_out, sensitive, lost)
+    report |= {"l": L if sensitive or definition.codes else None, "columns": [asdict(column) for column in columns]}
+    return Table(columns, rows, people, report)
 
 
 def _risk_can_vary(definition: CohortDefinition) -> bool:
@@ -133,8 +142,10 @@ def _cells(
     ]
     cells: list[dict[str, Any]] = [{"person": secrets.token_hex(8)} for _ in stay]
     lost: list[str] = []
+    coded = [_quasi(person, definition) for person in stay]
+    groups = [tuple(row[name] for name in QUASI) for row in coded]
     for rule in definition.codes:
-        column, values, sentences = _value_column(rule, stay)
+        column, values, sentences = _value_column(rule, stay, groups)
         columns.append(column)
         lost += sentences
         for own, value in zip(cells, values, strict=True):
@@ -159,8 +170,8 @@ def _image_columns(columns: list[Column], cells: list[dict[str, Any]], stay: Seq
     return lost
 
 
-def _value_column(rule: CodeRule, stay: Sequence[Person]) -> tuple[Column, list[Any], list[str]]:
-    """One code's column: numbers in the unit most are in, or words that at least 11 people share."""
+def _value_column(rule: CodeRule, stay: Sequence[Person], groups: Sequence[Group]) -> tuple[Column, list[Any], list[str]]:
+    """One code's column: numbers in the unit most are in, or words; neither anybody's own nor that of a whole group."""
     unit = common_unit(stay, rule.code)
     found = [person.values.get(rule.code) for person in stay]
     name, meaning = f"value_{rule.code}", f"newest value of {rule.sentence()}"
@@ -169,30 +180,81 @@ def _value_column(rule: CodeRule, stay: Sequence[Person]) -> tuple[Column, list[
         for value in found
     ]
     if any(number is not None for number in numbers):
-        had = sum(value is not None for value in found)
-        gone = had - sum(number is not None for number in numbers)
-        lost = [f"{rule.code}: values that are words or not in {unit or 'the common unit'} are blank"] if gone else []
-        return Column(name, "number", meaning, unit, "three significant digits"), numbers, lost
+        safe = _made_safe(numbers, groups, _ends_shared, None)
+        return Column(name, "number", meaning, unit, NUMBERS_SAFE), safe, _lost_numbers(rule.code, unit, found, numbers, safe)
     words = [value.text if value else "" for value in found]
-    often = Counter(words)
+    often = _words_shared(words)
+    told = _made_safe(words, groups, _words_shared, "")
     # a rare word may be a person's own story, or a name
-    safe = [word if often[word] >= SMALLEST else "" for word in words]
-    lost = [f"{rule.code}: words of fewer than {SMALLEST} people are blank"] if safe != words else []
-    return Column(name, "word", meaning, "", f"only words of {SMALLEST} people or more"), list(safe), lost
+    lost = [f"{rule.code}: words of fewer than {SMALLEST} people are blank"] if often != words else []
+    if told != often:
+        lost.append(f"{rule.code}: words are blank where everybody of one age band, sex and site has the same")
+    return Column(name, "word", meaning, "", WORDS_SAFE), told, lost
+
+
+def _made_safe(values: Sequence[Cell], groups: Sequence[Group], share: Callable[[list[Cell]], list[Cell]], blank: Cell) -> list[Cell]:
+    """The cells with none that too few share, and none that a whole group shares (l-diversity, distinct form): whoever knows
+    that somebody is in a group must not learn their value. Each can undo the other, so both until nothing changes."""
+    now_safe = list(values)
+    while True:
+        shared = share(now_safe)
+        held: dict[Group, set[Cell]] = defaultdict(set)
+        for group, value in zip(groups, shared, strict=True):
+            held[group].add(value)
+        told = [value if len(held[group]) >= L else blank for group, value in zip(groups, shared, strict=True)]
+        if told == now_safe:
+            return told
+        now_safe = told
+
+
+def _ends_shared(numbers: list[float | None]) -> list[float | None]:
+    """Numbers beyond what 11 people reach set to that, at both ends (top and bottom coding; Hundepool et al., "Statistical
+    Disclosure Control", 2012, ch. 3). All blank where fewer than 22 people have one: the ends would cross."""
+    known = sorted(number for number in numbers if number is not None)
+    if len(known) < 2 * SMALLEST:
+        return [None] * len(numbers)
+    low, high = known[SMALLEST - 1], known[-SMALLEST]
+    return [None if number is None else min(max(number, low), high) for number in numbers]
+
+
+def _words_shared(words: list[str]) -> list[str]:
+    """Words of fewer than 11 people blanked."""
+    often = Counter(words)
+    return [word if often[word] >= SMALLEST else "" for word in words]
+
+
+def _lost_numbers(
+    code: str, unit: str, found: Sequence[Measured | None], numbers: Sequence[float | None], safe: Sequence[float | None]
+) -> list[str]:
+    """Sentences on what became of a column of numbers."""
+    pairs = list(zip(numbers, safe, strict=True))
+    lost = []
+    if any(value is not None and number is None for value, number in zip(found, numbers, strict=True)):
+        lost.append(f"{code}: values that are words or not in {unit or 'the common unit'} are blank")
+    if any(kept is not None and kept != number for number, kept in pairs):
+        lost.append(f"{code}: each end is a number that at least {SMALLEST} people reach; numbers beyond are set to it")
+    if any(kept is None and number is not None for number, kept in pairs):
+        lost.append(
+            f"{code}: numbers are blank where everybody of one age band, sex and site has the same, or where fewer than "
+            f"{2 * SMALLEST} people have one"
+        )
+    return lost
 
 
 def _report(
     found: Sequence[Person], stay: Sequence[Person], left_out: int, sensitive: str | None, lost: list[str]
 ) -> dict[str, Any]:
-    """What the second person reads: how many, how safe, and what it cost. Counts of people are safe counts."""
+    """What those who decide read, and the one who asked too, before anything leaves: every count of people is a safe one.
+
+    The true number of rows is in the receipt alone, which leaves with them.
+    """
     simulated = sum(person.is_simulated for person in stay)
     return {
         "people_in_cohort": safe_count(len(found)),
-        "rows": len(stay),
+        "people_in_files": safe_count(len(stay)),
         "left_out": safe_count(left_out),
         "left_out_share": safe_share(left_out, len(found)),
         "k": K,
-        "l": L if sensitive else None,
         "quasi_identifiers": list(QUASI),
         "sensitive": sensitive,
         "simulated": "all" if simulated == len(stay) else "none" if not simulated else "some",
@@ -257,7 +319,7 @@ def _receipt(
         "asked_at": release.requested_at.isoformat(),
         "prepared_at": now().isoformat(),
         "code_version": version("salus"),
-        "counts": {key: table.report[key] for key in ("people_in_cohort", "rows", "left_out")},
+        "counts": {"people_in_cohort": table.report["people_in_cohort"], "rows": len(table.rows), "left_out": table.report["left_out"]},
         "disclosure": {key: table.report[key] for key in ("k", "l", "quasi_identifiers", "sensitive", "simulated")},
         "utility_lost": {key: table.report[key] for key in ("left_out_share", "utility_lost")},
         "risk_bands": list(RISK_BANDS) if definition.task_id is not None else [],

@@ -16,11 +16,15 @@ from salus_web.cohorts.selectors import cohort_for, cohorts_of, project_for, pro
 from salus_web.cohorts.services import save_cohort
 from salus_web.common.errors import BadInput, Hidden, Refused, StateConflict
 from salus_web.dashboard.pages.cohort import choices_of, definition_of, page_of
+from salus_web.dashboard.pages.release import page_of as release_page
 from salus_web.registry.selectors import tasks
 from salus_web.releases.models import Release, ReleaseState
 from salus_web.releases.selectors import (
+    Agreement,
+    agreement_of,
     files_of,
     may_decide,
+    may_fetch,
     release_for,
     releases_of,
     report_of,
@@ -69,7 +73,7 @@ def ask_release(request: HttpRequest, cohort_id: UUID) -> HttpResponse:
     viewer = request.actor  # type: ignore[attr-defined]
     try:
         request_release(cohort=cohort_for(viewer=viewer, cohort_id=cohort_id), purpose=request.POST.get("purpose", ""), by=viewer)
-        messages.info(request, "The files are being prepared; then a second person decides.")
+        messages.info(request, "The files are being prepared; then two other people decide.")
     except (BadInput, StateConflict, Refused) as problem:
         if isinstance(problem, Hidden):
             raise
@@ -89,21 +93,24 @@ def releases(request: HttpRequest) -> HttpResponse:
     return render(request, "dashboard/releases.html", context)
 
 
-def _may_decide_now(viewer: Any, found: Release) -> bool:
-    """The form is shown only to a second person, and only while a decision is waited for."""
+def _may_decide_now(viewer: Any, found: Release, agreement: Agreement) -> bool:
+    """The form is shown only to somebody else than who asked, once, and only while a decision is waited for."""
     waits = found.state == ReleaseState.REQUESTED and str(found.requested_by_id) != viewer.id
-    return waits and may_decide(viewer=viewer, release=found)
+    said = any(str(decision.person_id) == viewer.id for decision in agreement.decisions)
+    return waits and not said and may_decide(viewer=viewer, release=found)
 
 
 @declare("release.decide", audit="release.read")
 @require_GET
 def release(request: HttpRequest, release_id: UUID) -> HttpResponse:
-    """One release: what it holds, what was left out, and the decision."""
+    """One release: what it holds, what was left out, who has agreed, and the decision."""
     viewer = request.actor  # type: ignore[attr-defined]
     found = release_for(viewer=viewer, release_id=release_id)
+    agreement = agreement_of(found)
     context = {
-        "release": found, "files": files_of(viewer=viewer, release=found), "report": report_of(viewer=viewer, release=found),
-        "may_decide": _may_decide_now(viewer, found), "may_download": can(viewer, "cohort.use"),
+        "release": found, "agreement": agreement, "files": files_of(viewer=viewer, release=found),
+        "page": release_page(found, report_of(viewer=viewer, release=found)),
+        "may_decide": _may_decide_now(viewer, found, agreement), "may_download": may_fetch(viewer=viewer, release=found),
     }  # fmt: skip
     return render(request, "dashboard/release.html", context)
 
@@ -111,14 +118,17 @@ def release(request: HttpRequest, release_id: UUID) -> HttpResponse:
 @declare("release.decide", step_up=True)
 @require_POST
 def decide_release(request: HttpRequest, release_id: UUID) -> HttpResponse:
-    """Let out, or refuse."""
+    """One person's yes or no. The second yes lets the files out."""
     viewer = request.actor  # type: ignore[attr-defined]
     found = release_for(viewer=viewer, release_id=release_id)
     if request.POST.get("decision") not in {"release", "refuse"}:
         raise BadInput("Say whether the files are let out or refused.")
     accept = request.POST["decision"] == "release"
-    decide(release=found, accept=accept, why=request.POST.get("why", ""), by=viewer)
-    messages.info(request, "The release was let out." if accept else "The release was refused.")
+    found = decide(release=found, accept=accept, why=request.POST.get("why", ""), by=viewer)
+    said = {
+        ReleaseState.RELEASED: "The release was let out.", ReleaseState.REFUSED: "The release was refused.",
+    }.get(ReleaseState(found.state), "Your yes is kept. Nothing leaves until somebody else has said yes too.")  # fmt: skip
+    messages.info(request, said)
     return HttpResponseRedirect(f"/releases/{release_id}/")
 
 
