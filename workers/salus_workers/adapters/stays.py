@@ -98,7 +98,7 @@ def _case(task: RiskTask, stay: Encounter, index: datetime, rows: _Rows) -> Stor
         site=patient.site.code,
     )  # fmt: skip
     outcome = _outcome(task, index, rows.conditions.get(patient.pk, []))
-    return StoredCase(snapshot, str(patient.pk), str(stay.pk), outcome, all_diagnoses=True)
+    return StoredCase(snapshot, str(patient.pk), str(stay.pk), outcome, patient.data_version, all_diagnoses=True)
 
 
 def _demographics(patient: Patient, index: datetime) -> list[RecordValue]:

@@ -13,7 +13,8 @@ from salus_web.common.errors import StateConflict
 from salus_web.jobs.services import Claim, finish
 from salus_web.predictions.selectors import trained_on
 from salus_web.predictions.services import Outcome, store_results
-from salus_web.registry.models import BundleState, ModelBundle
+from salus_web.registry.models import ModelBundle
+from salus_web.registry.selectors import why_silent
 
 from salus_workers.adapters.cases import current_cases
 from salus_workers.adapters.results import outcome_of
@@ -29,8 +30,9 @@ SEEN = "The model was trained on this patient, so it is likely to be surer of th
 def run(claim: Claim, report: Callable[[float, str], None]) -> None:
     """Score in batches; all results are stored in one transaction with the end of the job."""
     row = ModelBundle.objects.select_related("task").get(pk=claim.payload["bundle_id"])
-    if row.state == BundleState.WITHDRAWN:
-        raise StateConflict("This model was withdrawn, so it gives no more risks.")
+    silent = why_silent(row)
+    if silent:
+        raise StateConflict(silent)
     bundle = loaded(row)
     patient_ids = claim.payload["patient_ids"]
     outcomes: list[Outcome] = []
