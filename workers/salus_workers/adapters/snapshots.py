@@ -31,6 +31,7 @@ class StoredCase:
     kind: str | None = None  # of the outcome, where the task names kinds
     all_diagnoses: bool = False  # whether the snapshot holds every diagnosis of the person known by then
     image_outcomes: tuple[int | None, ...] = ()  # each image's own, where several rows make a case
+    too_early: str = ""  # why nothing can be said of it yet; then the snapshot is empty and is not scored
 
 
 def ward_of_cases(task: RiskTask) -> str:
