@@ -288,8 +288,7 @@ def review(*, prediction: Prediction, decision: str, reason_code: str, note: str
         raise BadInput("Choose a reason from the list.")
     if reason_code == "other" and not note.strip():
         raise BadInput("With “another reason”, please say which.")
-    if prediction.state == PredictionState.FAILED:
-        raise StateConflict("A risk that was not computed cannot be accepted or overridden.")
+    _check_stands(prediction, by)
     row = Review(
         patient_id=prediction.patient_id, prediction=prediction, reviewer_id=by.id, decision=decision,
         reason_code=reason_code, reviewed_at=now(),
@@ -301,3 +300,14 @@ def review(*, prediction: Prediction, decision: str, reason_code: str, note: str
     why_seen = purposes(viewer=by, patient_ids=[row.patient_id])[row.patient_id]
     record(Act("prediction.review", "prediction", str(prediction.pk), pseudonym, why_seen, detail=detail), by=by)
     return row
+
+
+def _check_stands(prediction: Prediction, by: Any) -> None:
+    """Raise StateConflict where no number stands that somebody could accept or override."""
+    if prediction.state == PredictionState.FAILED:
+        raise StateConflict("A risk that was not computed cannot be accepted or overridden.")
+    if ModelBundle.objects.filter(pk=prediction.bundle_id, state=BundleState.WITHDRAWN).exists():
+        raise StateConflict("This model was withdrawn, so its risk can no longer be accepted or overridden.")
+    rows = CurrentRisk.objects.for_actor(by).filter(prediction=prediction)
+    if rows.filter(state=PredictionState.STALE).exists():
+        raise StateConflict("Data has changed since this risk was made, so it cannot be accepted or overridden. Please ask for a new one.")
