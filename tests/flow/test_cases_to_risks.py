@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 import pytest
+from salus_web.accounts.models import Site
 from salus_web.audit.models import Event
 from salus_web.common import vault
 from salus_web.common.errors import NoRoom
@@ -19,12 +20,15 @@ from salus_web.jobs.models import Job, JobState
 from salus_web.jobs.services import claim
 from salus_web.predictions.models import CurrentRisk, Prediction, RiskMap
 from salus_web.predictions.selectors import account_of
+from salus_web.records.models import Patient
 from salus_web.registry.models import ModelBundle
 from salus_workers.pipelines import load_cases, train_task
 from salus_workers.pipelines.replay_prediction import replay_stored
 
 from tests.factories.cases import make_cases
+from tests.factories.hospital import make_bundle
 from tests.factories.people import SYSTEM, make_site
+from tests.web.test_current_risks import outcome, store
 
 pytestmark = pytest.mark.django_db
 
@@ -78,6 +82,28 @@ def test_a_case_table_is_not_read_into_the_reserve_of_the_disk(tmp_path: Path, s
     with pytest.raises(NoRoom):
         load_cases.run(held, quiet)
     assert Upload.objects.get().state == "received"
+
+
+def brought(folder: Path, site: Site) -> None:
+    upload = receive(filename="cases.zip", content=packed(folder), site=site, by=SYSTEM)
+    held = claim(job_id=str(upload.job.pk), worker="test") if upload.job else None
+    assert held is not None
+    load_cases.run(held, quiet)
+
+
+def test_a_new_case_takes_the_old_number_of_its_person_at_once(tmp_path: Path) -> None:
+    """Not only when the training that is queued with it has ended; and it asks for no risk by the live model itself."""
+    site, bundle, folder = make_site(), make_bundle(), make_cases(tmp_path / "data", people=4)
+    ModelBundle.objects.update(requests_on_new_data=True)
+    brought(folder, site)
+    patients = {row.mrn: row for row in Patient.objects.for_actor(SYSTEM)}
+    store(bundle, *(outcome(row, 0.31) for row in patients.values()))
+    with (folder / "cases.csv").open("a") as table:
+        table.write("p1,99,61,f,none,,,yes,1\n")
+    brought(folder, site)
+    states = {row.patient.mrn: row.state for row in CurrentRisk.objects.for_actor(SYSTEM).select_related("patient")}
+    assert states == {key: "stale" if key == "p1" else "computed" for key in patients} and len(states) == 4
+    assert not Job.objects.filter(kind="predict", state=JobState.QUEUED).exists()
 
 
 def assert_whole(prediction: Prediction) -> None:

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from salus_learn.errors import CaseError
 from salus_web.common.clock import now
+from salus_web.common.errors import StateConflict
 from salus_web.ingest.models import Upload, UploadState
 from salus_web.ingest.services import receive
 from salus_web.jobs.models import Job, JobState
@@ -18,6 +19,7 @@ from salus_workers.pipelines.registry import PIPELINES
 from salus_workers.tasks.run_job import run_claimed
 
 from tests.factories.cases import TASK
+from tests.factories.hospital import make_bundle
 from tests.factories.people import SYSTEM, make_site
 from tests.factories.simulated import run
 from tests.web.test_ingest_door import archive
@@ -84,3 +86,20 @@ def test_a_case_table_with_a_fault_is_refused_by_name_and_stores_nobody() -> Non
     assert kept.state == UploadState.REFUSED
     assert "row" in kept.problems[0] and "age" in kept.problems[0].lower()
     assert Patient.objects.for_actor(SYSTEM).count() == 0
+
+
+def test_what_does_not_allow_a_job_is_said_at_once_and_not_tried_three_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job whose model was withdrawn, or whose people took training back, is over: it is not left running for its lease."""
+
+    def refuse(held: Claim, report: Callable[[float, str], None]) -> None:
+        raise StateConflict("This model was withdrawn, so it gives no more risks.")
+
+    job = run(job_that(monkeypatch, refuse))
+    assert (job.state, job.failure) == (JobState.FAILED, "This model was withdrawn, so it gives no more risks.")
+    assert job.lease_until is None and job.attempts == 1
+
+
+def test_a_risk_by_a_withdrawn_model_fails_in_words() -> None:
+    withdrawn = make_bundle("withdrawn")
+    job = run(enqueue(kind="predict", unique_key="p", payload={"bundle_id": str(withdrawn.pk), "patient_ids": []}, by=SYSTEM))
+    assert job.state == JobState.FAILED and "was withdrawn" in job.failure

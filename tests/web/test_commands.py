@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -11,6 +12,7 @@ from django.test import Client
 from salus_web.accounts.models import Site, User
 from salus_web.ingest.management.commands.ingest import Patience
 from salus_web.ingest.models import Upload
+from salus_web.jobs.models import Job
 from salus_web.records.models import CareTeamMembership
 
 from tests.factories.cases import make_cases
@@ -78,3 +80,10 @@ def test_who_waits_for_a_worker_is_told_once(monkeypatch: pytest.MonkeyPatch) ->
     for _ in range(3):
         patience.waiting(is_running=False)
     assert len(heard) == 1 and "./salus up" in heard[0]
+
+
+@pytest.mark.parametrize(("word", "words"), [("seven", "“seven” is not the id of a risk"), (str(UUID(int=7)), "There is no risk")])
+def test_a_replay_of_what_is_not_there_is_said_at_once(word: str, words: str) -> None:
+    with pytest.raises(CommandError, match=words):
+        said("replay", word)
+    assert not Job.objects.exists(), "no worker was asked"

@@ -18,7 +18,9 @@ from salus_web.common.ids import new_id
 from salus_web.imaging.models import Instance, Rendition
 from salus_web.jobs.models import Job
 from salus_web.predictions.models import CurrentRisk, Prediction, Review, RiskMap
+from salus_web.predictions.services import data_changed
 from salus_web.records.models import Observation
+from salus_web.registry.models import ModelBundle
 
 from tests.factories.cohorts import observe
 from tests.factories.hospital import Person, account, make_bundle, make_person
@@ -263,6 +265,21 @@ def test_a_risk_that_was_not_computed_is_not_judged(ward: tuple[Client, Admit]) 
     person = admit("Qfail", state="failed")
     form = {"decision": "accept", "reason": "agree"}
     assert client.post(f"/predictions/{person.prediction.pk}/review/", form).status_code == 409
+    assert not Review.objects.for_actor(SYSTEM).exists()
+
+
+@pytest.mark.parametrize("decision", ["accept", "override"])
+def test_a_risk_whose_number_no_longer_holds_is_not_judged(ward: tuple[Client, Admit], decision: str) -> None:
+    client, admit = ward
+    person = admit("Qpast")
+    address, form = f"/predictions/{person.prediction.pk}/review/", {"decision": decision, "reason": "wrong_input"}
+    data_changed(patient_ids=[str(person.patient.pk)], by=SYSTEM)
+    answer = client.post(address, form)
+    assert answer.status_code == 409 and "Data has changed since" in text_of(answer)
+    CurrentRisk.objects.for_actor(SYSTEM).update(state="computed")
+    ModelBundle.objects.update(state="withdrawn")
+    answer = client.post(address, form)
+    assert answer.status_code == 409 and "was withdrawn" in text_of(answer)
     assert not Review.objects.for_actor(SYSTEM).exists()
 
 

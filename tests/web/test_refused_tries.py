@@ -32,7 +32,7 @@ TRIES = {
     "thumbnail": ("get", "/images/{image}/thumbnail.png", "image.read", "image"),
     "risk with its maps": ("get", "/predictions/{prediction}/", "prediction.read", "prediction"),
     "judgement": ("post", "/predictions/{prediction}/review/", "prediction.read", "prediction"),
-    "replay": ("post", "/predictions/{prediction}/replay/", "prediction.read", "prediction"),
+    "replay": ("post", "/predictions/{prediction}/replay/", "replay.read", "prediction"),
     "replayed": ("get", "/predictions/{prediction}/replay/{replay}/", "replay.read", "prediction"),
     "receipt": ("get", "/predictions/{prediction}/receipt.json", "receipt.read", "prediction"),
 }

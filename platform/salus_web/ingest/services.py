@@ -23,7 +23,7 @@ from salus_web.ingest.incoming import Incoming
 from salus_web.ingest.models import Upload, UploadState
 from salus_web.ingest.parsers.archive import holds_case_table
 from salus_web.jobs.services import enqueue
-from salus_web.records.services import store_person
+from salus_web.records.services import hold_people, store_person
 
 
 @transaction.atomic
@@ -105,6 +105,7 @@ def read_and_store(
 def _store(parsed: dict[str, Any], site: Site, by: Any) -> tuple[list[str], dict[str, int]]:
     counts: dict[str, int] = {"images": 0}
     patients: list[str] = []
+    hold_people(people=parsed["people"], site=site, by=by)
     for person in parsed["people"]:
         stored = store_person(person=person, site=site, by=by)
         counts["images"] += store_images(patient=stored.patient, images=person["images"], by=by)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -146,10 +147,12 @@ def current_of(*, viewer: Any, patient_id: Any) -> list[CurrentRisk]:
     return list(rows.filter(patient_id=patient_id))
 
 
-def trained_on(*, bundle: Any, encounter_ids: list[str], viewer: Any) -> set[str]:
-    """Those of these encounters that the bundle was trained on: they have an out-of-fold risk by it (1 query)."""
-    rows = Prediction.objects.for_actor(viewer).filter(bundle=bundle, origin="out_of_fold", encounter_id__in=encounter_ids)
-    return {str(key) for key in rows.values_list("encounter_id", flat=True)}
+def trained_on(*, bundle: Any, patient_ids: Sequence[str], viewer: Any) -> set[str]:
+    """Those of these patients whose cases the bundle was trained on, whichever stay is asked about now: by the registry's own
+    list, or, for a bundle trained before there was one, by an out-of-fold risk (2 queries)."""
+    listed = BundlePerson.objects.for_actor(viewer).filter(bundle=bundle, patient_id__in=list(patient_ids))
+    judged = Prediction.objects.for_actor(viewer).filter(bundle=bundle, origin="out_of_fold", patient_id__in=list(patient_ids))
+    return {str(key) for rows in (listed, judged) for key in rows.values_list("patient_id", flat=True)}
 
 
 def bundles_trained_on(*, viewer: Any, patient_id: Any) -> list[ModelBundle]:

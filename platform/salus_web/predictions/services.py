@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from django.db import transaction
@@ -17,14 +17,19 @@ from salus_web.common import vault
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput, StateConflict
 from salus_web.common.ids import new_id
-from salus_web.jobs.models import Job
+from salus_web.common.keyring import KeyGone
+from salus_web.jobs.models import Job, JobState
 from salus_web.jobs.services import Claim, enqueue, finish
 from salus_web.predictions.models import CurrentRisk, Prediction, PredictionState, Review, RiskMap
 from salus_web.records.models import Patient
 from salus_web.records.scopes import CARE
 from salus_web.records.selectors import purposes
-from salus_web.registry.models import ModelBundle
-from salus_web.registry.selectors import live_bundles
+from salus_web.records.services import note_new_data
+from salus_web.registry.models import BundleState, ModelBundle
+from salus_web.registry.selectors import live_bundles, why_silent
+
+OUT_OF_FOLD = "out_of_fold"
+JUDGED = (PredictionState.COMPUTED, PredictionState.ABSTAINED)
 
 REVIEW_REASONS = {
     "agree": "Agrees with my judgement",
@@ -57,28 +62,38 @@ class Outcome:
     account: dict[str, Any]
     receipt: dict[str, Any]
     maps: tuple[MapFile, ...]
+    data_version: int  # the patient's, as it was before the first of the rows was read
 
 
 @transaction.atomic
 def request(*, patient_ids: Sequence[str], bundle: ModelBundle, why: str, by: Any) -> Job:
-    """Ask for a risk of these patients by this bundle. The same question about the same moment is one job."""
+    """Ask for a risk of these patients by this bundle. The same question, asked again before a worker begins, is one job."""
     authorize(by, "prediction.request", Resource("patient"))
     known = Patient.objects.for_actor(by).filter(pk__in=list(patient_ids)).values_list("pk", "pseudonym")
     if len(known) != len(set(patient_ids)):
         authorize(by, "prediction.request", Resource("patient", in_scope=False))
-    # a click within the same minute is the same question
-    minute = now().replace(second=0, microsecond=0).isoformat()
     whom = hashlib.sha256("".join(sorted(str(key) for key, _ in known)).encode()).hexdigest()[:24]
-    job = enqueue(
-        kind="predict",
-        unique_key=f"predict:{bundle.pk}:{whom}:{minute}",
+    job = _waiting_or_new(
+        f"predict:{bundle.pk}:{whom}:", by=by, title=f"{bundle.task.title}: {len(known)} patient(s)",
         payload={"bundle_id": str(bundle.pk), "patient_ids": [str(key) for key, _ in known], "why": why},
-        title=f"{bundle.task.title}: {len(known)} patient(s)",
-        by=by,
-    )
+    )  # fmt: skip
     why_seen = purposes(viewer=by, patient_ids=[key for key, _ in known])
     record_many([Act("prediction.request", "job", str(job.pk), pseudonym, why_seen[key]) for key, pseudonym in known], by=by)
     return job
+
+
+def _waiting_or_new(prefix: str, *, payload: dict[str, Any], title: str, by: Any) -> Job:
+    """The job of this question that nobody has begun, or a new one. One that was begun may have read its rows before the data
+    that is asked for now. The one found is held until the caller's transaction ends, so that no worker begins it before what
+    that transaction stores can be read; one that a worker is taking just now is passed over instead of waited for."""
+    waiting = Job.objects.select_for_update(skip_locked=True).filter(kind="predict", state=JobState.QUEUED)
+    held = waiting.filter(unique_key__startswith=prefix).first()
+    if held is not None:
+        return held
+    asked: dict[str, Any] = {"kind": "predict", "payload": payload, "title": title, "by": by}
+    # of two clicks at one moment the second finds the first one's job by its key
+    job = enqueue(unique_key=prefix + now().replace(second=0, microsecond=0).isoformat(), **asked)
+    return waiting.filter(pk=job.pk).first() or enqueue(unique_key=prefix + new_id().hex, **asked)
 
 
 @transaction.atomic
@@ -96,49 +111,83 @@ def request_replay(*, prediction: Prediction, by: Any) -> Job:
 
 @transaction.atomic
 def store_results(*, claim: Claim, bundle: ModelBundle, outcomes: Sequence[Outcome], origin: str, by: Any) -> None:
-    """Keep results, maps, receipts and current risks, and finish the job, in one transaction with the fence."""
-    moment = now()
-    current = {
-        risk.patient_id: risk
-        for risk in CurrentRisk.objects.for_actor(by)
-        .select_related("prediction")
-        .filter(task_id=bundle.task.task_id, patient_id__in=[outcome.patient_id for outcome in outcomes])
-    }
-    predictions, maps, acts = [], [], []
-    names = dict(
-        Patient.objects.for_actor(by).filter(pk__in=[o.patient_id for o in outcomes]).values_list("pk", "pseudonym")
-    )
-    pseudonyms = {str(key): value for key, value in names.items()}
+    """Keep results, maps, receipts and current risks, and finish the job, in one transaction with the fence.
+
+    Model, patients and current risks are locked, in this order, before anything is decided on them: a model that was withdrawn
+    or is no longer live meanwhile stores nothing (StateConflict), who was erased or took care back is left out, and a result
+    from before the newest data is stale from the start.
+    """
+    bundle = _speaking(bundle, origin)
+    people = _people(outcomes, origin, by)
+    current = _current(bundle.task.task_id, people, by)
+    moment, asked_by = now(), claim.payload.get("asked_by") or Job.objects.values_list("requested_by", flat=True).get(pk=claim.job_id)
+    made: list[_Made] = []
     for outcome in outcomes:
-        before = current.get(_uuid(outcome.patient_id))
-        prediction = _prediction(outcome, claim, bundle, origin, moment, before, by)
-        predictions.append(prediction)
-        maps += [_map(prediction, found) for found in outcome.maps]
-        acts.append(
-            Act("prediction.store", "prediction", str(prediction.pk), pseudonyms[str(outcome.patient_id)])
-        )
-    Prediction.objects.bulk_create(predictions, batch_size=200)
-    RiskMap.objects.bulk_create(maps, batch_size=200)
-    _set_current(predictions, current)
-    record_many(acts, by=by)
-    finish(claim=claim, result={"predictions": len(predictions)}, by=by)
+        person = people.get(_uuid(outcome.patient_id))
+        if person is None:
+            continue
+        try:
+            prediction = _prediction(outcome, claim, bundle, origin, moment, current.get(person.pk), asked_by)
+            maps = [_map(prediction, found) for found in outcome.maps]
+        except KeyGone:
+            continue  # the key of somebody who is being erased goes before their rows do
+        made.append(_Made(prediction, maps, person.data_version != outcome.data_version))
+    Prediction.objects.bulk_create([one.prediction for one in made], batch_size=200)
+    RiskMap.objects.bulk_create([found for one in made for found in one.maps], batch_size=200)
+    _set_current(made, current)
+    stored = [(str(one.prediction.pk), people[_uuid(one.prediction.patient_id)].pseudonym) for one in made]
+    record_many([Act("prediction.store", "prediction", key, pseudonym) for key, pseudonym in stored], by=by)
+    left_out = {"left_out": len(outcomes) - len(made)} if len(made) < len(outcomes) else {}
+    finish(claim=claim, result={"predictions": len(made)} | left_out, by=by)
 
 
-def _uuid(text: str) -> Any:
+class _Made(NamedTuple):
+    """A row ready to be stored, its maps, and whether data of the patient came in after theirs was read."""
+
+    prediction: Prediction
+    maps: list[RiskMap]
+    is_outdated: bool
+
+
+def _uuid(text: Any) -> Any:
     return Patient._meta.pk.to_python(text)
 
 
+def _speaking(bundle: ModelBundle, origin: str) -> ModelBundle:
+    """The bundle as it stands now, held so that nobody withdraws it before its risks are stored. Raises StateConflict when it
+    may give none: for a request it has to be live, and a withdrawn one gives no out-of-fold risks either."""
+    held = ModelBundle.objects.select_for_update(of=("self",), no_key=True).select_related("task").get(pk=bundle.pk)
+    silent = why_silent(held)
+    if silent and (origin != OUT_OF_FOLD or held.state == BundleState.WITHDRAWN):
+        raise StateConflict(silent)
+    return held
+
+
+def _people(outcomes: Sequence[Outcome], origin: str, by: Any) -> dict[Any, Patient]:
+    """Those of these patients who are still here, each held against files and erasures that come meanwhile."""
+    rows = Patient.objects.for_actor(by).filter(pk__in={outcome.patient_id for outcome in outcomes}, erased_at__isnull=True)
+    if origin != OUT_OF_FOLD:
+        rows = rows.for_purpose(CARE)
+    held = rows.select_for_update(no_key=True).only("pk", "pseudonym", "data_version").order_by("pk")
+    return {row.pk: row for row in held}
+
+
+def _current(task_id: str, people: Iterable[Any], by: Any) -> dict[Any, CurrentRisk]:
+    rows = CurrentRisk.objects.for_actor(by).filter(task_id=task_id, patient_id__in=list(people)).select_related("prediction")
+    return {risk.patient_id: risk for risk in rows.select_for_update(of=("self",)).order_by("pk")}
+
+
 def _prediction(
-    outcome: Outcome, claim: Claim, bundle: ModelBundle, origin: str, moment: Any, before: CurrentRisk | None, by: Any
+    outcome: Outcome, claim: Claim, bundle: ModelBundle, origin: str, moment: Any, before: CurrentRisk | None, asked_by: str
 ) -> Prediction:
     """One row with its sealed account and its receipt in the vault."""
     prediction = Prediction(
         id=new_id(), patient_id=outcome.patient_id, encounter_id=outcome.encounter_id, bundle=bundle,
         job_id=claim.job_id, task_id=bundle.task.task_id, origin=origin, created_at=moment,
-        requested_by=by.id, previous=before.prediction if before else None, **outcome.columns,
+        requested_by=asked_by, previous=before.prediction if before else None, **outcome.columns,
     )  # fmt: skip
     prediction.account_json = orjson.dumps(outcome.account).decode()
-    receipt = outcome.receipt | {"prediction": str(prediction.pk), "stored_at": moment.isoformat(), "asked_by": by.id}
+    receipt = outcome.receipt | {"prediction": str(prediction.pk), "stored_at": moment.isoformat(), "asked_by": asked_by}
     blob = vault.put(orjson.dumps(receipt, option=orjson.OPT_SORT_KEYS), owner=f"person:{outcome.patient_id}")
     prediction.receipt_key, prediction.receipt_sha256 = blob.key, blob.sha256
     return prediction
@@ -152,38 +201,69 @@ def _map(prediction: Prediction, found: MapFile) -> RiskMap:
     )  # fmt: skip
 
 
-def _set_current(predictions: Sequence[Prediction], current: dict[Any, CurrentRisk]) -> None:
-    """The worklist's flat row. A change is only between two computed risks."""
+def _set_current(made: Sequence[_Made], current: dict[Any, CurrentRisk]) -> None:
+    """The worklist's flat rows."""
     new: list[CurrentRisk] = []
     changed: list[CurrentRisk] = []
     # of several cases of one patient the latest is the current one
-    latest = {str(found.patient_id): found for found in sorted(predictions, key=lambda found: found.index_at)}
-    for prediction in latest.values():
-        shown = prediction.probability if prediction.state == PredictionState.COMPUTED else None
-        risk = current.get(_uuid(str(prediction.patient_id)))
-        was = risk.sort_probability if risk else None
-        change = shown - was if shown is not None and was is not None else None
+    latest = {_uuid(one.prediction.patient_id): one for one in sorted(made, key=lambda one: one.prediction.index_at)}
+    for patient_id, one in latest.items():
+        prediction, risk = one.prediction, current.get(patient_id)
+        if risk is not None and not _gives_way(risk, one):
+            continue
         row = risk or CurrentRisk(patient_id=prediction.patient_id, task_id=prediction.task_id)
-        row.prediction, row.state, row.sort_probability = prediction, prediction.state, shown
-        row.change, row.updated_at = change, prediction.created_at
+        row.state = PredictionState.STALE if one.is_outdated and prediction.state in JUDGED else prediction.state
+        row.sort_probability = prediction.probability if row.state == PredictionState.COMPUTED else None
+        row.change = _change(row.sort_probability, prediction, risk.prediction if risk else None)
+        row.prediction, row.updated_at = prediction, prediction.created_at
         (changed if risk else new).append(row)
     CurrentRisk.objects.bulk_create(new, batch_size=500)
     for row in changed:
         row.save()
 
 
+def _gives_way(risk: CurrentRisk, one: _Made) -> bool:
+    """Whether a patient's present risk is replaced by a new result."""
+    found, present = one.prediction, risk.prediction
+    if found.origin == OUT_OF_FOLD:  # of a model that nobody has made live, and often of a stay long ago
+        is_older = present.origin == OUT_OF_FOLD and present.index_at < found.index_at
+        return is_older and risk.state == PredictionState.COMPUTED
+    if one.is_outdated:  # what has a number now had it from newer data, as new data takes the number off every older one
+        return risk.state not in JUDGED
+    is_same_model = present.origin == found.origin and present.bundle_id == found.bundle_id
+    return risk.state not in JUDGED or not is_same_model or present.index_at <= found.index_at
+
+
+def _change(shown: float | None, found: Prediction, before: Prediction | None) -> float | None:
+    """How far a patient's risk moved: only between two computed risks by the same model, as another one's says nothing of the
+    patient. What has become stale since still counts as what it was."""
+    if shown is None or before is None or before.state != PredictionState.COMPUTED or before.probability is None:
+        return None
+    is_same_model = before.bundle_id == found.bundle_id and before.origin == found.origin
+    return shown - before.probability if is_same_model else None
+
+
 @transaction.atomic
-def data_changed(*, patient_ids: Sequence[str], by: Any) -> None:
-    """New data makes current risks stale, and asks anew where the live bundle's policy says so."""
-    stale = CurrentRisk.objects.for_actor(by).filter(
-        patient_id__in=list(patient_ids), state__in=[PredictionState.COMPUTED, PredictionState.ABSTAINED]
-    )
-    stale.update(state=PredictionState.STALE, sort_probability=None, change=None)
+def data_changed(*, patient_ids: Sequence[str], by: Any, ask: bool = True) -> None:
+    """New data makes current risks stale, and asks anew where the live bundle's policy says so (`ask`). Call inside the
+    transaction that stores the data."""
+    note_new_data(patient_ids=patient_ids, by=by)
+    rows = CurrentRisk.objects.for_actor(by).filter(patient_id__in=list(patient_ids), state__in=JUDGED)
+    _hold(rows)
+    # the moment too, or a list that is open would go on showing the number
+    rows.update(state=PredictionState.STALE, sort_probability=None, change=None, updated_at=now())
+    if not ask:
+        return
     allowed = Patient.objects.for_actor(by).for_purpose(CARE).filter(pk__in=list(patient_ids))
     asked = [str(key) for key in allowed.order_by("pk").values_list("pk", flat=True)]
     for bundle in live_bundles():
         if bundle.requests_on_new_data and asked:
             request(patient_ids=asked, bundle=bundle, why="new data", by=by)
+
+
+def _hold(rows: Any) -> None:
+    """Lock current risks in the one order in which all lock them."""
+    list(rows.select_for_update().order_by("pk").values_list("pk", flat=True))
 
 
 @transaction.atomic
@@ -192,6 +272,7 @@ def withdraw_risks(*, bundle: ModelBundle, by: Any) -> int:
     authorize(by, "models.promote", Resource("bundle", str(bundle.pk)))
     # counting patients tells nobody who they are, so the machine reads them
     current = CurrentRisk.objects.for_actor(system("withdrawal")).filter(prediction__bundle=bundle)
+    _hold(current)
     number = current.update(state=PredictionState.WITHDRAWN, sort_probability=None, change=None, updated_at=now())
     record(Act("prediction.withdraw", "bundle", str(bundle.pk), detail={"risks": number}), by=by)
     return number
@@ -207,8 +288,7 @@ def review(*, prediction: Prediction, decision: str, reason_code: str, note: str
         raise BadInput("Choose a reason from the list.")
     if reason_code == "other" and not note.strip():
         raise BadInput("With “another reason”, please say which.")
-    if prediction.state == PredictionState.FAILED:
-        raise StateConflict("A risk that was not computed cannot be accepted or overridden.")
+    _check_stands(prediction, by)
     row = Review(
         patient_id=prediction.patient_id, prediction=prediction, reviewer_id=by.id, decision=decision,
         reason_code=reason_code, reviewed_at=now(),
@@ -220,3 +300,14 @@ def review(*, prediction: Prediction, decision: str, reason_code: str, note: str
     why_seen = purposes(viewer=by, patient_ids=[row.patient_id])[row.patient_id]
     record(Act("prediction.review", "prediction", str(prediction.pk), pseudonym, why_seen, detail=detail), by=by)
     return row
+
+
+def _check_stands(prediction: Prediction, by: Any) -> None:
+    """Raise StateConflict where no number stands that somebody could accept or override."""
+    if prediction.state == PredictionState.FAILED:
+        raise StateConflict("A risk that was not computed cannot be accepted or overridden.")
+    if ModelBundle.objects.filter(pk=prediction.bundle_id, state=BundleState.WITHDRAWN).exists():
+        raise StateConflict("This model was withdrawn, so its risk can no longer be accepted or overridden.")
+    rows = CurrentRisk.objects.for_actor(by).filter(prediction=prediction)
+    if rows.filter(state=PredictionState.STALE).exists():
+        raise StateConflict("Data has changed since this risk was made, so it cannot be accepted or overridden. Please ask for a new one.")

@@ -28,6 +28,8 @@ class Patient(models.Model):
     is_simulated = models.BooleanField(default=False)
     created_at = models.DateTimeField()
     erased_at = models.DateTimeField(null=True)  # from then on nothing of the person is here but this row
+    # one more whenever data comes in, so that whoever read before finds out; a time would not do, as a row is seen only later
+    data_version = models.PositiveBigIntegerField(default=0)
 
     mrn = SealedText("mrn_sealed", "person:id")
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from django.db import models, transaction
-from django.db.models import Q
+from django.db import connection, models, transaction
+from django.db.models import F, Q
 
 from salus_web.accounts.actors import system
 from salus_web.accounts.models import Site, User
@@ -58,6 +59,25 @@ def store_person(*, person: dict[str, Any], site: Site, by: Any) -> StoredPerson
         new[kind] = _rows(patient, table, person[kind], encounters, by)
     record(Act("record.store", "patient", str(patient.pk), patient.pseudonym, detail=new), by=by)
     return StoredPerson(patient, new, encounters)
+
+
+def hold_people(*, people: Sequence[dict[str, Any]], site: Site, by: Any) -> None:
+    """Lock those of these parsed people who are here, in one order, until the caller's transaction ends: two files that name
+    the same people, or a file and a risk that is being stored, then wait for one another and never each for the other."""
+    if not connection.features.has_select_for_update:
+        return  # SQLite has one writer, who holds everything
+    indexes = [blind_index(person["mrn"], purpose="mrn") for person in people]
+    rows = Patient.objects.for_actor(by).filter(site=site, mrn_index__in=indexes)
+    list(rows.select_for_update().order_by("pk").values_list("pk", flat=True))
+
+
+@transaction.atomic
+def note_new_data(*, patient_ids: Sequence[str], by: Any) -> None:
+    """Count that data of these patients came in, in the transaction that stores it: what was worked out from rows read before
+    is out of date (`Patient.data_version`)."""
+    rows = Patient.objects.for_actor(by).filter(pk__in=list(patient_ids))
+    list(rows.select_for_update().order_by("pk").values_list("pk", flat=True))
+    rows.update(data_version=F("data_version") + 1)
 
 
 def _patient(person: dict[str, Any], site: Site, by: Any) -> tuple[Patient, bool]:

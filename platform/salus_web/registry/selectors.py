@@ -20,14 +20,23 @@ def live_bundles() -> list[ModelBundle]:
     return list(ModelBundle.objects.select_related("task").filter(state=BundleState.LIVE).order_by("task__title"))
 
 
+def why_silent(bundle: ModelBundle) -> str:
+    """Why a bundle answers no request now, in a sentence; empty for one that is live."""
+    if bundle.state == BundleState.LIVE:
+        return ""
+    if bundle.state == BundleState.WITHDRAWN:
+        return "This model was withdrawn, so it gives no more risks."
+    return "This model is not the live one for its question, so it gives no risks now. Please ask again."
+
+
 def bundles(*, viewer: Any) -> QuerySet[ModelBundle]:
     """All bundles, newest first."""
     authorize(viewer, "models.read", Resource("bundle"))
-    return ModelBundle.objects.select_related("task").prefetch_related("bundlestep_set").order_by("-trained_at")
+    return ModelBundle.objects.select_related("task").order_by("-trained_at")
 
 
 def bundle_for(*, viewer: Any, bundle_id: Any) -> ModelBundle | None:
-    """One bundle with its history (2 queries)."""
+    """One bundle (1 query)."""
     return bundles(viewer=viewer).filter(pk=bundle_id).first()
 
 

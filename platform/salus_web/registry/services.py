@@ -97,8 +97,9 @@ def move_bundle(*, bundle: ModelBundle, to_state: str, why: str, by: Any) -> Mod
     """Move a bundle to another state. Nobody makes live what they trained themselves; the one that was live retires."""
     authorize(by, "models.promote", Resource("bundle", str(bundle.pk)))
     # two promotions for one question wait for each other here, so that two bundles are never live at once
-    list(TaskFile.objects.select_for_update().filter(task_id=bundle.task.task_id).order_by("pk"))
-    bundle = ModelBundle.objects.select_for_update().get(pk=bundle.pk)
+    # (no_key: what only points at these rows, such as a trained bundle that is being stored, does not wait for it)
+    list(TaskFile.objects.select_for_update(no_key=True).filter(task_id=bundle.task.task_id).order_by("pk"))
+    bundle = ModelBundle.objects.select_for_update(no_key=True).get(pk=bundle.pk)
     if to_state not in MOVES[BundleState(bundle.state)]:
         raise StateConflict(f"A bundle that is {bundle.get_state_display().lower()} cannot become {to_state}.")
     if to_state == BundleState.LIVE and by.id == bundle.trained_by:

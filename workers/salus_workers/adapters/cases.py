@@ -19,7 +19,8 @@ def stored_cases(task: RiskTask, by: Any, *, purpose: str) -> list[StoredCase]:
 
 
 def current_cases(task: RiskTask, by: Any, patient_ids: Sequence[str]) -> list[StoredCase]:
-    """The newest case of each of these patients; one without a case, or who does not allow care by Salus, is left out."""
+    """The newest case of each of these patients; one without a case, or who does not allow care by Salus, is left out. A stay
+    that has not come to its index moment is one that says so (`too_early`)."""
     if task.index != "case":
         return stay_cases(task, by, patient_ids, purpose=CARE, newest_only=True)
     newest = {case.patient_id: case for case in table_cases(task, by, patient_ids, purpose=CARE)}

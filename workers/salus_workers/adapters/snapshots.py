@@ -26,10 +26,12 @@ class StoredCase:
     patient_id: str
     encounter_id: str
     outcome: int | None
+    data_version: int  # the patient's, as it was before the rows were read
     time_days: float | None = None
     kind: str | None = None  # of the outcome, where the task names kinds
     all_diagnoses: bool = False  # whether the snapshot holds every diagnosis of the person known by then
     image_outcomes: tuple[int | None, ...] = ()  # each image's own, where several rows make a case
+    too_early: str = ""  # why nothing can be said of it yet; then the snapshot is empty and is not scored
 
 
 def ward_of_cases(task: RiskTask) -> str:
@@ -42,6 +44,7 @@ def table_cases(
 ) -> list[StoredCase]:
     """Every case of a case table's task (of these patients) as of its index moment, of people who allow the purpose
     (3 queries)."""
+    # first of all, as it tells how much had come in before anything else was read (Patient.data_version)
     encounters = Encounter.objects.for_actor(by).for_purpose(purpose).select_related("patient", "patient__site")
     encounters = encounters.filter(kind="case", ward=ward_of_cases(task))
     if patient_ids is not None:
@@ -91,7 +94,7 @@ def _case(task: RiskTask, row: Encounter, values: list[Observation], pictures: l
         site=row.patient.site.code,
     )  # fmt: skip
     images = tuple(outcome_of(task.outcome, own.get(picture.instance.source, "")) for picture in shown) if task.pooled else ()
-    return StoredCase(snapshot, str(row.patient_id), str(row.pk), outcome, time_days, kind, image_outcomes=images)
+    return StoredCase(snapshot, str(row.patient_id), str(row.pk), outcome, row.patient.data_version, time_days, kind, image_outcomes=images)
 
 
 def record_value(row: Observation) -> RecordValue:

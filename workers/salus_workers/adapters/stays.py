@@ -20,6 +20,7 @@ from salus_workers.adapters.snapshots import StoredCase, record_value, snapshot_
 
 DEMOGRAPHICS = "salus"
 PICTURE_BEFORE_STAY = timedelta(days=1)
+VISITS = frozenset({"AMB", "HH", "VR"})  # HL7 ActEncounterCode: ambulatory, at home, virtual
 
 
 class _Rows(NamedTuple):
@@ -35,19 +36,43 @@ def stay_cases(
     task: RiskTask, by: Any, patient_ids: Sequence[str] | None = None, *, purpose: str, newest_only: bool = False
 ) -> list[StoredCase]:
     """Every stay that lasted to its index moment (of these patients), or each patient's newest one, of people who allow the
-    purpose (5 queries)."""
+    purpose (5 queries).
+
+    Where only the newest counts and it has not come to its index moment yet, the case says so (`too_early`) and holds nothing:
+    an older stay's risk is not the patient's risk now.
+    """
     delay = timedelta(hours=index_hours(task))
+    # first of all, as it tells how much had come in before anything else was read (Patient.data_version)
     encounters = Encounter.objects.for_actor(by).for_purpose(purpose).select_related("patient", "patient__site").exclude(kind="case")
     if patient_ids is not None:
         encounters = encounters.filter(patient_id__in=list(patient_ids))
-    stays = [
-        row for row in encounters.filter(starts_at__lte=now() - delay).order_by("starts_at", "pk")
-        if row.ends_at is None or row.ends_at >= row.starts_at + delay
-    ]  # fmt: skip
+    moment = now()
+    stays = [row for row in encounters.order_by("starts_at", "pk") if row.ends_at is None or row.ends_at >= row.starts_at + delay]
+    ready = [row for row in stays if row.starts_at + delay <= moment]
+    early: dict[Any, Encounter] = {}
     if newest_only:
-        stays = list({row.patient_id: row for row in stays}.values())
-    rows = _rows(task, by, [row.patient_id for row in stays], purpose)
-    return [_case(task, row, row.starts_at + delay, rows) for row in stays]
+        early = {row.patient_id: row for row in stays if row.starts_at + delay > moment and _is_begun_stay(row, moment)}
+        ready = list({row.patient_id: row for row in ready if row.patient_id not in early}.values())
+    rows = _rows(task, by, [row.patient_id for row in ready], purpose)
+    return [_case(task, row, row.starts_at + delay, rows) for row in ready] + [
+        _early(row, row.starts_at + delay, moment) for row in early.values()
+    ]
+
+
+def _is_begun_stay(row: Encounter, moment: datetime) -> bool:
+    """Whether somebody is in hospital with this encounter; not planned for later, and not a visit of a few hours."""
+    return row.starts_at <= moment and row.kind not in VISITS
+
+
+def _early(stay: Encounter, index: datetime, moment: datetime) -> StoredCase:
+    """A stay that the model cannot speak of yet."""
+    patient = stay.patient
+    why = (
+        f"The newest stay began on {stay.starts_at:%d %b %Y %H:%M} UTC, and this model speaks of a stay from "
+        f"{index:%d %b %Y %H:%M} UTC on. Please ask again then."
+    )
+    snapshot = PatientSnapshot(str(stay.pk), str(patient.pk), moment, (), (), patient.site.code)
+    return StoredCase(snapshot, str(patient.pk), str(stay.pk), None, patient.data_version, too_early=why)
 
 
 def _rows(task: RiskTask, by: Any, patient_ids: list[Any], purpose: str) -> _Rows:
@@ -98,7 +123,7 @@ def _case(task: RiskTask, stay: Encounter, index: datetime, rows: _Rows) -> Stor
         site=patient.site.code,
     )  # fmt: skip
     outcome = _outcome(task, index, rows.conditions.get(patient.pk, []))
-    return StoredCase(snapshot, str(patient.pk), str(stay.pk), outcome, all_diagnoses=True)
+    return StoredCase(snapshot, str(patient.pk), str(stay.pk), outcome, patient.data_version, all_diagnoses=True)
 
 
 def _demographics(patient: Patient, index: datetime) -> list[RecordValue]:

@@ -17,7 +17,8 @@ from salus_web.ingest.child import read_in_child
 from salus_web.ingest.models import Upload
 from salus_web.ingest.services import settle
 from salus_web.jobs.services import Claim, enqueue, finish
-from salus_web.records.services import store_person
+from salus_web.predictions.services import data_changed
+from salus_web.records.services import hold_people, store_person
 from salus_web.registry.services import register_task_file
 
 ACTOR = system("load_cases")
@@ -56,10 +57,16 @@ def _read_and_store(claim: Claim, upload: Upload, report: Callable[[float, str],
 
 def _store(task: dict[str, str], people: list[dict[str, Any]], upload: Upload) -> None:
     holds: list[str] = []
+    touched: list[str] = []
+    hold_people(people=people, site=upload.site, by=ACTOR)
     for person in people:
         stored = store_person(person=person, site=upload.site, by=ACTOR)
         holds.append(f"person:{stored.patient.pk}")
-        store_images(patient=stored.patient, images=person["images"], encounters=stored.encounters, by=ACTOR)
+        films = store_images(patient=stored.patient, images=person["images"], encounters=stored.encounters, by=ACTOR)
+        if films or any(stored.new.values()):
+            touched.append(str(stored.patient.pk))
+    # the risks themselves come with the training that is queued below
+    data_changed(patient_ids=touched, by=ACTOR, ask=False)
     note_holds(f"upload:{upload.pk}", persons=holds)
     task_file = register_task_file(text=task["text"], task_id=task["id"], title=task["title"], digest=task["digest"], by=ACTOR)
     settle(upload=upload, state="stored", by=ACTOR, form="cases", counts={"cases": len(people)})

@@ -6,14 +6,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from django.db import transaction
-from salus_learn.contracts import RiskResult
+from salus_learn.contracts import RiskResult, RiskState, RiskTask
+from salus_learn.scoring.account import failed
 from salus_learn.scoring.score import score
+from salus_learn.store.bundle import Bundle
 from salus_web.accounts.actors import system
 from salus_web.common.errors import StateConflict
+from salus_web.common.keyring import KeyGone
 from salus_web.jobs.services import Claim, finish
 from salus_web.predictions.selectors import trained_on
 from salus_web.predictions.services import Outcome, store_results
-from salus_web.registry.models import BundleState, ModelBundle
+from salus_web.registry.models import ModelBundle
+from salus_web.registry.selectors import why_silent
 
 from salus_workers.adapters.cases import current_cases
 from salus_workers.adapters.results import outcome_of
@@ -29,16 +33,15 @@ SEEN = "The model was trained on this patient, so it is likely to be surer of th
 def run(claim: Claim, report: Callable[[float, str], None]) -> None:
     """Score in batches; all results are stored in one transaction with the end of the job."""
     row = ModelBundle.objects.select_related("task").get(pk=claim.payload["bundle_id"])
-    if row.state == BundleState.WITHDRAWN:
-        raise StateConflict("This model was withdrawn, so it gives no more risks.")
+    silent = why_silent(row)
+    if silent:
+        raise StateConflict(silent)
     bundle = loaded(row)
     patient_ids = claim.payload["patient_ids"]
     outcomes: list[Outcome] = []
     for part in _batches(patient_ids):
         report(len(outcomes) / max(len(patient_ids), 1), f"{len(outcomes)} of {len(patient_ids)} patients")
-        cases = current_cases(bundle.model.task, ACTOR, part)
-        results = score(bundle, [case.snapshot for case in cases])
-        outcomes += _outcomes(row, cases, results)
+        outcomes += _outcomes(row, bundle, _readable(bundle.model.task, part))
     with transaction.atomic():
         if outcomes:
             store_results(claim=claim, bundle=row, outcomes=outcomes, origin="live", by=ACTOR)
@@ -51,10 +54,25 @@ def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
         yield ids[start : start + BATCH]
 
 
-def _outcomes(row: ModelBundle, cases: Sequence[StoredCase], results: Sequence[RiskResult]) -> list[Outcome]:
+def _readable(task: RiskTask, part: Sequence[str]) -> list[StoredCase]:
+    """The cases of these patients. While one of them is being erased, the key goes before the rows: the others are read alone."""
+    try:
+        return current_cases(task, ACTOR, part)
+    except KeyGone:
+        return [case for one in part for case in _readable(task, [one])] if len(part) > 1 else []
+
+
+def _outcomes(row: ModelBundle, bundle: Bundle, cases: Sequence[StoredCase]) -> list[Outcome]:
     """What is stored; a patient the model was trained on is marked as such."""
-    seen = trained_on(bundle=row, encounter_ids=[case.encounter_id for case in cases], viewer=ACTOR)
-    return [
-        outcome_of(case, replace(result, why=result.why or SEEN) if case.encounter_id in seen else result)
-        for case, result in zip(cases, results, strict=True)
+    ready = [case for case in cases if not case.too_early]
+    seen = trained_on(bundle=row, patient_ids=[case.patient_id for case in ready], viewer=ACTOR)
+    results = score(bundle, [case.snapshot for case in ready]) if ready else []
+    found = [outcome_of(case, _marked(result) if case.patient_id in seen else result) for case, result in zip(ready, results, strict=True)]
+    return found + [
+        outcome_of(case, failed(bundle.model, case.snapshot.key, case.too_early, bundle.digest)) for case in cases if case.too_early
     ]
+
+
+def _marked(result: RiskResult) -> RiskResult:
+    """With the sentence that doubts it, beside any other that stands there; where there is no risk there is nothing to doubt."""
+    return result if result.state == RiskState.FAILED else replace(result, why=f"{result.why} {SEEN}".strip())

@@ -56,9 +56,7 @@ def _run(held: Claim) -> None:
         return
     try:
         pipeline(held, _reporter(held))
-    except StateConflict:
-        logger.warning("job %s was taken over or cancelled", held.job_id)
-    except (SalusError, LearnError) as refusal:
+    except (SalusError, LearnError) as refusal:  # a claim that was lost meanwhile is one too: its failure is not noted, see _fail
         _end_badly(held, refusal, str(refusal))
     except SoftTimeLimitExceeded:
         _fail(held, "This took longer than a job may take, so it was stopped. Nothing of it was stored.")

@@ -103,7 +103,7 @@ def judge(request: HttpRequest, prediction_id: UUID) -> HttpResponse:
 @require_POST
 def replay(request: HttpRequest, prediction_id: UUID) -> HttpResponse:
     """Have the risk recomputed from its receipt."""
-    found = _open(request, prediction_id, "prediction")
+    found = _open(request, prediction_id, "replay")
     job = request_replay(prediction=found, by=request.actor)  # type: ignore[attr-defined]
     return render(request, "dashboard/replay_part.html", {"prediction": found, "job": job})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import Any
+from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -29,7 +30,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Queue, wait, say what differs."""
         rows = Prediction.objects.for_actor(BY).exclude(receipt_key="")
-        ids = options["ids"] or [str(key) for key in rows.values_list("pk", flat=True)]
+        ids = _known(rows, options["ids"]) if options["ids"] else [str(key) for key in rows.values_list("pk", flat=True)]
         if not ids:
             raise CommandError("There is no stored risk yet.")
         job = enqueue(
@@ -46,3 +47,17 @@ class Command(BaseCommand):
         if not job.result["agrees"]:
             raise CommandError("Not every risk came out again; the differences stand above.")
         self.stdout.write(f"{job.result['replayed']} risks came out again, to 1e-6.")
+
+
+def _known(rows: Any, asked: list[str]) -> list[str]:
+    """The ids as they are stored. CommandError names the first that is no id, or of which there is no risk with a receipt."""
+    found = []
+    for word in asked:
+        try:
+            key = UUID(word)
+        except ValueError:
+            raise CommandError(f"“{word}” is not the id of a risk. It stands in the address of the risk's page.") from None
+        if not rows.filter(pk=key).exists():
+            raise CommandError(f"There is no risk {key}, or it has no receipt.")
+        found.append(str(key))
+    return found
