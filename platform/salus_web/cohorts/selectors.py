@@ -68,10 +68,25 @@ class _Judged:
 
 
 def projects_of(*, viewer: Actor) -> list[Project]:
-    """The projects this person is a member of (1 query)."""
+    """The running projects this person is a member of (1 query). One that has ended opens nothing, so it is not among them."""
+    return list(_projects(viewer).filter(is_running()))
+
+
+def resting_projects_of(*, viewer: Actor) -> list[Project]:
+    """The projects of this person that have ended or not begun, for saying so: nothing of them is opened (1 query)."""
+    return list(_projects(viewer).exclude(is_running()))
+
+
+def _projects(viewer: Actor) -> QuerySet[Project]:
     authorize(viewer, "cohort.use", Resource("project"))
     rows = Project.objects.order_by("name")
-    return list(rows if viewer.is_system else rows.filter(is_member(viewer)))
+    return rows if viewer.is_system else rows.filter(is_member(viewer))
+
+
+def is_running() -> Q:
+    """Which projects have begun and not ended; for filters of projects."""
+    moment = now()
+    return Q(starts_at__lte=moment) & (Q(ends_at__isnull=True) | Q(ends_at__gt=moment))
 
 
 def is_member(viewer: Actor) -> Q:
@@ -97,9 +112,13 @@ def project_for(viewer: Actor, project_id: Any) -> Project:
     return project
 
 
-def cohorts_of(*, viewer: Actor, project: Project) -> list[Cohort]:
-    """The cohorts of a project, by name (2 queries)."""
-    return list(Cohort.objects.filter(project=project_for(viewer, project.pk)).order_by("name"))
+def projects_with_cohorts(*, viewer: Actor) -> list[tuple[Project, list[Cohort]]]:
+    """The running projects of this person, each with its cohorts by name and who kept them (2 queries, however many)."""
+    projects = projects_of(viewer=viewer)
+    kept: dict[Any, list[Cohort]] = {project.pk: [] for project in projects}
+    for cohort in Cohort.objects.filter(project__in=projects).select_related("created_by").order_by("name"):
+        kept[cohort.project_id].append(cohort)
+    return [(project, kept[project.pk]) for project in projects]
 
 
 def cohort_for(*, viewer: Actor, cohort_id: Any) -> Cohort:

@@ -12,8 +12,15 @@ from django.views.decorators.http import require_GET, require_POST
 
 from salus_web.accounts.access import declare
 from salus_web.accounts.permissions import can
-from salus_web.cohorts.selectors import cohort_for, cohorts_of, project_for, projects_of
+from salus_web.cohorts.selectors import (
+    cohort_for,
+    project_for,
+    projects_of,
+    projects_with_cohorts,
+    resting_projects_of,
+)
 from salus_web.cohorts.services import save_cohort
+from salus_web.common.clock import now
 from salus_web.common.errors import BadInput, Hidden, Refused, StateConflict
 from salus_web.dashboard.pages.cohort import choices_of, definition_of, page_of
 from salus_web.registry.selectors import tasks
@@ -32,10 +39,10 @@ from salus_web.releases.services import decide, file_bytes, request_release
 @declare("cohort.use", audit="projects.list")
 @require_GET
 def cohorts(request: HttpRequest) -> HttpResponse:
-    """My projects and their cohorts."""
+    """My running projects and their cohorts; those that have ended or not begun by name alone."""
     viewer = request.actor  # type: ignore[attr-defined]
-    rows = [(project, cohorts_of(viewer=viewer, project=project)) for project in projects_of(viewer=viewer)]
-    return render(request, "dashboard/cohorts.html", {"projects": rows})
+    context = {"projects": projects_with_cohorts(viewer=viewer), "resting": resting_projects_of(viewer=viewer), "now": now()}
+    return render(request, "dashboard/cohorts.html", context)
 
 
 @declare("cohort.use", audit="cohort.read")
