@@ -9,8 +9,9 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from salus_web.accounts.models import RoleGrant
 from salus_web.accounts.tokens import make_token
-from salus_web.cohorts.models import Cohort, Project
+from salus_web.cohorts.models import Cohort, Project, ProjectGuest
 from salus_web.common.clock import now
 from salus_web.jobs.models import Job
 from salus_web.releases.models import Release
@@ -77,6 +78,22 @@ def test_a_project_that_ended_or_has_not_begun_locks_nobody_out_of_the_others(st
     _, secret = make_token(user=researcher, name="desk", purpose="research", role="researcher", days=3, by=actor_of(researcher))
     answer = Client().get("/api/projects/", headers={"Authorization": f"Bearer {secret}"})
     assert [row["name"] for row in answer.json()["projects"]] == [project.name]
+
+
+def test_membership_ends_with_the_role_at_the_project_s_hospitals(study: tuple[Project, Client, Client]) -> None:
+    """A role as a researcher at another hospital opens nothing of this one's project, whoever is still on its list."""
+    project, desk, _ = study
+    researcher = project.members.get(pk=desk.session["_auth_user_id"])
+    elsewhere = make_site()
+    RoleGrant.objects.create(user=researcher, site=elsewhere, role="researcher", starts_at=now() - timedelta(days=1), granted_by="x")
+    RoleGrant.objects.filter(user=researcher, site__in=project.sites.all()).update(ends_at=now())
+    assert desk.get(f"/cohorts/projects/{project.pk}/").status_code == 404
+    assert "No project yet" in text_of(desk.get("/cohorts/"))
+    assert desk.post(f"/cohorts/projects/{project.pk}/save/", {"name": "Women"}).status_code == 404
+    ProjectGuest.objects.create(project=project, user=researcher, starts_at=now(), ends_at=now() + timedelta(days=3), added_by="x")
+    assert desk.get(f"/cohorts/projects/{project.pk}/").status_code == 404, "a guest's time does not outlive the role either"
+    project.sites.add(elsewhere)
+    assert desk.get(f"/cohorts/projects/{project.pk}/").status_code == 200
 
 
 def test_the_page_of_projects_asks_as_little_for_many_as_for_few(study: tuple[Project, Client, Client]) -> None:

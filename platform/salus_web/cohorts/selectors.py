@@ -14,6 +14,7 @@ from django.db.models import Case, Count, F, Max, Q, QuerySet, Value, When
 from salus_learn.contracts import EMPTY_WORD
 
 from salus_web.accounts.actors import Actor
+from salus_web.accounts.models import Role, RoleGrant
 from salus_web.accounts.permissions import Resource, authorize
 from salus_web.cohorts.definition import CohortDefinition
 from salus_web.cohorts.disclosure import SMALLEST, safe_cells, safe_count, safe_share, safe_total
@@ -90,11 +91,18 @@ def is_running() -> Q:
 
 
 def is_member(viewer: Actor) -> Q:
-    """Of which projects a person is a member now, or a guest whose time is not over; for filters of projects."""
+    """Of which projects a person is a member now, or a guest whose time is not over; for filters of projects.
+
+    Membership alone opens nothing: it holds while the person is a researcher at one of the project's hospitals.
+    """
     moment = now()
+    still = Q(ends_at__isnull=True) | Q(ends_at__gt=moment)
     guests = ProjectGuest.objects.filter(user_id=viewer.id, starts_at__lte=moment, ends_at__gt=moment)
     members = Project.members.through.objects.filter(user_id=viewer.id)
-    return Q(pk__in=members.values("project_id")) | Q(pk__in=guests.values("project_id"))
+    grants = RoleGrant.objects.filter(still, user_id=viewer.id, role=Role.RESEARCHER, starts_at__lte=moment)
+    here = Project.sites.through.objects.filter(site_id__in=grants.values("site_id"))
+    joined = Q(pk__in=members.values("project_id")) | Q(pk__in=guests.values("project_id"))
+    return joined & Q(pk__in=here.values("project_id"))
 
 
 def project_for(viewer: Actor, project_id: Any) -> Project:
