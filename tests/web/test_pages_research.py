@@ -114,6 +114,23 @@ def test_the_page_of_projects_asks_as_little_for_many_as_for_few(study: tuple[Pr
     assert queries() == before
 
 
+def test_nothing_is_kept_where_no_figures_are_shown(study: tuple[Project, Client, Client]) -> None:
+    """The form for keeping brings back what was shown; where a wrong field left nothing, it does not become everybody."""
+    project, desk, _ = study
+    page = desk.get(f"/cohorts/projects/{project.pk}/", {"age_low": "80", "age_high": "20"})
+    assert b'name="definition" form="keep" value=""' in page.content
+    answer = desk.post(f"/cohorts/projects/{project.pk}/save/", {"name": "All", "definition": ""})
+    assert answer.status_code == 409 and "No figures are shown yet" in text_of(answer) and not Cohort.objects.exists()
+    answer = desk.post(f"/cohorts/projects/{project.pk}/save/", {"name": "All", "definition": '{"age_low": "x"}'})
+    assert answer.status_code == 409 and not Cohort.objects.exists()
+
+
+def test_a_range_of_risk_without_a_choice_of_risk_is_said(study: tuple[Project, Client, Client]) -> None:
+    project, desk, _ = study
+    answer = desk.get(f"/cohorts/projects/{project.pk}/", {"risk_low": "50", "fragment": ""})
+    assert "needs a choice of whose risk is meant" in text_of(answer)
+
+
 def test_a_cohort_is_kept_and_its_release_waits_for_somebody_else(study: tuple[Project, Client, Client]) -> None:
     project, desk, other = study
     desk.post(f"/cohorts/projects/{project.pk}/save/", {"name": "Women", "sex": "female"})

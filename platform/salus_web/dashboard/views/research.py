@@ -22,7 +22,7 @@ from salus_web.cohorts.selectors import (
 from salus_web.cohorts.services import save_cohort
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput, Hidden, Refused, StateConflict
-from salus_web.dashboard.pages.cohort import choices_of, definition_of, page_of
+from salus_web.dashboard.pages.cohort import asked_of, choices_of, page_of, shown_in
 from salus_web.registry.selectors import tasks
 from salus_web.releases.models import Release, ReleaseState
 from salus_web.releases.selectors import (
@@ -54,18 +54,18 @@ def cohort(request: HttpRequest, project_id: UUID) -> HttpResponse:
     page = page_of(project, viewer, request.GET)
     if "fragment" in request.GET:
         return render(request, "dashboard/cohort_figures.html", {"page": page})
-    context = {"page": page, "choices": choices_of(project, viewer, tasks()), "form": request.GET}
+    context = {"page": page, "choices": choices_of(project, viewer, tasks()), "asked": asked_of(request.GET)}
     return render(request, "dashboard/cohort.html", context)
 
 
 @declare("cohort.use")
 @require_POST
 def save(request: HttpRequest, project_id: UUID) -> HttpResponse:
-    """Keep a definition under a name."""
+    """Keep the definition on the screen under a name."""
     viewer = request.actor  # type: ignore[attr-defined]
     project = project_for(viewer, project_id)
-    kept = save_cohort(project=project, name=request.POST.get("name", ""), definition=definition_of(request.POST), by=viewer)
-    messages.info(request, f"The cohort “{kept.name}” is kept. A kept cohort never changes.")
+    kept = save_cohort(project=project, name=request.POST.get("name", ""), definition=shown_in(request.POST), by=viewer)
+    messages.info(request, f"The cohort “{kept.name}” is kept: {kept.sentence} A kept cohort never changes.")
     return HttpResponseRedirect("/cohorts/")
 
 

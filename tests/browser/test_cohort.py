@@ -1,0 +1,95 @@
+"""A researcher's form in a real browser, with and without script: what is kept is what is on the screen; what is refused is seen."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+from axe_core_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+from salus_web.cohorts.models import Cohort, Project
+
+from tests.factories.cohorts import make_bundle, make_crowd, make_project, observe, picture, predict
+from tests.factories.people import PASSWORD, make_site, make_user
+
+QUIET = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+pytestmark = [pytest.mark.browser, pytest.mark.slow, QUIET, pytest.mark.django_db(transaction=True)]
+# where pictures of the pages are put, for whoever wants to look at them; empty: nowhere
+PICTURES = os.environ.get("SALUS_TEST_PICTURES", "")
+SENTENCE = (
+    "Female patients, aged between 30 and 70 years, with 2160-0 between 1 and 9 mg/dL, diagnosed with 38341003, "
+    "with an image of modality CT, with a risk by tiny between 5 and 90 %, at 1 chosen site."
+)
+
+
+@pytest.fixture
+def furnished(emptied_log: None) -> Project:
+    """Forty women with everything that can be asked for, and twenty men with nothing."""
+    site = make_site("here")
+    project = make_project(site, members=[make_user("researcher", site, "tomas")])
+    bundle = make_bundle("tiny", 'column = "ill"\npositive = ["yes"]')
+    for number, person in enumerate(make_crowd(site, 40)):
+        observe(person, "2160-0", 2 + number % 7, unit="mg/dL")
+        picture(person, "CT")
+        predict(person, bundle, 0.1 + number / 60)
+    make_crowd(site, 20, sex="male")
+    return project
+
+
+def signed_in(chromium: Browser, url: str, *, script: bool = True, width: int = 1440) -> Page:
+    page = chromium.new_context(viewport={"width": width, "height": 900}, java_script_enabled=script).new_page()
+    page.on("pageerror", lambda error: pytest.fail(f"script error: {error}"))
+    page.on("console", lambda said: pytest.fail(said.text) if "Content Security Policy" in said.text else None)
+    page.goto(f"{url}/login/")
+    page.fill("[name=username]", "tomas")
+    page.fill("[name=password]", PASSWORD)
+    page.click("main button.main")
+    page.wait_for_url(lambda where: "/login/" not in where)
+    return page
+
+
+def fill(page: Page) -> None:
+    """Every field of the form once."""
+    for name, value in {
+        "age_low": "30", "age_high": "70", "code_0": "2160-0", "code_low_0": "1", "code_high_0": "9", "code_unit_0": "mg/dL",
+        "conditions": "38341003", "risk_low": "5", "risk_high": "90",
+    }.items():  # fmt: skip
+        page.fill(f"[name={name}]", value)
+    page.check("[name=sex][value=female]")
+    page.check("[name=modality][value=CT]")
+    page.select_option("[name=task]", "tiny")
+    page.locator("[name=site]").first.check()
+
+
+def fields(page: Page) -> dict[str, str]:
+    """What stands in the fields, ticks included."""
+    return {
+        box.get_attribute("name") or "": str(box.is_checked()) if box.get_attribute("type") == "checkbox" else box.input_value()
+        for box in page.locator("#cohort input, #cohort select").all()
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_what_is_kept_is_what_is_on_the_screen(chromium: Browser, live_server: Any, furnished: Project, script: bool) -> None:
+    page = signed_in(chromium, live_server.url, script=script)
+    page.goto(f"{live_server.url}/cohorts/projects/{furnished.pk}/")
+    fill(page)
+    before = fields(page)
+    page.click("button:has-text('Show')")
+    page.wait_for_selector(f"h2:text-is('{SENTENCE}')")
+    assert fields(page) == before, "a page that shows figures shows what they are of"
+    page.fill("#keep [name=name]", "Everything")
+    page.click("button:has-text('Keep this cohort')")
+    page.wait_for_selector("text=The cohort “Everything” is kept")
+    assert Cohort.objects.get().sentence == SENTENCE and SENTENCE in page.inner_text("main")
+
+
+def test_enter_in_a_field_shows_without_losing_the_others(chromium: Browser, live_server: Any, furnished: Project) -> None:
+    page = signed_in(chromium, live_server.url)
+    page.goto(f"{live_server.url}/cohorts/projects/{furnished.pk}/")
+    page.check("[name=sex][value=male]")
+    page.fill("[name=age_low]", "40")
+    page.press("[name=age_low]", "Enter")
+    page.wait_for_selector("h2:text-is('Male patients, aged from 40 years up.')")
+    assert page.is_checked("[name=sex][value=male]") and page.input_value("[name=age_low]") == "40"
