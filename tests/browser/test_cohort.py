@@ -6,7 +6,6 @@ import os
 from typing import Any
 
 import pytest
-from axe_core_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 from salus_web.cohorts.models import Cohort, Project
 

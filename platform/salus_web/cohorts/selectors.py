@@ -10,7 +10,7 @@ from datetime import timedelta
 from statistics import fmean, stdev
 from typing import Any
 
-from django.db.models import Case, Count, F, Max, Q, QuerySet, Value, When
+from django.db.models import Case, F, Q, QuerySet, Value, When
 from salus_learn.contracts import EMPTY_WORD
 
 from salus_web.accounts.actors import Actor
@@ -347,20 +347,3 @@ def _numbers(variable: str, values: Sequence[float], unit: str) -> TableRow:
         return TableRow(variable, n=safe_count(len(values)), unit=unit)
     figures = [float(f"{figure:.3g}") for figure in (fmean(values), stdev(values))]
     return TableRow(variable, n=safe_count(len(values)), mean=figures[0], sd=figures[1], unit=unit)
-
-
-def code_choices(*, viewer: Actor, project: Project) -> list[tuple[str, str]]:
-    """(code, words) of the measurements that at least eleven people of the project's sites have (1 query).
-
-    A code that only a few people have would itself say something of them.
-    """
-    authorize(viewer, "cohort.use", Resource("project", str(project.pk)))
-    rows = (
-        Observation.objects.for_actor(ACTOR)
-        .filter(patient__site__in=project.sites.all())
-        .values("code")
-        .annotate(people=Count("patient", distinct=True), words=Max("display"))
-        .filter(people__gte=SMALLEST)
-        .order_by("-people", "code")[:60]
-    )
-    return [(row["code"], row["words"]) for row in rows]

@@ -12,6 +12,7 @@ from django.db.models import Q
 from salus_web.accounts.models import Role, RoleGrant, User
 from salus_web.accounts.permissions import Resource, authorize
 from salus_web.audit.services import Act, record
+from salus_web.cohorts.choices import with_units
 from salus_web.cohorts.definition import CohortDefinition, to_json
 from salus_web.cohorts.models import Cohort, Project, ProjectGuest
 from salus_web.cohorts.selectors import project_for
@@ -93,6 +94,7 @@ def save_cohort(*, project: Project, name: str, definition: CohortDefinition, by
     here = {str(key) for key in project.sites.values_list("pk", flat=True)}
     if not set(definition.site_ids) <= here:
         raise BadInput("site_ids: a cohort can only name sites of its project.")
+    definition = with_units(viewer=by, project=project, definition=definition)
     cohort, made = Cohort.objects.get_or_create(
         project=project, name=name,
         defaults={"definition": to_json(definition), "created_by_id": by.id, "created_at": now()},

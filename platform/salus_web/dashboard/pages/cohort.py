@@ -9,12 +9,12 @@ from typing import Any
 import orjson
 from django.http import QueryDict
 
+from salus_web.cohorts.choices import code_choices, modality_choices, unit_choices, with_units
 from salus_web.cohorts.definition import SEXES, CohortDefinition, from_json, to_json
 from salus_web.cohorts.models import Project
-from salus_web.cohorts.selectors import TableRow, code_choices, outcomes, safe_counts, table_one
+from salus_web.cohorts.selectors import TableRow, outcomes, safe_counts, table_one
 from salus_web.common.errors import BadInput
 from salus_web.dashboard.charts.figures import bars
-from salus_web.imaging.selectors import modalities
 
 CODE_ROWS = 3
 ENDS = ("age_low", "age_high", "risk_low", "risk_high")
@@ -45,6 +45,7 @@ class Choices:
     """What can be chosen in the form."""
 
     codes: list[tuple[str, str]]
+    units: list[tuple[str, str]]
     modalities: list[str]
     tasks: list[tuple[str, str]]
     sites: list[Any]
@@ -113,7 +114,7 @@ def _whole(form: QueryDict, name: str) -> int | None:
 def page_of(project: Project, viewer: Any, form: QueryDict) -> Page:
     """Counts, table and outcomes of the definition in a form (a fixed number of queries)."""
     try:
-        definition = definition_of(form)
+        definition = with_units(viewer=viewer, project=project, definition=definition_of(form))
         counts = safe_counts(viewer=viewer, project=project, definition=definition)
     except BadInput as problem:
         return Page(project, None, str(problem), {}, "", [], {}, "")
@@ -133,8 +134,9 @@ def _said(count: int | None) -> str:
 
 
 def choices_of(project: Project, viewer: Any, tasks: list[tuple[str, str]]) -> Choices:
-    """What the form offers (3 queries)."""
+    """What the form offers (7 queries)."""
+    where: dict[str, Any] = {"viewer": viewer, "project": project}
     return Choices(
-        codes=code_choices(viewer=viewer, project=project), modalities=modalities(), tasks=tasks,
+        codes=code_choices(**where), units=unit_choices(**where), modalities=modality_choices(**where), tasks=tasks,
         sites=list(project.sites.order_by("name")), sexes=SEXES,
     )  # fmt: skip
