@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from django.http import QueryDict
+from django.http import HttpRequest, QueryDict
 
 from salus_web.cohorts.choices import code_choices, modality_choices, unit_choices, with_units
 from salus_web.cohorts.definition import SEXES, CohortDefinition, from_json, to_json
 from salus_web.cohorts.models import Project
-from salus_web.cohorts.selectors import TableRow, outcomes, safe_counts, table_one
+from salus_web.cohorts.outcomes import outcomes
+from salus_web.cohorts.selectors import TableRow, safe_counts, table_one
 from salus_web.common.errors import BadInput
 from salus_web.dashboard.charts.figures import bars
 
@@ -70,6 +71,16 @@ def asked_of(form: QueryDict) -> dict[str, Any]:
         **{name: form.get(name, "") for name in (*ENDS, "conditions", "task")}, "rows": rows,
         **{name: form.getlist(name) for name in ("sex", "modality", "site")},
     }  # fmt: skip
+
+
+def logged(request: HttpRequest) -> dict[str, Any]:
+    """What the log keeps of a look at a cohort: everything that was asked, so that an auditor sees who takes two cohorts from
+    each other. None where it was no definition, for then nothing is shown."""
+    try:
+        asked = to_json(definition_of(request.GET))
+    except BadInput:
+        return {"definition": None}
+    return {"definition": {name: value for name, value in asked.items() if value not in (None, [])}}
 
 
 def definition_of(form: QueryDict) -> CohortDefinition:

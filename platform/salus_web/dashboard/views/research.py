@@ -22,7 +22,7 @@ from salus_web.cohorts.selectors import (
 from salus_web.cohorts.services import save_cohort
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput, Hidden, Refused, StateConflict
-from salus_web.dashboard.pages.cohort import asked_of, choices_of, page_of, shown_in
+from salus_web.dashboard.pages.cohort import asked_of, choices_of, logged, page_of, shown_in
 from salus_web.registry.selectors import tasks
 from salus_web.releases.models import Release, ReleaseState
 from salus_web.releases.selectors import (
@@ -45,7 +45,7 @@ def cohorts(request: HttpRequest) -> HttpResponse:
     return render(request, "dashboard/cohorts.html", context)
 
 
-@declare("cohort.use", audit="cohort.read")
+@declare("cohort.use", audit="cohort.read", detail=logged)
 @require_GET
 def cohort(request: HttpRequest, project_id: UUID) -> HttpResponse:
     """The cohort being built: the form, and what it finds. The figures alone when the form changes."""
