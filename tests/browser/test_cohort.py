@@ -6,8 +6,10 @@ import os
 from typing import Any
 
 import pytest
+from axe_core_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 from salus_web.cohorts.models import Cohort, Project
+from salus_web.common.clock import now
 
 from tests.factories.cohorts import make_bundle, make_crowd, make_project, observe, picture, predict
 from tests.factories.people import PASSWORD, make_site, make_user
@@ -92,3 +94,49 @@ def test_enter_in_a_field_shows_without_losing_the_others(chromium: Browser, liv
     page.press("[name=age_low]", "Enter")
     page.wait_for_selector("h2:text-is('Male patients, aged from 40 years up.')")
     assert page.is_checked("[name=sex][value=male]") and page.input_value("[name=age_low]") == "40"
+
+
+def accessible(page: Page, name: str) -> None:
+    """Nothing for axe at a desk and on a telephone, and nothing wider than the telephone."""
+    for width in (1440, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        found = Axe().run(page)["violations"]
+        assert [(one["id"], one["nodes"][0]["html"]) for one in found] == [], f"{name} at {width}"
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+        if PICTURES:
+            page.screenshot(path=f"{PICTURES}/{name}-{width}.png", full_page=True)
+
+
+def test_a_refusal_is_seen_and_old_figures_are_marked(chromium: Browser, live_server: Any, furnished: Project) -> None:
+    page = signed_in(chromium, live_server.url)
+    address = f"{live_server.url}/cohorts/projects/{furnished.pk}/"
+    for said in ("The cohort “Women” is kept", "already has a cohort named Women. Nothing was changed."):
+        page.goto(address)
+        assert page.locator("#said[role=status]").inner_text() == "", "the region is there before there is anything to say"
+        page.fill("#keep [name=name]", "Women")
+        page.click("button:has-text('Keep this cohort')")
+        page.wait_for_selector(f"#said :text('{said}')")
+    assert page.url == address and page.input_value("#keep [name=name]") == "Women", "one stays where one was"
+    assert page.locator("[data-old]").count() == 0, "the figures are as good as before"
+    page.check("[name=sex][value=female]")
+    page.wait_for_selector("h2:text-is('Female patients.')")
+    assert page.locator(".trouble").count() == 0, "what went well takes the old trouble away"
+    Project.objects.update(ends_at=now())
+    page.check("[name=sex][value=male]")
+    page.wait_for_selector("#said :text('This project has ended')")
+    assert page.locator("#figures[data-old]").count() == 1 and "Not up to date" in page.inner_text("#figures")
+    assert "Female patients." in page.inner_text("#figures")
+    accessible(page, "cohort-old")
+    Project.objects.update(ends_at=None)
+    page.click("button:has-text('Show')")
+    page.wait_for_selector("h2:text-is('Female or male patients.')")
+    assert page.locator("[data-old], .old-note, .trouble").count() == 0
+
+
+def test_what_cannot_be_reached_is_said(chromium: Browser, live_server: Any, furnished: Project) -> None:
+    page = signed_in(chromium, live_server.url)
+    page.goto(f"{live_server.url}/cohorts/projects/{furnished.pk}/")
+    page.route("**/*fragment*", lambda route: route.abort())
+    page.check("[name=sex][value=male]")
+    page.wait_for_selector("#said :text('could not be reached')")
+    assert page.locator("#figures[data-old]").count() == 1
