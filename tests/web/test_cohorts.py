@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from salus_learn.contracts import EMPTY_WORD
-from salus_web.accounts.models import RoleGrant, Site
+from salus_web.accounts.models import Site
 from salus_web.audit.models import Event
 from salus_web.cohorts.definition import CodeRule, CohortDefinition, from_json
 from salus_web.cohorts.models import Cohort, Project
@@ -25,7 +25,7 @@ from salus_web.cohorts.selectors import (
     safe_counts,
     table_one,
 )
-from salus_web.cohorts.services import create_project, save_cohort
+from salus_web.cohorts.services import save_cohort
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput, Hidden, Refused
 from salus_web.records.models import Condition, Encounter, Patient
@@ -87,29 +87,6 @@ def test_no_person_gets_rows_of_patients(setting: dict[str, Any]) -> None:
             read(**setting, definition=ALL)
     with pytest.raises(Refused, match="not shown"):
         not_allowing(**setting, pseudonyms=frozenset({"p"}))
-
-
-def test_a_researcher_sets_up_projects_only_where_and_with_whom_they_may(site: Site) -> None:
-    me, clinician = make_user("researcher", site), make_user("clinician", site)
-    elsewhere = make_site()
-    asked: dict[str, Any] = {"purpose": "p", "by": actor_of(me)}
-    with pytest.raises(Refused, match="at sites where you are"):
-        create_project(name="A", site_ids=[site.pk, elsewhere.pk], member_ids=[], **asked)
-    RoleGrant.objects.create(
-        user=me, site=elsewhere, role="clinician", starts_at=now() - timedelta(days=1), granted_by="system:test"
-    )
-    with pytest.raises(Refused, match="at sites where you are"):
-        create_project(name="A", site_ids=[elsewhere.pk], member_ids=[], **asked | {"by": actor_of(me)})
-    with pytest.raises(BadInput, match="every member"):
-        create_project(name="A", site_ids=[site.pk], member_ids=[clinician.pk], **asked)
-    with pytest.raises(BadInput, match="at least one site"):
-        create_project(name="A", site_ids=[], member_ids=[], **asked)
-    assert not Project.objects.exists() and not Event.objects.filter(action="project.create").exists()
-    project = create_project(name="A", site_ids=[site.pk], member_ids=[], **asked)
-    assert [user.pk for user in project.members.all()] == [me.pk]
-    assert Event.objects.get(action="project.create").object_id == str(project.pk)
-    with pytest.raises(BadInput, match="already"):
-        create_project(name="A", site_ids=[site.pk], member_ids=[], **asked)
 
 
 def test_a_cohort_is_saved_once_by_a_member_and_names_only_the_project_s_sites(
