@@ -38,12 +38,12 @@ def furnished(emptied_log: None) -> Project:
     return project
 
 
-def signed_in(chromium: Browser, url: str, *, script: bool = True, width: int = 1440) -> Page:
-    page = chromium.new_context(viewport={"width": width, "height": 900}, java_script_enabled=script).new_page()
+def signed_in(chromium: Browser, url: str, username: str = "tomas", *, script: bool = True) -> Page:
+    page = chromium.new_context(viewport={"width": 1440, "height": 900}, java_script_enabled=script).new_page()
     page.on("pageerror", lambda error: pytest.fail(f"script error: {error}"))
     page.on("console", lambda said: pytest.fail(said.text) if "Content Security Policy" in said.text else None)
     page.goto(f"{url}/login/")
-    page.fill("[name=username]", "tomas")
+    page.fill("[name=username]", username)
     page.fill("[name=password]", PASSWORD)
     page.click("main button.main")
     page.wait_for_url(lambda where: "/login/" not in where)
@@ -140,3 +140,27 @@ def test_what_cannot_be_reached_is_said(chromium: Browser, live_server: Any, fur
     page.check("[name=sex][value=male]")
     page.wait_for_selector("#said :text('could not be reached')")
     assert page.locator("#figures[data-old]").count() == 1
+
+
+def test_an_administrator_makes_a_project_and_ends_it(chromium: Browser, live_server: Any, furnished: Project) -> None:
+    site = furnished.sites.get()
+    make_user("administrator", site, "alma")
+    newcomer = make_user("researcher", site, "ines")
+    page = signed_in(chromium, live_server.url, "alma")
+    page.goto(f"{live_server.url}/access/")
+    page.click("text=Research projects")
+    accessible(page, "projects")
+    page.fill("[name=name]", "Sepsis on the wards")
+    page.fill("[name=purpose]", "Does it help?")
+    page.check("[name=site]")
+    page.check(f"[name=member][value='{newcomer.pk}']")
+    page.click("button:has-text('Make the project')")
+    page.wait_for_selector("text=The project “Sepsis on the wards” runs")
+    page.select_option("[name=person]", label="Tomas")
+    page.click("button:has-text('Put in')")
+    page.wait_for_selector("text=Tomas is in the project")
+    accessible(page, "project")
+    page.click("[aria-label='Take Ines out']")
+    page.wait_for_selector("text=Ines is not in the project any more")
+    page.click("button:has-text('End the project now')")
+    page.wait_for_selector("text=The project has ended")

@@ -90,7 +90,7 @@ TABLE: dict[str, tuple[str, int, str, int]] = {
     "access": ("au", 200, "au", 200), "add-person": ("", 0, "a", 200), "add-role": ("", 0, "a", 302),
     "end-role": ("", 0, "a", 302), "add-member": ("", 0, "a", 302), "end-member": ("", 0, "a", 302),
     "add-relation": ("", 0, "a", 302), "end-relation": ("", 0, "a", 302),
-    "projects": ("a", 200, "", 0), "make-project": ("", 0, "a", 302), "project": ("a", 200, "", 0),
+    "projects": ("au", 200, "", 0), "make-project": ("", 0, "a", 302), "project": ("au", 200, "", 0),
     "add-to-project": ("", 0, "a", 302), "take-from-project": ("", 0, "a", 302), "end-project": ("", 0, "a", 302),
     "audit": ("au", 200, "au", 302), "audit-export": ("", 0, "u", 200), "audit-searches": ("", 0, "au", 302),
     "audit-odd": ("au", 200, "", 0), "audit-watched": ("", 0, "au", 302),
@@ -247,7 +247,8 @@ def in_reach(pattern: URLPattern, role: str, whose: str) -> bool:
     if names & OF_A_PATIENT or pattern.name in OF_A_CARER:
         return whose == "own"
     if names & OF_A_PROJECT:
-        return whose == "own" or (role == "administrator" and whose == "unrelated")
+        # administrators decide on what leaves their hospitals, and they and auditors see who is in their projects
+        return whose == "own" or (whose == "unrelated" and (role == "administrator" or pattern.name == "project"))
     return whose in {"own", "unrelated"} if names & OF_A_SITE or pattern.name in OF_A_PERSON else whose != "absent"
 
 

@@ -246,6 +246,12 @@ def test_a_mean_is_blurred_by_whom_and_what_it_is_of(site: Site, setting: dict[s
     assert len(means) > 3, "a value that changes is not what two looks differ by: each look after it is blurred anew"
 
 
+def test_words_have_no_line_of_means(site: Site, setting: dict[str, Any]) -> None:
+    for person in make_crowd(site, 15):
+        observe(person, "a", "alert")
+    assert "a" not in {row.variable for row in table_one(**setting, definition=CohortDefinition(codes=(CodeRule("a"),)))}
+
+
 def test_equal_values_are_not_averaged(site: Site, setting: dict[str, Any]) -> None:
     for person in make_crowd(site, 15):
         observe(person, "a", 7.0, unit="g")

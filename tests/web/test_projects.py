@@ -138,6 +138,17 @@ def test_nobody_but_an_administrator_makes_or_changes_a_project(site: Site, role
         add_member(project=project, user=make_user("researcher", site), by=actor_of(user))
 
 
+def test_an_auditor_reads_who_is_in_a_project_and_changes_nothing(site: Site) -> None:
+    desk, inside = client_of(make_user("auditor", site)), make_user("researcher", site)
+    project, foreign = make_project(site, members=[inside]), make_project(make_site(), members=[inside])
+    for address in ("/access/projects/", f"/access/projects/{project.pk}/"):
+        page = desk.get(address)
+        assert inside.display_name in text_of(page)
+        assert b"<form" not in page.content.partition(b"<main")[2].partition(b"</main>")[0]
+    assert desk.get(f"/access/projects/{foreign.pk}/").status_code == 404
+    assert desk.post(f"/access/projects/{project.pk}/end/").status_code == 403
+
+
 def test_somebody_in_it_is_not_put_in_again(site: Site, office: tuple[User, Client]) -> None:
     inside = make_user("researcher", site)
     with pytest.raises(StateConflict, match="already"):

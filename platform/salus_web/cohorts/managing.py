@@ -1,4 +1,4 @@
-"""Projects as an administrator reads them: who is in them and until when. Nothing of a cohort or a figure."""
+"""Projects as administrators and auditors read them: who is in them and until when. Nothing of a cohort or a figure."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ def project_here(*, viewer: Actor, project_id: Any) -> Project:
 
 
 def _here(viewer: Actor) -> QuerySet[Project]:
-    authorize(viewer, "access.manage", Resource("project"))
+    authorize(viewer, "access.read", Resource("project"))
     moment = now()
     guests = ProjectGuest.objects.select_related("user").filter(starts_at__lte=moment, ends_at__gt=moment).order_by("user__display_name")
-    links = Project.sites.through.objects.filter(site__in=administered(viewer=viewer))
+    here = sites_as(viewer=viewer, roles=[str(Role.ADMINISTRATOR), str(Role.AUDITOR)])
+    links = Project.sites.through.objects.filter(site__in=here)
     return Project.objects.filter(pk__in=links.values("project_id")).prefetch_related(
         Prefetch("sites", Site.objects.order_by("name")), Prefetch("members", User.objects.order_by("display_name")),
         Prefetch("guests", guests, to_attr="live_guests"),
@@ -46,7 +47,7 @@ def administered(*, viewer: Actor) -> list[Site]:
 
 def researchers(*, viewer: Actor, sites: list[Site]) -> list[User]:
     """Who is a researcher now at one of these hospitals, by name (1 query)."""
-    authorize(viewer, "access.manage", Resource("project"))
+    authorize(viewer, "access.read", Resource("project"))
     moment = now()
     still = Q(ends_at__isnull=True) | Q(ends_at__gt=moment)
     held = RoleGrant.objects.filter(still, role=Role.RESEARCHER, starts_at__lte=moment, site__in=sites)

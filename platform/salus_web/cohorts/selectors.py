@@ -186,7 +186,9 @@ def table_one(*, viewer: Actor, project: Project, definition: CohortDefinition) 
     rows.append(_numbers("Age", ages, "years"))
     for rule in definition.codes:
         unit = common_unit(found, rule.code)
-        rows.append(_numbers(rule.code, numbers_of(found, rule.code, unit), unit))
+        numbers = numbers_of(found, rule.code, unit)
+        if numbers:  # words have no mean
+            rows.append(_numbers(rule.code, numbers, unit))
     return rows
 
 

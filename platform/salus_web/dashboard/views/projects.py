@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from salus_web.accounts.access import declare
 from salus_web.accounts.models import User
+from salus_web.accounts.permissions import can
 from salus_web.cohorts.managing import administered, project_here, projects_here, researchers
 from salus_web.cohorts.services import add_member, create_project, end_project, remove_member
 from salus_web.common.clock import now
@@ -18,7 +19,7 @@ from salus_web.common.errors import BadInput, Hidden
 from salus_web.dashboard.views.access import last_moment, one_of_sites
 
 
-@declare("access.manage", audit="projects.manage")
+@declare("access.read", audit="projects.manage")
 @require_GET
 def projects(request: HttpRequest) -> HttpResponse:
     """The projects of the viewer's hospitals, and a form for a new one."""
@@ -26,6 +27,7 @@ def projects(request: HttpRequest) -> HttpResponse:
     sites = administered(viewer=viewer)
     context = {
         "projects": projects_here(viewer=viewer), "sites": sites, "researchers": researchers(viewer=viewer, sites=sites), "now": now(),
+        "may_manage": can(viewer, "access.manage"),
     }  # fmt: skip
     return render(request, "dashboard/projects.html", context)
 
@@ -53,7 +55,7 @@ def _chosen(known: dict[str, UUID], key: str) -> UUID:
     return known[key]
 
 
-@declare("access.manage", audit="project.manage")
+@declare("access.read", audit="project.manage")
 @require_GET
 def project(request: HttpRequest, project_id: UUID) -> HttpResponse:
     """One project: its hospitals, who is in it, and until when."""
@@ -63,7 +65,8 @@ def project(request: HttpRequest, project_id: UUID) -> HttpResponse:
     inside = {user.pk for user in found.members.all()}
     mine = {site.pk for site in administered(viewer=viewer)}
     context = {
-        "project": found, "over": found.ends_at is not None and found.ends_at <= now(), "may_add": {site.pk for site in sites} <= mine,
+        "project": found, "over": found.ends_at is not None and found.ends_at <= now(), "may_manage": can(viewer, "access.manage"),
+        "may_add": {site.pk for site in sites} <= mine,
         "others": [user for user in researchers(viewer=viewer, sites=sites) if user.pk not in inside],
     }  # fmt: skip
     return render(request, "dashboard/project.html", context)
