@@ -91,6 +91,8 @@ TABLE: dict[str, tuple[str, int, str, int]] = {
     "access": ("au", 200, "au", 200), "add-person": ("", 0, "a", 200), "add-role": ("", 0, "a", 302),
     "end-role": ("", 0, "a", 302), "add-member": ("", 0, "a", 302), "end-member": ("", 0, "a", 302),
     "add-relation": ("", 0, "a", 302), "end-relation": ("", 0, "a", 302),
+    "projects": ("au", 200, "", 0), "make-project": ("", 0, "a", 302), "project": ("au", 200, "", 0),
+    "add-to-project": ("", 0, "a", 302), "take-from-project": ("", 0, "a", 302), "end-project": ("", 0, "a", 302),
     "audit": ("au", 200, "au", 302), "audit-export": ("", 0, "u", 200), "audit-searches": ("", 0, "au", 302),
     "audit-odd": ("au", 200, "", 0), "audit-watched": ("", 0, "au", 302),
     "looks-find": ("", 0, "au", 302), "looks-report": ("au", 200, "", 0), "looks-paper": ("au", 200, "", 0), "verify": ("", 0, "au", 200), "verified": ("au", 200, "", 0),
@@ -163,6 +165,7 @@ class Place:
             "decide-erasure": {"decision": "refuse", "why": "not yet"}, "decide-run": {"decision": "refuse", "why": "not yet"},
             "retention-rule": {"kind": "record", "years": "30"}, "ask-run": {"site": site},
             "audit-watched": {"mrn": f"MRN{TOKENS['own']}", "why": "public"},
+            "make-project": {"name": "Sepsis", "site": site, "member": str(self.users["newcomer"].pk)}, "add-to-project": {"person": str(self.users["newcomer"].pk)},
             "save-cohort": {"name": "Women", "sex": "female"}, "ask-release": {"purpose": "a table"},
             "emergency": {"site": site, "mrn": f"MRN{TOKENS['unrelated']}", "reason_code": "danger", "reason": "found on the floor"},
             "requests": {"site": site, "wanted": f"MRN{TOKENS['unrelated']}", "reason": "asked by the ward", "ends": (now() + timedelta(days=3)).date().isoformat()},
@@ -174,7 +177,7 @@ class Place:
 def place() -> Place:
     here, there, bundle = make_site(), make_site(), make_bundle()
     found = Place(here, {role: make_user(role, here) for role in ROLES[1:]})
-    colleague = make_user("researcher", here)
+    colleague, found.users["newcomer"] = make_user("researcher", here), make_user("researcher", here)
     for whose, site in (("own", here), ("unrelated", here), ("other", there)):
         person = make_person(site, TOKENS[whose], bundle)
         found.people[whose] = person
@@ -248,7 +251,8 @@ def in_reach(pattern: URLPattern, role: str, whose: str) -> bool:
     if names & OF_A_PATIENT or pattern.name in OF_A_CARER:
         return whose == "own"
     if names & OF_A_PROJECT:
-        return whose == "own" or (role == "administrator" and whose == "unrelated")
+        # administrators decide on what leaves their hospitals, and they and auditors see who is in their projects
+        return whose == "own" or (whose == "unrelated" and (role == "administrator" or pattern.name == "project"))
     return whose in {"own", "unrelated"} if names & OF_A_SITE or pattern.name in OF_A_PERSON else whose != "absent"
 
 

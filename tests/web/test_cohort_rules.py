@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+from statistics import fmean, quantiles, stdev
 from typing import Any
 
 import pytest
+from salus_web.cohorts.blurring import blurred
 from salus_web.cohorts.definition import CodeRule, CohortDefinition, from_json, to_json
 from salus_web.cohorts.disclosure import (
     differs_too_little,
@@ -15,7 +17,7 @@ from salus_web.cohorts.disclosure import (
     safe_share,
     safe_total,
 )
-from salus_web.cohorts.performance import auroc
+from salus_web.cohorts.performance import auroc, blurred_area
 from salus_web.common.errors import BadInput
 
 ALL = CohortDefinition()
@@ -101,6 +103,64 @@ def test_the_area_is_delong_s() -> None:
     area = auroc(y, p)
     assert area is not None and area.value == pytest.approx(by_hand)
     assert auroc([1, 0, 0], [0.5, 0.1, 0.2]) is None
-    assert auroc([1, 1, 0, 0], [0.9, 0.8, 0.1, 0.2]) == (1.0, 1.0, 1.0)
+    assert auroc([1, 1, 0, 0], [0.9, 0.8, 0.1, 0.2]) == (1.0, 1.0, 1.0, 0.0)
 
 
+
+
+# --- blur
+
+
+def drawing(rng: random.Random) -> Any:
+    return lambda name: rng.uniform(-1, 1)
+
+
+def test_two_means_cannot_be_subtracted_to_one_person() -> None:
+    """Women of 50 to 80 and of 50 to 79: twelve times the one mean less eleven times the other was the age of the oldest."""
+    rng, errors = random.Random(5), []
+    for _ in range(400):
+        others = [rng.uniform(50, 79) for _ in range(11)]
+        more, less = (blurred(people, drawing(rng)) for people in ([*others, 80.0], others))
+        assert more is not None and less is not None
+        errors.append(12 * more.mean - 11 * less.mean - 80)
+    missed = [abs(error) for error in errors]
+    assert sum(error > 15 for error in missed) > 280, "the oldest's age must not be told to half the width of the cohort"
+    assert abs(sum(errors) / 400) < 10, "and the blur leans to neither side"
+
+
+@pytest.mark.parametrize("size", [11, 60, 1000])
+def test_a_blurred_mean_is_off_by_what_is_said_and_no_more(size: int) -> None:
+    rng = random.Random(size)
+    for scale in (0.003, 1, 4000):
+        values = [rng.gauss(10, 2) * scale for _ in range(size)]
+        for end in (-1.0, 1.0):
+            found = blurred(values, lambda name, end=end: end)
+            low, _, high = quantiles(values, n=4, method="inclusive")
+            inside = [min(max(value, low - 1.5 * (high - low)), high + 1.5 * (high - low)) for value in values]
+            assert found is not None and 0 < abs(found.mean - fmean(inside)) <= found.at_most
+            assert abs(found.sd - stdev(inside)) <= found.at_most
+            assert f"{found.mean:.{found.decimals}f}" != "0.0", "a small mean keeps its digits"
+    assert size < 1000 or found.at_most < 0.02 * found.mean, "of many people the blur is small"
+
+
+def test_one_far_value_moves_a_mean_no_further_than_the_fences() -> None:
+    values = [float(number) for number in range(40)]
+    near, far = (blurred([*values, last], lambda name: 0.0) for last in (100.0, 1e9))
+    assert near == far
+
+
+def test_values_that_are_almost_all_one_are_not_averaged() -> None:
+    assert blurred([70.0] * 40, lambda name: 0.5) is None
+    assert blurred([0.0] * 35 + [1.0] * 5, lambda name: 0.5) is None
+
+
+def test_an_area_is_off_by_up_to_what_one_person_moves_it() -> None:
+    rng = random.Random(9)
+    y = [number % 2 for number in range(40)]
+    area = auroc(y, [rng.gauss(0.4 + 0.1 * outcome, 0.1) for outcome in y])
+    assert area is not None
+    for end in (-1.0, 1.0):
+        told = blurred_area(area, 20, 20, lambda name, end=end: end)
+        assert 0.04 < end * (told.value - area.value) <= told.at_most == 0.1
+        assert told.low < area.value < told.high and told.low < told.value < told.high
+        assert told == (round(told.value, 2), round(told.low, 2), round(told.high, 2), told.at_most)

@@ -78,4 +78,24 @@ def test_a_look_at_a_cohort_is_logged_and_names_nobody(desk: tuple[Client, str])
     client, address = desk
     client.get(address)
     line = Event.objects.get(action="cohort.read")
-    assert line.object_id == address[:80] and line.patient == ""
+    assert line.object_id == address[:80] and line.patient == "" and line.detail == {"definition": {}}
+
+
+def test_the_log_holds_what_was_asked_so_that_differencing_is_seen(desk: tuple[Client, str]) -> None:
+    client, address = desk
+    for oldest in ("80", "79"):
+        client.get(address, {"age_low": "50", "age_high": oldest, "sex": "female", "code_0": "a", "fragment": ""})
+    client.get(address, {"age_low": "Planted Name", "fragment": ""})
+    first, second, third = Event.objects.filter(action="cohort.read").order_by("number").values_list("detail", flat=True)
+    assert first["definition"] == {"age_low": 50, "age_high": 80, "sexes": ["female"], "codes": [{"code": "a", "low": None, "high": None, "unit": ""}]}
+    assert second["definition"] == first["definition"] | {"age_high": 79} and third == {"definition": None}
+
+
+def test_a_small_mean_keeps_its_digits_and_the_page_says_how_far_off_it_is(desk: tuple[Client, str]) -> None:
+    client, address = desk
+    for number, person in enumerate(make_crowd(Project.objects.get().sites.get(), 40)):
+        observe(person, "tiny", 0.012 + number % 5 / 1000, unit="g")
+    answer = client.get(address, {"code_0": "tiny", "fragment": ""})
+    found = re.search(r"tiny\s+40\s+(0\.01\d+) \((0\.00\d+)\)\s+±(0\.0\d+)\s+g", text_of(answer))
+    assert found and abs(float(found[1]) - 0.014) <= float(found[3]) < 0.001, text_of(answer)
+    assert "blurred on purpose" in text_of(answer)

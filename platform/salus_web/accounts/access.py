@@ -32,11 +32,12 @@ class Declaration:
 
 
 def declare(
-    action: str | None, *, audit: str | None = None, shows_patient: bool = False, step_up: bool = False
-) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
+    action: str | None, *, audit: str | None = None, shows_patient: bool = False, step_up: bool = False,
+    detail: Callable[[HttpRequest], dict[str, Any]] | None = None,
+) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:  # fmt: skip
     """Declare a view. `action` None means open to all (login page, health).
 
-    With `audit` the page view itself is logged once, before the view runs. A view that shows one patient
+    With `audit` the page view itself is logged once, before the view runs, with what `detail` says was asked. A view that shows one patient
     says `shows_patient=True` and calls `records.selectors.open_patient`, which authorises and logs that patient.
     A view behind which much can be done or taken away says `step_up=True`: the person shows who they are once more
     unless they did in the last ten minutes.
@@ -60,7 +61,8 @@ def declare(
             if step_up and not proofs.is_fresh(request):
                 return show_again(request)
             if audit is not None:
-                record(Act(action=audit, object_kind="page", object_id=request.path[:80]), by=actor)
+                asked = detail(request) if detail is not None else {}
+                record(Act(action=audit, object_kind="page", object_id=request.path[:80], detail=asked), by=actor)
             return view(request, *args, **kwargs)
 
         guarded.declaration = Declaration(action, audit, shows_patient, step_up)  # type: ignore[attr-defined]

@@ -99,7 +99,7 @@ def from_json(body: Any) -> CohortDefinition:
     _in_order(risk_low, risk_high, "risk_low", "risk_high")
     task_id = _optional_word(body, "task_id")
     if task_id is None and (risk_low is not None or risk_high is not None):
-        raise BadInput("task_id: a range of risk needs a task whose risk is meant.")
+        raise BadInput("task_id: a range of risk needs a choice of whose risk is meant.")
     codes = tuple(_rule(entry, number) for number, entry in enumerate(_entries(body, "codes"), start=1))
     if len({rule.code for rule in codes}) < len(codes):
         raise BadInput("codes: a code is named twice. Give each code one range.")

@@ -42,6 +42,11 @@ def safe_share(part: int, whole: int) -> float | None:
     return min(shown / of, 1.0)
 
 
+def share_of(shown: int | None, part: int, whole: int) -> float | None:
+    """A share beside a count; none beside a suppressed one."""
+    return None if shown is None else safe_share(part, whole)
+
+
 def safe_cells(counts: Mapping[str, int]) -> dict[str, int | None]:
     """Every cell of one table's column made safe together.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from salus_web.accounts.models import Site, User
+from salus_web.cohorts.definition import from_json
 from salus_web.common.ids import new_id
 
 
@@ -46,3 +47,8 @@ class Cohort(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "name"], name="cohort_name_once")]
+
+    @property
+    def sentence(self) -> str:
+        """Who is in it, in words."""
+        return from_json(self.definition).sentence()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from django.db.models import (
     DateField,
     Exists,
@@ -31,9 +32,11 @@ from django.db.models.functions import (
 )
 
 from salus_web.accounts.actors import system
+from salus_web.cohorts.blurring import Draw
 from salus_web.cohorts.definition import CodeRule, CohortDefinition
 from salus_web.cohorts.models import Project
 from salus_web.common.clock import now
+from salus_web.common.encryption import keyed_hash
 from salus_web.imaging.models import Series
 from salus_web.predictions.models import CurrentRisk, PredictionState
 from salus_web.records.models import Condition, Observation, Patient
@@ -192,7 +195,20 @@ def common_unit(found: Iterable[Person], code: str) -> str:
     return min(units, key=lambda unit: (-units[unit], unit), default="")
 
 
-def numbers_of(found: Iterable[Person], code: str, unit: str) -> list[float]:
-    """The persons' numbers for a code in one unit."""
-    values = [person.values[code] for person in found if code in person.values]
-    return [value.number for value in values if value.number is not None and value.unit == unit]
+def numbers_of(found: Iterable[Person], code: str, unit: str) -> dict[str, float]:
+    """The persons' numbers for a code in one unit, by person."""
+    values = {person.id: person.values[code] for person in found if code in person.values}
+    return {key: value.number for key, value in values.items() if value.number is not None and value.unit == unit}
+
+
+def draw_of(figure: str, values: Mapping[str, Any]) -> Draw:
+    """What a figure over these people's values is blurred by: the same for the same people and values, whatever was asked to
+    find them, and for nobody to work out without the installation's key. The values belong to it: were the people alone to
+    decide, a value that is corrected tomorrow could be subtracted from today's."""
+    said = orjson.dumps([figure, sorted(values.items())])
+
+    def draw(name: str) -> float:
+        digest = keyed_hash(name.encode() + b" " + said, purpose="cohort blur")
+        return 2 * int(digest[:13], 16) / (16**13 - 1) - 1
+
+    return draw

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from statistics import NormalDist, fmean, variance
 from typing import NamedTuple
 
+from salus_web.cohorts.blurring import Draw, told_width
+
 Z95 = NormalDist().inv_cdf(0.975)
 
 
@@ -16,6 +18,30 @@ class Area(NamedTuple):
     value: float
     low: float
     high: float
+    error: float = 0.0
+
+
+class ToldArea(NamedTuple):
+    """An area as it may be told, off by at most `at_most`, with an interval that holds the blur as well."""
+
+    value: float
+    low: float
+    high: float
+    at_most: float
+
+
+def blurred_area(area: Area, cases: int, controls: int, draw: Draw) -> ToldArea:
+    """The area moved by up to what one person can move it, to two decimals.
+
+    A case's share of the area is a placement from 0 to 1 over the number of cases, a control's over that of controls, so
+    one over the smaller number bounds both; of the variance of the area it is at most a quarter of its square.
+    """
+    width = 1 / min(cases, controls)
+    value = min(max(area.value + width * draw("area"), 0.0), 1.0)
+    variance_told = max(area.error**2 + draw("error") * width**2 / 4, 0.0) + width**2 / 3
+    reach = Z95 * math.sqrt(variance_told)
+    low, high = max(0.0, value - reach), min(1.0, value + reach)
+    return ToldArea(round(value, 2), round(low, 2), round(high, 2), told_width(width + 0.005)[0])
 
 
 def auroc(outcomes: Sequence[int], risks: Sequence[float]) -> Area | None:
@@ -36,7 +62,7 @@ def auroc(outcomes: Sequence[int], risks: Sequence[float]) -> Area | None:
     ]
     area = fmean(of_cases)
     error = math.sqrt(variance(of_cases) / len(cases) + variance(of_controls) / len(controls))
-    return Area(area, max(0.0, area - Z95 * error), min(1.0, area + Z95 * error))
+    return Area(area, max(0.0, area - Z95 * error), min(1.0, area + Z95 * error), error)
 
 
 def _midranks(values: Sequence[float]) -> list[float]:

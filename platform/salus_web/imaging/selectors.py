@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from salus_web.accounts.actors import system
-from salus_web.imaging.models import Instance, Rendition, Series
+from salus_web.imaging.models import Instance, Rendition
 
-_FORMS, _LOG = system("forms"), system("audit")
+_LOG = system("audit")
 
 
 def films_of(*, viewer: Any, patient_id: Any, at_most: int = 60) -> list[Instance]:
@@ -31,8 +31,3 @@ def newest_films(*, viewer: Any, patient_ids: list[Any]) -> dict[Any, Any]:
     """Per patient when the newest image was made (1 query)."""
     rows = Instance.objects.for_actor(viewer).filter(patient_id__in=patient_ids).order_by("acquired_at")
     return dict(rows.values_list("patient_id", "acquired_at"))
-
-
-def modalities() -> list[str]:
-    """The modalities of stored images (1 query). Says nothing of any patient."""
-    return list(Series.objects.for_actor(_FORMS).order_by("modality").values_list("modality", flat=True).distinct()[:30])

@@ -6,17 +6,20 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from django.http import QueryDict
+import orjson
+from django.http import HttpRequest, QueryDict
 
-from salus_web.cohorts.definition import CohortDefinition, from_json
+from salus_web.cohorts.choices import code_choices, modality_choices, unit_choices, with_units
+from salus_web.cohorts.definition import SEXES, CohortDefinition, from_json, to_json
 from salus_web.cohorts.models import Project
-from salus_web.cohorts.selectors import TableRow, code_choices, outcomes, safe_counts, table_one
+from salus_web.cohorts.outcomes import outcomes
+from salus_web.cohorts.selectors import TableRow, safe_counts, table_one
 from salus_web.common.errors import BadInput
 from salus_web.dashboard.charts.figures import bars
-from salus_web.imaging.selectors import modalities
 
 CODE_ROWS = 3
-SEXES = ("female", "male", "other", "unknown")
+ENDS = ("age_low", "age_high", "risk_low", "risk_high")
+RULE = {"code": "code", "low": "code_low", "high": "code_high", "unit": "code_unit"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +35,52 @@ class Page:
     outcome: dict[str, Any]
     bands: str
 
+    @property
+    def kept_as(self) -> str:
+        """The definition on the screen, as the form that keeps it brings it back; empty where nothing is shown."""
+        return "" if self.definition is None else orjson.dumps(to_json(self.definition)).decode()
+
 
 @dataclass(frozen=True, slots=True)
 class Choices:
     """What can be chosen in the form."""
 
     codes: list[tuple[str, str]]
+    units: list[tuple[str, str]]
     modalities: list[str]
     tasks: list[tuple[str, str]]
     sites: list[Any]
     sexes: tuple[str, ...]
-    rows: range
+
+
+def shown_in(form: QueryDict) -> CohortDefinition:
+    """The definition whose figures were on the screen when it was to be kept; read from its fields where the form brings
+    none. Raises BadInput."""
+    if "definition" not in form:
+        return definition_of(form)
+    try:
+        return from_json(orjson.loads(form["definition"]))
+    except orjson.JSONDecodeError:
+        raise BadInput("No figures are shown yet that could be kept. Choose who is in the cohort first.") from None
+
+
+def asked_of(form: QueryDict) -> dict[str, Any]:
+    """What stands in the form's fields, so that a page that is loaded anew shows what it was asked."""
+    rows = [{"at": at, **{name: form.get(f"{field}_{at}", "") for name, field in RULE.items()}} for at in range(CODE_ROWS)]
+    return {
+        **{name: form.get(name, "") for name in (*ENDS, "conditions", "task")}, "rows": rows,
+        **{name: form.getlist(name) for name in ("sex", "modality", "site")},
+    }  # fmt: skip
+
+
+def logged(request: HttpRequest) -> dict[str, Any]:
+    """What the log keeps of a look at a cohort: everything that was asked, so that an auditor sees who takes two cohorts from
+    each other. None where it was no definition, for then nothing is shown."""
+    try:
+        asked = to_json(definition_of(request.GET))
+    except BadInput:
+        return {"definition": None}
+    return {"definition": {name: value for name, value in asked.items() if value not in (None, [])}}
 
 
 def definition_of(form: QueryDict) -> CohortDefinition:
@@ -61,8 +99,8 @@ def definition_of(form: QueryDict) -> CohortDefinition:
     return from_json({
         "age_low": _whole(form, "age_low"), "age_high": _whole(form, "age_high"), "sexes": form.getlist("sex"), "codes": codes,
         "modalities": form.getlist("modality"), "condition_codes": conditions, "task_id": task,
-        "risk_low": None if low is None or task is None else low / 100,
-        "risk_high": None if high is None or task is None else high / 100, "site_ids": form.getlist("site"),
+        "risk_low": None if low is None else low / 100, "risk_high": None if high is None else high / 100,
+        "site_ids": form.getlist("site"),
     })  # fmt: skip
 
 
@@ -87,7 +125,7 @@ def _whole(form: QueryDict, name: str) -> int | None:
 def page_of(project: Project, viewer: Any, form: QueryDict) -> Page:
     """Counts, table and outcomes of the definition in a form (a fixed number of queries)."""
     try:
-        definition = definition_of(form)
+        definition = with_units(viewer=viewer, project=project, definition=definition_of(form))
         counts = safe_counts(viewer=viewer, project=project, definition=definition)
     except BadInput as problem:
         return Page(project, None, str(problem), {}, "", [], {}, "")
@@ -107,8 +145,9 @@ def _said(count: int | None) -> str:
 
 
 def choices_of(project: Project, viewer: Any, tasks: list[tuple[str, str]]) -> Choices:
-    """What the form offers (3 queries)."""
+    """What the form offers (7 queries)."""
+    where: dict[str, Any] = {"viewer": viewer, "project": project}
     return Choices(
-        codes=code_choices(viewer=viewer, project=project), modalities=modalities(), tasks=tasks,
-        sites=list(project.sites.order_by("name")), sexes=SEXES, rows=range(CODE_ROWS),
+        codes=code_choices(**where), units=unit_choices(**where), modalities=modality_choices(**where), tasks=tasks,
+        sites=list(project.sites.order_by("name")), sexes=SEXES,
     )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 
 from salus_web.cohorts.definition import from_json
 from salus_web.cohorts.disclosure import SMALLEST
-from salus_web.dashboard.pages.wording import percent
+from salus_web.dashboard.pages.numbers import percent
 from salus_web.releases.models import Release
 from salus_web.releases.selectors import sites_in
 

@@ -72,6 +72,18 @@ def figure(value: Any) -> str:
 
 
 @register.filter
+def plain(value: float) -> str:
+    """A number without false digits or trailing zeros: 0.05, 2, 200."""
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+
+
+@register.filter
+def points(share: float) -> str:
+    """A share as percentage points: 0.02 is 2."""
+    return plain(100 * share)
+
+
+@register.filter
 def state_sign(state: str) -> str:
     """The sign of a risk's state."""
     return wording.STATES.get(state, ("", state))[0]

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.views.decorators.http import require_GET
 
 from salus_web.accounts.api import declare_api
-from salus_web.cohorts.selectors import cohorts_of, projects_of
+from salus_web.cohorts.selectors import projects_with_cohorts
 from salus_web.dashboard.pages.worklist_rows import rows_of
 from salus_web.dashboard.views.asked import page_number
 from salus_web.ingest.selectors import uploads as uploads_for
@@ -35,12 +35,12 @@ def worklist(request: HttpRequest) -> dict[str, Any]:
 @_read
 @declare_api("cohort.use", purpose="research", audit="api.projects.read")
 def projects(request: HttpRequest) -> dict[str, Any]:
-    """The person's projects and the names of their kept cohorts; no counts, which pass the gate on their page."""
+    """The person's running projects and the names of their kept cohorts; no counts, which pass the gate on their page."""
     viewer = request.actor  # type: ignore[attr-defined]
-    found = [(project, cohorts_of(viewer=viewer, project=project)) for project in projects_of(viewer=viewer)]
     return {
         "projects": [
-            {"id": str(row.pk), "name": row.name, "cohorts": [{"id": str(one.pk), "name": one.name} for one in kept]} for row, kept in found
+            {"id": str(row.pk), "name": row.name, "cohorts": [{"id": str(one.pk), "name": one.name} for one in kept]}
+            for row, kept in projects_with_cohorts(viewer=viewer)
         ]
     }
 

@@ -12,10 +12,17 @@ from django.views.decorators.http import require_GET, require_POST
 
 from salus_web.accounts.access import declare
 from salus_web.accounts.permissions import can
-from salus_web.cohorts.selectors import cohort_for, cohorts_of, project_for, projects_of
+from salus_web.cohorts.selectors import (
+    cohort_for,
+    project_for,
+    projects_of,
+    projects_with_cohorts,
+    resting_projects_of,
+)
 from salus_web.cohorts.services import save_cohort
+from salus_web.common.clock import now
 from salus_web.common.errors import BadInput, Hidden, Refused, StateConflict
-from salus_web.dashboard.pages.cohort import choices_of, definition_of, page_of
+from salus_web.dashboard.pages.cohort import asked_of, choices_of, logged, page_of, shown_in
 from salus_web.dashboard.pages.release import page_of as release_page
 from salus_web.registry.selectors import tasks
 from salus_web.releases.models import Release, ReleaseState
@@ -36,13 +43,13 @@ from salus_web.releases.services import decide, file_bytes, request_release
 @declare("cohort.use", audit="projects.list")
 @require_GET
 def cohorts(request: HttpRequest) -> HttpResponse:
-    """My projects and their cohorts."""
+    """My running projects and their cohorts; those that have ended or not begun by name alone."""
     viewer = request.actor  # type: ignore[attr-defined]
-    rows = [(project, cohorts_of(viewer=viewer, project=project)) for project in projects_of(viewer=viewer)]
-    return render(request, "dashboard/cohorts.html", {"projects": rows})
+    context = {"projects": projects_with_cohorts(viewer=viewer), "resting": resting_projects_of(viewer=viewer), "now": now()}
+    return render(request, "dashboard/cohorts.html", context)
 
 
-@declare("cohort.use", audit="cohort.read")
+@declare("cohort.use", audit="cohort.read", detail=logged)
 @require_GET
 def cohort(request: HttpRequest, project_id: UUID) -> HttpResponse:
     """The cohort being built: the form, and what it finds. The figures alone when the form changes."""
@@ -51,18 +58,18 @@ def cohort(request: HttpRequest, project_id: UUID) -> HttpResponse:
     page = page_of(project, viewer, request.GET)
     if "fragment" in request.GET:
         return render(request, "dashboard/cohort_figures.html", {"page": page})
-    context = {"page": page, "choices": choices_of(project, viewer, tasks()), "form": request.GET}
+    context = {"page": page, "choices": choices_of(project, viewer, tasks()), "asked": asked_of(request.GET)}
     return render(request, "dashboard/cohort.html", context)
 
 
 @declare("cohort.use")
 @require_POST
 def save(request: HttpRequest, project_id: UUID) -> HttpResponse:
-    """Keep a definition under a name."""
+    """Keep the definition on the screen under a name."""
     viewer = request.actor  # type: ignore[attr-defined]
     project = project_for(viewer, project_id)
-    kept = save_cohort(project=project, name=request.POST.get("name", ""), definition=definition_of(request.POST), by=viewer)
-    messages.info(request, f"The cohort “{kept.name}” is kept. A kept cohort never changes.")
+    kept = save_cohort(project=project, name=request.POST.get("name", ""), definition=shown_in(request.POST), by=viewer)
+    messages.info(request, f"The cohort “{kept.name}” is kept: {kept.sentence} A kept cohort never changes.")
     return HttpResponseRedirect("/cohorts/")
 
 

@@ -33,6 +33,51 @@
     var cause = event.detail.triggeringEvent;
     if (!cause || !cause.isTrusted) event.detail.headers["X-Salus-Unasked"] = "1";
   });
+  // what was refused or did not arrive is said in the page's message region, and what it should have replaced is marked as old
+  function region() {
+    var found = document.getElementById("said");
+    if (found) return found;
+    found = document.createElement("div"); // a page of another make
+    found.id = "said"; found.setAttribute("role", "status");
+    (document.querySelector("main") || document.body).prepend(found);
+    return found;
+  }
+  function untrouble() { region().querySelectorAll(".trouble").forEach(function (line) { line.remove(); }); }
+  function sentence(request) {
+    var page = new DOMParser().parseFromString(request.responseText || "", "text/html"), words = [];
+    page.querySelectorAll("main .panel > h1, main .panel > p:not(.small):not(:has(a))").forEach(function (part) { words.push(part.textContent.trim().replace(/([^.!?])$/, "$1.")); });
+    return words.join(" ") || "Salus did not answer as it should. Nothing is known to have changed; please try again.";
+  }
+  function trouble(words, asked) {
+    var place = region(), list = place.querySelector(".notes"), line = place.querySelector(".trouble");
+    if (line && line.textContent === words) return; // a page that looks again by itself does not say the same twice
+    untrouble();
+    if (!list) { list = document.createElement("ul"); list.className = "notes"; place.append(list); }
+    line = document.createElement("li");
+    line.className = "trouble"; line.textContent = words;
+    list.append(line);
+    if (asked) place.scrollIntoView({ block: "nearest" });
+  }
+  function markOld(target) {
+    if (!target || target === document.body || target.hasAttribute("data-old")) return;
+    var note = document.createElement("span");
+    note.className = "old-note"; note.textContent = "↻ Not up to date: what is here was loaded before, and what was asked for now did not come.";
+    target.setAttribute("data-old", ""); target.prepend(note);
+  }
+  function failed(event, words) {
+    var detail = event.detail, cause = detail.requestConfig.triggeringEvent;
+    trouble(words, Boolean(cause && cause.isTrusted));
+    if (detail.requestConfig.verb === "get") markOld(detail.target);
+  }
+  document.addEventListener("htmx:responseError", function (event) {
+    if (!event.detail.xhr.getResponseHeader("HX-Redirect")) failed(event, sentence(event.detail.xhr));
+  });
+  document.addEventListener("htmx:sendError", function (event) { failed(event, "Salus could not be reached. What is on the page is from before; please try again."); });
+  document.addEventListener("htmx:timeout", function (event) { failed(event, "Salus took too long to answer. What is on the page is from before; please try again."); });
+  document.addEventListener("htmx:afterSwap", function (event) {
+    untrouble();
+    event.detail.target.removeAttribute("data-old");
+  });
   document.addEventListener("allauth.error", function (event) {
     var said = document.getElementById("key-problem");
     if (said) { said.hidden = false; event.preventDefault(); }
