@@ -180,15 +180,15 @@ PAGES = {
     "clinician": ["/worklist/", "/patients/", "/requests/", "/emergency/", "emergency patient", "/uploads/", "/models/", "/jobs/", "first risk", "first patient"],
     "administrator": ["/access/", "/emergencies/", "first emergency", "/audit/", "/jobs/", "/operations/", "/models/", "first model"],
     "auditor": ["/audit/", "/audit/odd/", "/access/", "/emergencies/", "first emergency"],
-    "researcher": ["/cohorts/", "first cohort", "/requests/", "/releases/"],
+    "researcher": ["/cohorts/", "first cohort", "/requests/", "/releases/", "first release"],
 }
 
 
 def everything_is_accessible(chromium: Browser, url: str, username: str) -> None:
     """axe-core finds nothing, and nothing runs out of the page sideways."""
-    links = {"first risk": "a[href^='/predictions/']", "first patient": "a[href^='/patients/0']", "first model": "a[href^='/models/0']", "first cohort": "a[href^='/cohorts/projects/']"}  # fmt: skip
+    links = {"first risk": "a[href^='/predictions/']", "first patient": "a[href^='/patients/0']", "first model": "a[href^='/models/0']", "first cohort": "a[href^='/cohorts/projects/']", "first release": "a[href^='/releases/0']"}  # fmt: skip
     links |= {"emergency patient": "td a.button", "first emergency": ".card a"}
-    starts = {"first risk": "/worklist/", "first patient": "/patients/", "emergency patient": "/emergency/", "first emergency": "/emergencies/", "first model": "/models/", "first cohort": "/cohorts/"}
+    starts = {"first risk": "/worklist/", "first patient": "/patients/", "emergency patient": "/emergency/", "first emergency": "/emergencies/", "first model": "/models/", "first cohort": "/cohorts/", "first release": "/releases/"}
     for width, dark in ((1440, False), (390, True)):
         page = signed_in(chromium, url, username, width=width, dark=dark)
         for name in PAGES[ROLES[username]]:

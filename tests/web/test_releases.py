@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import orjson
@@ -17,6 +19,7 @@ from salus_web.cohorts.services import save_cohort
 from salus_web.common import vault
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput, Hidden, Refused, StateConflict
+from salus_web.dashboard.demo import make_people
 from salus_web.jobs.models import Job, JobState
 from salus_web.jobs.services import Claim, claim
 from salus_web.records.models import Patient
@@ -41,6 +44,7 @@ from salus_web.releases.services import (
 )
 
 from tests.factories.cohorts import make_crowd, make_project, say
+from tests.factories.hospital import make_release
 from tests.factories.people import SYSTEM, actor_of, make_site, make_user
 
 FILES = [PreparedFile("cohort.csv", "text/csv", b"person\n1\n")]
@@ -307,6 +311,22 @@ def test_a_researcher_speaks_only_where_they_are_one(site: Site, project: Projec
     RoleGrant.objects.create(user_id=decides.id, site=there, role="researcher", starts_at=now(), granted_by="system:test")
     assert {entry.pk for entry in speaks_for(viewer=decides, release=release)} == {site.pk, there.pk}
     assert speaks_for(viewer=actor_of(make_user("researcher", there)), release=release) == [], "not in the project"
+
+
+@pytest.mark.django_db
+def test_the_demonstration_has_people_who_can_let_a_release_out(settings: Any, tmp_path: Path) -> None:
+    """Whichever researcher asks, the other one and an administrator, or both administrators, are enough for both hospitals."""
+    settings.SALUS_DATA_DIR = tmp_path
+    make_people()
+    users = {user.username: user for user in User.objects.all()}
+    project = Project.objects.get()
+    for pair in (("researcher-2", "administrator"), ("administrator", "administrator-2")):
+        cohort = make_release(project, users["researcher"]).cohort
+        make_crowd(project.sites.order_by("pk")[0], 12, age=40)  # far enough from what the first pair let out
+        asked_for = prepared(asked(cohort, actor_of(users["researcher"])))
+        for name in pair:
+            asked_for = decide(release=asked_for, accept=True, why="", by=actor_of(users[name]))
+        assert asked_for.state == ReleaseState.RELEASED, pair
 
 
 def test_what_failed_can_be_prepared_again(cohort: Cohort, asks: Actor) -> None:
