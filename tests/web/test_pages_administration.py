@@ -198,8 +198,8 @@ def test_a_withdrawn_number_does_not_come_back_as_history(office: tuple[Site, Cl
     fresh.save(force_insert=True)
     CurrentRisk.objects.for_actor(SYSTEM).update(prediction=fresh, sort_probability=0.31)
     theirs, address = client_of(clinician), f"/predictions/{fresh.pk}/"
-    assert "77" in theirs.get("/worklist/").content.decode() and "77 %" in text_of(theirs.get(address))
+    assert "77 %" in theirs.get("/worklist/").content.decode() and "77 %" in text_of(theirs.get(address))
     desk.post(f"/models/{old.pk}/", {"to": "withdrawn", "why": "wrong labels"})
-    assert "77%" not in theirs.get("/worklist/").content.decode()
+    assert "77 %" not in theirs.get("/worklist/").content.decode()
     said = text_of(theirs.get(address))
     assert "31 %" in said and "77 %" not in said and "withdrawn on" in said

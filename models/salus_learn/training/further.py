@@ -36,9 +36,7 @@ class Further:
     extra: dict[str, Any] = field(default_factory=dict)
     variants: list[list[Any]] = field(default_factory=list)
 
-    def judge(
-        self, fold: int, model: Model, material: Material, inside: np.ndarray, outside: np.ndarray, report: Report
-    ) -> None:
+    def judge(self, fold: int, model: Model, material: Material, inside: np.ndarray, outside: np.ndarray, report: Report) -> None:
         """Measure on the people outside one fold; `model` and its `material` were fitted on `inside` with this seed."""
         report(0.0, "other ways to fuse")
         self.rivalry.judge(material, inside, outside, model, self.seed)

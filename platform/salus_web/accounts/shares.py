@@ -80,9 +80,8 @@ class Shares:
 
     def _new(self, who: str) -> _Bucket:
         if len(self._buckets) >= KEPT_AT_MOST:
-            full_after = FULL_SECONDS / settings.SALUS_SHARE_PER_PERSON
-            moment = time.monotonic()
-            self._buckets = {who: one for who, one in self._buckets.items() if moment - one.at < full_after}
+            emptied_since = time.monotonic() - FULL_SECONDS / settings.SALUS_SHARE_PER_PERSON  # older ones are full again
+            self._buckets = {who: one for who, one in self._buckets.items() if one.at > emptied_since}
         return self._buckets.setdefault(who, _Bucket(FULL_SECONDS, time.monotonic()))
 
 
