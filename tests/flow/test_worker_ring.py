@@ -15,15 +15,18 @@ from salus_web.ingest.services import receive
 from salus_web.jobs.models import Job, JobState
 from salus_web.jobs.services import Claim, claim, enqueue
 from salus_web.records.models import Patient
+from salus_web.registry.models import ModelBundle
 from salus_workers.pipelines.registry import PIPELINES
 from salus_workers.tasks.run_job import run_claimed
 
 from tests.factories.cases import TASK
-from tests.factories.hospital import make_bundle
-from tests.factories.people import SYSTEM, make_site
+from tests.factories.hospital import make_bundle, make_person
+from tests.factories.people import SYSTEM, client_of, make_site, make_user, relate
 from tests.factories.simulated import run
+from tests.web.test_current_risks import outcome, store
 from tests.web.test_ingest_door import archive
 from tests.web.test_ingest_parsers import bundle
+from tests.web.test_pages_clinician import text_of
 
 pytestmark = pytest.mark.django_db
 
@@ -103,3 +106,24 @@ def test_a_risk_by_a_withdrawn_model_fails_in_words() -> None:
     withdrawn = make_bundle("withdrawn")
     job = run(enqueue(kind="predict", unique_key="p", payload={"bundle_id": str(withdrawn.pk), "patient_ids": []}, by=SYSTEM))
     assert job.state == JobState.FAILED and "was withdrawn" in job.failure
+
+
+def test_a_file_with_new_values_takes_the_old_number_of_its_patient_off_the_list() -> None:
+    """Through the door, in the transaction that stores the file; another patient's number stays."""
+    site, live = make_site(), make_bundle()
+    ModelBundle.objects.update(requests_on_new_data=True)
+    nurse, other = make_user("clinician", site), make_person(site, "Qother", live, probability=0.62)
+    upload = receive(filename="one.json", content=json.dumps(bundle()).encode(), site=site, by=SYSTEM)
+    assert upload.job is not None and run(upload.job).state == JobState.DONE
+    patient = Patient.objects.for_actor(SYSTEM).exclude(pk=other.patient.pk).get()
+    for one in (patient, other.patient):
+        relate(nurse, one)
+    store(live, outcome(patient, 0.37))
+    Job.objects.filter(kind="predict").update(state=JobState.DONE)
+    assert "37 %" in text_of(client_of(nurse).get("/worklist/"))
+    later = bundle(id="o2", effectiveDateTime="2026-01-02T05:04:05+01:00")
+    upload = receive(filename="two.json", content=json.dumps(later).encode(), site=site, by=SYSTEM)
+    assert upload.job is not None and run(upload.job).state == JobState.DONE
+    page = text_of(client_of(nurse).get("/worklist/"))
+    assert "37 %" not in page and "data changed" in page and "62 %" in page
+    assert Job.objects.get(kind="predict", state=JobState.QUEUED).payload["patient_ids"] == [str(patient.pk)]

@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from salus_web.accounts.models import Site, User
+from salus_web.accounts.tokens import make_token
 from salus_web.imaging.models import Instance
 from salus_web.predictions.models import CurrentRisk, Prediction
 from salus_web.records.models import Patient
 from salus_web.registry.models import BundleState, ModelBundle
 
-from tests.factories.hospital import Person, make_bundle, make_job
-from tests.factories.people import SYSTEM
+from tests.factories.hospital import Person, make_bundle, make_job, make_person
+from tests.factories.people import SYSTEM, actor_of, relate
 from tests.web.test_pages_clinician import text_of
 from tests.web.test_pages_risks import Admit, ward  # noqa: F401 (a fixture)
 
@@ -75,6 +77,18 @@ def test_nothing_that_was_not_computed_stands_among_the_low_risks(ward: tuple[Cl
         assert words in row and not re.search(r"\d+ %", re.sub(r"since=[^\"&]*", "", row)), state
     assert low.prediction.probability == 0.02
     assert CurrentRisk.objects.for_actor(SYSTEM).filter(sort_probability__isnull=True).count() == 3
+
+
+def test_a_program_gets_no_number_of_what_was_not_computed_and_gets_it_last(site: Site, clinician: User) -> None:
+    """The same for a ward's board, which reads the list with a token."""
+    bundle, states = make_bundle(), ("computed", "failed", "abstained", "stale", "withdrawn")
+    for state in states:
+        relate(clinician, make_person(site, f"Q{state}", bundle, state=state, probability=0.01).patient)
+    secret = make_token(user=clinician, name="board", purpose="care", role="clinician", days=1, by=actor_of(clinician))[1]
+    rows = Client().get("/api/worklist/", headers={"authorization": f"Bearer {secret}"}).json()["rows"]
+    assert (rows[0]["state"], rows[0]["probability"]) == ("computed", 0.01)
+    assert {row["state"] for row in rows[1:]} == set(states[1:])
+    assert {(row["probability"], row["low"], row["high"]) for row in rows[1:]} == {(None, None, None)}
 
 
 def test_a_film_says_which_side_it_is_of(ward: tuple[Client, Admit]) -> None:  # noqa: F811
