@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,8 @@ from salus_web.common.errors import IntegrityBroken, StateConflict
 from salus_web.imaging.models import Rendition
 from salus_web.jobs.services import Claim, finish
 from salus_web.predictions.models import Prediction
-from salus_web.predictions.selectors import account_of
 
+from salus_workers.adapters.receipts import changed_since
 from salus_workers.runtime.model_cache import loaded
 
 ACTOR = system("replay")
@@ -47,23 +46,7 @@ def replay_stored(prediction_id: str) -> list[str]:
     receipt = orjson.loads(vault.get(row.receipt_key, sha256=row.receipt_sha256))
     # a stay that the model could not speak of yet was never scored
     again = replay(loaded(row.bundle), receipt, _pixels(receipt)) if receipt.get("scored", True) else []
-    return _changed_since(row, receipt) + again
-
-
-def _changed_since(row: Prediction, receipt: dict[str, Any]) -> list[str]:
-    """What the pages show and the receipt says otherwise: a hand in the database is seen here and by no recomputing."""
-    stored = orjson.loads(orjson.dumps({name: getattr(row, name) for name in receipt["outputs"]}))
-    stored["index_at"] = row.index_at
-    said = receipt["outputs"] | {"index_at": datetime.fromisoformat(receipt["outputs"]["index_at"])}
-    found = [
-        f"The stored {name.replace('_', ' ')} is {stored[name]}, and the receipt says {value}."
-        for name, value in said.items() if stored[name] != value
-    ]  # fmt: skip
-    if row.bundle.digest != receipt["bundle"]:
-        found.append("The risk is stored under another model than the one its receipt names.")
-    if account_of(row) != receipt["account"]:
-        found.append("The stored reasons are not those of the receipt.")
-    return found
+    return changed_since(row, receipt) + again
 
 
 def _pixels(receipt: dict[str, Any]) -> dict[str, np.ndarray]:
