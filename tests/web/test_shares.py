@@ -11,7 +11,7 @@ from django.test import Client
 from salus_web.accounts import rates, shares
 from salus_web.audit.models import Event
 
-from tests.factories.people import make_site, make_user
+from tests.factories.people import PASSWORD, make_site, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -53,7 +53,7 @@ def actor(name: str) -> Any:
 
 def test_dear_requests_run_out_sooner_than_light_ones(shared: dict[str, float]) -> None:
     dear, light = actor("dear"), actor("light")
-    assert [asked(costing(shared, 0.4), dear) for _ in range(6)] == [200] * 4 + [429] * 2
+    assert [asked(costing(shared, 0.4), dear) for _ in range(5)] == [200] * 3 + [429] * 2
     assert [asked(costing(shared, 0.01), light) for _ in range(100)] == [200] * 100, "others go on"
 
 
@@ -85,9 +85,35 @@ def test_nothing_is_counted_where_no_share_is_set(shared: dict[str, float], sett
     assert {asked(costing(shared, 9.0), somebody) for _ in range(8)} == {200}
 
 
-def test_the_time_is_the_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_is_the_processors(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     monkeypatch.undo()
-    bucket = shares.Shares()
-    with bucket.spending("person:1"):
+    settings.SALUS_SHARE_PER_PERSON = 0.001
+    shares.shares.forget()
+    with shares.spending("person:1"):
         time.sleep(0.2)
-    assert bucket._buckets["person:1"].left > shares.FULL_SECONDS - 0.1, "waiting costs nothing"
+    shares.shares.take("person:1", shares.shares.full - 0.1, 0.001)
+    assert shares.shares.seconds_to_wait("person:1", 0.001) == (0, False), "waiting cost nothing"
+
+
+def wrong(name: str, address: str) -> Any:
+    return Client(REMOTE_ADDR=address).post("/login/", {"username": name, "password": "not this one"})
+
+
+def test_an_address_may_be_wrong_only_so_fast(shared: dict[str, float], settings: Any) -> None:
+    settings.SALUS_TRIES_PER_ADDRESS, settings.SALUS_WRONG_A_SECOND = 10_000, 0.1
+    shares.wrong_sign_ins.forget()
+    answers = [wrong(f"nobody {at}", "10.7.7.7") for at in range(12)]
+    assert [answer.status_code for answer in answers] == [401] * 10 + [429] * 2
+    assert "Several sign-ins from this place were wrong. Please wait 10 seconds." in answers[-1].content.decode()
+    assert wrong("nobody", "10.7.7.8").status_code == 401, "another address goes on"
+    shared["monotonic"] += 9.5
+    assert [wrong(f"later {at}", "10.7.7.7").status_code for at in range(2)] == [401, 429]
+
+
+def test_right_sign_ins_are_not_counted(shared: dict[str, float], settings: Any) -> None:
+    settings.SALUS_WRONG_A_SECOND = 0.1
+    shares.wrong_sign_ins.forget()
+    make_user("clinician", make_site(), "morning")
+    for _ in range(12):
+        client = Client(REMOTE_ADDR="10.7.7.9")
+        assert client.post("/login/", {"username": "morning", "password": PASSWORD}).status_code == 302

@@ -21,7 +21,7 @@ from django.http import HttpRequest, HttpResponse
 
 from salus_web.accounts.addresses import client_address
 from salus_web.accounts.models import TryCount
-from salus_web.accounts.shares import shares
+from salus_web.accounts.shares import shares, spending
 from salus_web.audit.services import Act, record
 from salus_web.common.encryption import keyed_hash
 from salus_web.common.errors import LogNotWritten
@@ -148,9 +148,9 @@ class RateLimits:
         who = f"address:{client_address(request)}" if anonymous else f"person:{actor.id}"
         seconds, first = counter.take(who, at_most=at_most)
         if not seconds and not anonymous:
-            seconds, first = shares.seconds_to_wait(who)
+            seconds, first = shares.seconds_to_wait(who, settings.SALUS_SHARE_PER_PERSON)
         if not seconds:
-            with shares.spending(who):
+            with spending(who):
                 return self.get_response(request)
         if not anonymous:  # a person may have a good reason; from a shared address somebody else may still sign in
             counter.shut(_shown(request), seconds)
@@ -167,8 +167,8 @@ def _note(request: HttpRequest) -> None:
         return
 
 
-def too_many(request: HttpRequest, seconds: int) -> HttpResponse:
+def too_many(request: HttpRequest, seconds: int, what: str = "") -> HttpResponse:
     """The answer, with when to come again. It comes late: who asks all the same is to ask less."""
     request.environ[LATE] = LATE_SECONDS  # type: ignore[attr-defined]
-    reason = f"More requests came in one minute than one person or one place may make. Please wait {seconds} seconds."
-    return plain_page(request, 429, reason=reason, retry_seconds=seconds)
+    what = what or "More requests came in one minute than one person or one place may make."
+    return plain_page(request, 429, reason=f"{what} Please wait {seconds} seconds.", retry_seconds=seconds)

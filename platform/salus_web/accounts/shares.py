@@ -1,8 +1,9 @@
-"""How much of a web process's computing time one person may take: a bucket that fills at the person's share and is emptied by what
-their requests cost (a token bucket). Requests are not alike, so counting them alone would let whoever asks for dear ones in.
+"""How much of a web process one person may take, and how fast one address may be wrong at the sign-in: buckets that fill at a
+steady flow and are emptied by what is asked (a token bucket). Requests are not alike, so counting them alone would let whoever
+asks for dear ones in; and a wrong password costs as much as ten pages.
 
-Each process keeps its own: with more processes there is more to share. Counted is processor time of the thread, which a busy
-machine does not make longer.
+Each process keeps its own: with more processes there is more to share. A person's is processor time of the thread, which a
+busy machine does not make longer.
 """
 
 from __future__ import annotations
@@ -16,9 +17,7 @@ from threading import Lock
 
 from django.conf import settings
 
-FULL_SECONDS = 1.5  # what may be taken at once: fifty ordinary pages
 DEAREST_SECONDS = 0.5  # one request is never counted as more, so that a long report shuts nobody out
-OPEN_AGAIN_SECONDS = 0.2
 KEPT_AT_MOST = 20_000
 
 
@@ -31,58 +30,59 @@ class _Bucket:
     noted: int = -1
 
 
-class Shares:
-    """The buckets of this process."""
+class Buckets:
+    """The buckets of this process, each holding at most `full`; an empty one is open again when `least` has flowed in."""
 
-    def __init__(self) -> None:
+    def __init__(self, full: float, least: float) -> None:
+        self.full, self.least = full, least
         self._buckets: dict[str, _Bucket] = {}
         self._lock = Lock()
 
-    def seconds_to_wait(self, who: str) -> tuple[int, bool]:
-        """Seconds to wait when nothing is left (0: go on), and whether that is the first such in this minute."""
-        share = settings.SALUS_SHARE_PER_PERSON
+    def seconds_to_wait(self, who: str, flow: float) -> tuple[int, bool]:
+        """Seconds to wait when nothing is left (0: go on), and whether that is the first such in this minute. Without a flow
+        nothing is counted."""
         with self._lock:
-            bucket = self._filled(who, share)
+            bucket = self._filled(who, flow) if flow else None
             if bucket is None or bucket.left > 0:
                 return 0, False
             minute = int(bucket.at // 60)
             first, bucket.noted = bucket.noted != minute, minute
-            return max(1, ceil((OPEN_AGAIN_SECONDS - bucket.left) / share)), first
+            return max(1, ceil((self.least - bucket.left) / flow)), first
 
-    @contextmanager
-    def spending(self, who: str) -> Iterator[None]:
-        """What is done inside is taken from the bucket."""
-        share = settings.SALUS_SHARE_PER_PERSON
-        if not share:
-            yield
+    def take(self, who: str, amount: float, flow: float) -> None:
+        """Take so much out."""
+        if not flow:
             return
-        began = time.thread_time()
-        try:
-            yield
-        finally:
-            spent = min(time.thread_time() - began, DEAREST_SECONDS)
-            with self._lock:
-                bucket = self._filled(who, share) or self._new(who)
-                bucket.left -= spent
+        with self._lock:
+            if len(self._buckets) >= KEPT_AT_MOST:
+                emptied_since = time.monotonic() - self.full / flow  # older ones are full again
+                self._buckets = {who: one for who, one in self._buckets.items() if one.at > emptied_since}
+            bucket = self._filled(who, flow) or self._buckets.setdefault(who, _Bucket(self.full, time.monotonic()))
+            bucket.left -= amount
 
     def forget(self) -> None:
         """Begin anew."""
         with self._lock:
             self._buckets.clear()
 
-    def _filled(self, who: str, share: float) -> _Bucket | None:
+    def _filled(self, who: str, flow: float) -> _Bucket | None:
         """The bucket with what flowed in since it was counted last."""
-        bucket = self._buckets.get(who) if share else None
+        bucket = self._buckets.get(who)
         if bucket is not None:
             moment = time.monotonic()
-            bucket.left, bucket.at = min(FULL_SECONDS, bucket.left + share * (moment - bucket.at)), moment
+            bucket.left, bucket.at = min(self.full, bucket.left + flow * (moment - bucket.at)), moment
         return bucket
 
-    def _new(self, who: str) -> _Bucket:
-        if len(self._buckets) >= KEPT_AT_MOST:
-            emptied_since = time.monotonic() - FULL_SECONDS / settings.SALUS_SHARE_PER_PERSON  # older ones are full again
-            self._buckets = {who: one for who, one in self._buckets.items() if one.at > emptied_since}
-        return self._buckets.setdefault(who, _Bucket(FULL_SECONDS, time.monotonic()))
+
+shares = Buckets(full=0.4, least=0.03)  # seconds: a dozen ordinary pages with their images at once; one page
+wrong_sign_ins = Buckets(full=5, least=1)
 
 
-shares = Shares()
+@contextmanager
+def spending(who: str) -> Iterator[None]:
+    """What is done inside is taken from the person's share."""
+    began = time.thread_time()
+    try:
+        yield
+    finally:
+        shares.take(who, min(time.thread_time() - began, DEAREST_SECONDS), settings.SALUS_SHARE_PER_PERSON)

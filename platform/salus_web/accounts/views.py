@@ -14,7 +14,10 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from salus_web.accounts import sessions
 from salus_web.accounts.access import declare
+from salus_web.accounts.addresses import client_address
 from salus_web.accounts.lockout import TooManyTries
+from salus_web.accounts.rates import too_many
+from salus_web.accounts.shares import wrong_sign_ins
 from salus_web.audit.services import Act, record
 
 WRONG = "That name and password do not belong together."
@@ -27,7 +30,10 @@ class SignInPage(LoginView):
     template_name = "accounts/login.html"
 
     def post(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
-        """Sign in, say that it was wrong, or that it was wrong too often."""
+        """Sign in, say that it was wrong, or that it was wrong too often or too fast: checking one costs as much as ten pages."""
+        seconds, _ = wrong_sign_ins.seconds_to_wait(client_address(request), settings.SALUS_WRONG_A_SECOND)
+        if seconds:
+            return too_many(request, seconds, "Several sign-ins from this place were wrong.")
         try:
             return super().post(request, *args, **options)
         except TooManyTries as refused:
@@ -41,6 +47,7 @@ class SignInPage(LoginView):
 
     def form_invalid(self, form: Any) -> HttpResponse:
         """One sentence for a wrong name, a wrong password and a person who was sent away."""
+        wrong_sign_ins.take(client_address(self.request), 1, settings.SALUS_WRONG_A_SECOND)
         return self._again(WRONG, 401)
 
     def _again(self, problem: str, status: int) -> HttpResponse:

@@ -26,4 +26,4 @@ STATIC_ROOT.mkdir()
 CELERY_BROKER_URL = "memory://"
 SALUS_MFA = "demo"  # tests of the second factor set it back
 SALUS_TRIES_PER_ADDRESS = 10_000  # all tests come from one address
-SALUS_REQUESTS_PER_PERSON = SALUS_REQUESTS_PER_ADDRESS = SALUS_SHARE_PER_PERSON = 0  # not counted, but in the tests of counting
+SALUS_REQUESTS_PER_PERSON = SALUS_REQUESTS_PER_ADDRESS = SALUS_SHARE_PER_PERSON = SALUS_WRONG_A_SECOND = 0  # not counted, but in the tests of counting
