@@ -74,7 +74,7 @@ class Buckets:
         return bucket
 
 
-shares = Buckets(full=0.4, least=0.03)  # seconds: a dozen ordinary pages with their images at once; one page
+shares = Buckets(full=1.0, least=0.03)  # seconds: some thirty ordinary pages at once; one page
 wrong_sign_ins = Buckets(full=5, least=1)
 
 

@@ -25,7 +25,7 @@ SALUS_REQUESTS_PER_ADDRESS = int(os.environ.get("SALUS_REQUESTS_PER_ADDRESS") or
 # of each web process's computing time, what one person or program who asks without a pause may take; 0: not counted
 SALUS_SHARE_PER_PERSON = float(os.environ.get("SALUS_SHARE_PER_PERSON") or 0.05)
 # how many wrong sign-ins a second each web process hears from one address, after five at once; 0: not counted
-SALUS_WRONG_A_SECOND = 0.04
+SALUS_WRONG_A_SECOND = 0.1
 SALUS_PROXIES = 0  # how many proxies of our own stand before the web process
 
 ACCOUNT_ADAPTER = "salus_web.accounts.adapters.PeopleAdapter"
