@@ -89,7 +89,7 @@ TABLE: dict[str, tuple[str, int, str, int]] = {
     "invitation": ("ncaur", 404, "ncaur", 404), "person": ("au", 200, "", 0), "invite": ("", 0, "a", 200), "person-until": ("", 0, "a", 302),
     "person-session-end": ("", 0, "a", 404), "person-factors-remove": ("", 0, "a", 409),
     "access": ("au", 200, "au", 200), "add-person": ("", 0, "a", 200), "add-role": ("", 0, "a", 302),
-    "end-role": ("", 0, "a", 302), "add-member": ("", 0, "a", 302), "end-member": ("", 0, "a", 302),
+    "end-role": ("", 0, "a", 302), "add-member": ("", 0, "a", 302), "end-member": ("", 0, "a", 302), "team": ("au", 200, "", 0),
     "add-relation": ("", 0, "a", 302), "end-relation": ("", 0, "a", 302),
     "projects": ("au", 200, "", 0), "make-project": ("", 0, "a", 302), "project": ("au", 200, "", 0),
     "add-to-project": ("", 0, "a", 302), "take-from-project": ("", 0, "a", 302), "end-project": ("", 0, "a", 302),
@@ -108,7 +108,7 @@ TABLE: dict[str, tuple[str, int, str, int]] = {
 # Parameters by which an object is found only within somebody's reach; all other ids are open to whoever may use the page.
 OF_A_PATIENT = {"patient_id", "prediction_id", "instance_id"}
 OF_A_PROJECT = {"project_id", "cohort_id", "release_id"}
-OF_A_SITE = {"grant_id", "membership_id", "relation_id", "pseudonym", "hold_id", "follow_up_id", "erasure_id", "run_id", "glass_id", "request_id"}
+OF_A_SITE = {"grant_id", "membership_id", "team_id", "relation_id", "pseudonym", "hold_id", "follow_up_id", "erasure_id", "run_id", "glass_id", "request_id"}
 OF_A_CARER = {"emergency-back", "emergency-seen"}  # one's own emergency access, or one to a patient in one's care
 OF_A_PERSON = {"person", "invite", "person-until", "person-factors-remove"}
 
@@ -213,7 +213,7 @@ def ids_of(person: Person, project: Any, researcher: User) -> dict[str, Any]:
         "replayed job_id": make_job("replay", prediction_id=str(risk.pk)).pk,
         "retry job_id": make_job("ingest_upload", "failed").pk, "glass_id": glass, "decide-request request_id": asked_for(make_user("clinician", patient.site), patient.site, "a number").pk, "emergency-review glass_id": over, "stop job_id": make_job("train_task", "queued").pk, "verified job_id": make_job("verify_log").pk,
         "user_id": researcher.pk, **dict.fromkeys((f"{name} user_id" for name in OF_A_PERSON), carer.pk), "grant_id": RoleGrant.objects.get(user=carer).pk, "relation_id": relation.pk,
-        "membership_id": CareTeamMembership.objects.get(user=carer).pk, "project_id": project.pk, "cohort_id": waits.cohort_id,
+        "membership_id": CareTeamMembership.objects.get(user=carer).pk, "team_id": relation.team_id, "project_id": project.pk, "cohort_id": waits.cohort_id,
         **kept_of(patient, project), "model-report form": "json", "release_id": waits.pk, "release-file release_id": gone.pk, "file_id": gone.files.get().pk,
     }  # fmt: skip
 

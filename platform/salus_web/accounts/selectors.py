@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Prefetch, Q
+from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Prefetch, Q
 
 from salus_web.accounts.actors import Actor
 from salus_web.accounts.models import Invitation, RoleGrant, SignIn, Site, User
@@ -29,12 +30,46 @@ def actor_for_user(user: Any) -> Actor:
     )
 
 
-def people(*, viewer: Actor) -> list[User]:
-    """Everybody with the roles that hold now, as `live_grants` (2 queries)."""
+PEOPLE_PAGE = 25
+_WORDS_AT_MOST = 6
+_ALIKE_AT_MOST = 10
+
+
+def people(*, viewer: Actor, text: str = "", page: int = 1) -> list[User]:
+    """A page of the people the viewer may open, by name, one more than a page so that the caller knows of a next; each with
+    the roles that hold now, as `live_grants`, and `in_reach` (2 queries). Every word of `text` stands in the name or in the
+    sign-in name. A whole sign-in name also finds somebody of another hospital, so that a role here can be given to them."""
     authorize(viewer, "access.read", Resource("user"))
+    start = (max(page, 1) - 1) * PEOPLE_PAGE
+    named = Q(in_reach=True)
+    for word in text.split()[:_WORDS_AT_MOST]:
+        named &= Q(display_name__icontains=word) | Q(username__icontains=word)
+    rows = User.objects.annotate(in_reach=ExpressionWrapper(_in_reach(viewer), BooleanField())).prefetch_related(_live_grants())
+    found = rows.filter(named | Q(username__iexact=text.strip())) if text.strip() else rows.filter(named)
+    return list(found.order_by("display_name", "pk")[start : start + PEOPLE_PAGE + 1])
+
+
+def _in_reach(viewer: Actor) -> Q:
+    """Of one of the viewer's hospitals, or with no role anywhere: as `person_for`."""
+    held = RoleGrant.objects.filter(user=OuterRef("pk"))
+    return Q(Exists(held.filter(site_id__in=list(viewer.site_ids)))) | ~Q(Exists(held))
+
+
+def _live_grants() -> Prefetch[str, Any, str]:
     live = RoleGrant.objects.select_related("site").filter(Q(ends_at__isnull=True) | Q(ends_at__gt=now()))
-    grants = Prefetch("grants", queryset=live.order_by("role", "site__name"), to_attr="live_grants")
-    return list(User.objects.prefetch_related(grants).order_by("display_name"))
+    return Prefetch("grants", queryset=live.order_by("role", "site__name"), to_attr="live_grants")
+
+
+def person_named(*, text: str) -> User | None:
+    """Whoever has this id or this whole sign-in name, None for nobody; capital letters count only where two names differ in
+    nothing else (1 query)."""
+    text = text.strip()
+    try:
+        named = Q(pk=UUID(text))
+    except ValueError:
+        named = Q(username__iexact=text)
+    found = list(User.objects.filter(named).order_by("username")[:_ALIKE_AT_MOST])
+    return found[0] if len(found) == 1 else next((user for user in found if user.username == text), None)
 
 
 def sites_of(*, viewer: Actor) -> list[Site]:
@@ -60,9 +95,7 @@ def person_for(*, viewer: Actor, user_id: Any) -> User:
     """A person of one of the viewer's hospitals, or one who holds no role anywhere, with `live_grants` (3 queries).
     Raises Hidden for anybody else: a hospital ends no sessions of another's people."""
     authorize(viewer, "access.read", Resource("user", str(user_id)))
-    live = RoleGrant.objects.select_related("site").filter(Q(ends_at__isnull=True) | Q(ends_at__gt=now()))
-    grants = Prefetch("grants", queryset=live.order_by("role", "site__name"), to_attr="live_grants")
-    found = User.objects.prefetch_related(grants).filter(pk=user_id).first()
+    found = User.objects.prefetch_related(_live_grants()).filter(pk=user_id).first()
     sites = set(RoleGrant.objects.filter(user_id=user_id).values_list("site_id", flat=True)) if found else set()
     if found is None or (sites and not {str(site) for site in sites} & viewer.site_ids):
         raise Hidden("There is no such page.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from django.db.models import Prefetch, Q, QuerySet
@@ -9,7 +10,7 @@ from django.db.models import Prefetch, Q, QuerySet
 from salus_web.accounts.actors import Actor
 from salus_web.accounts.models import Role, RoleGrant, Site, User
 from salus_web.accounts.permissions import Resource, authorize
-from salus_web.accounts.selectors import sites_as
+from salus_web.accounts.selectors import person_named, sites_as
 from salus_web.cohorts.models import Project, ProjectGuest
 from salus_web.common.clock import now
 from salus_web.common.errors import Hidden
@@ -45,10 +46,25 @@ def administered(*, viewer: Actor) -> list[Site]:
     return sites_as(viewer=viewer, roles=[str(Role.ADMINISTRATOR)])
 
 
-def researchers(*, viewer: Actor, sites: list[Site]) -> list[User]:
-    """Who is a researcher now at one of these hospitals, by name (1 query)."""
+RESEARCHERS_SHOWN = 25
+
+
+def researchers(*, viewer: Actor, sites: list[Site], besides: Collection[Any] = ()) -> list[User]:
+    """Who is a researcher now at one of these hospitals, by name, one more than are offered (1 query). The others are named
+    by their sign-in name."""
+    rows = _researchers(viewer, sites).exclude(pk__in=list(besides)).order_by("display_name", "pk")
+    return list(rows[: RESEARCHERS_SHOWN + 1])
+
+
+def researcher_named(*, viewer: Actor, sites: list[Site], text: str) -> User | None:
+    """Whoever has this id or this whole sign-in name and is a researcher now at one of these hospitals (2 queries)."""
+    found = person_named(text=text)
+    return _researchers(viewer, sites).filter(pk=found.pk).first() if found else None
+
+
+def _researchers(viewer: Actor, sites: list[Site]) -> QuerySet[User]:
     authorize(viewer, "access.read", Resource("project"))
     moment = now()
     still = Q(ends_at__isnull=True) | Q(ends_at__gt=moment)
     held = RoleGrant.objects.filter(still, role=Role.RESEARCHER, starts_at__lte=moment, site__in=sites)
-    return list(User.objects.filter(pk__in=held.values("user_id")).order_by("display_name"))
+    return User.objects.filter(pk__in=held.values("user_id"))

@@ -62,6 +62,7 @@ urlpatterns = [
     path("access/roles/<uuid:grant_id>/end/", access.remove_role, name="end-role"),
     path("access/members/", access.add_member, name="add-member"),
     path("access/members/<uuid:membership_id>/end/", access.remove_member, name="end-member"),
+    path("access/teams/<uuid:team_id>/", access.team, name="team"),
     path("access/relations/", access.add_relation, name="add-relation"),
     path("access/relations/<uuid:relation_id>/end/", access.remove_relation, name="end-relation"),
     path("access/people/<uuid:user_id>/tokens/<uuid:token_id>/end/", people.remove_token, name="person-token-end"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NoReturn
 
-from django.db.models import Max, Prefetch, Q
+from django.db.models import Count, Max, Prefetch, Q, QuerySet
 
 from salus_web.accounts.actors import Actor, system
 from salus_web.accounts.permissions import Resource, authorize
@@ -194,12 +194,48 @@ def newest_readings(*, viewer: Actor, patient_ids: Sequence[Any]) -> dict[Any, d
     return dict(rows.values_list("patient_id").annotate(newest=Max("observed_at")).values_list("patient_id", "newest"))
 
 
-def teams(*, viewer: Actor) -> list[CareTeam]:
-    """Care teams with their live members (2 queries)."""
+TEAMS_PAGE = 25
+MEMBERS_SHOWN = 20
+MEMBERS_PAGE = 50
+MEMBERSHIPS_AT_MOST = 100
+
+
+def teams(*, viewer: Actor, page: int = 1) -> list[CareTeam]:
+    """A page of the care teams of the viewer's hospitals, one more than a page so that the caller knows of a next. Each has
+    its first members by name as `live_members`, and how many more there are as `others` (3 queries)."""
     authorize(viewer, "access.read", Resource("team"))
-    live = CareTeamMembership.objects.select_related("user").filter(Q(ends_at__isnull=True) | Q(ends_at__gt=now()))
-    members = Prefetch("memberships", queryset=live, to_attr="live_members")
-    return list(CareTeam.objects.select_related("site").prefetch_related(members).order_by("site__name", "name"))
+    start = (max(page, 1) - 1) * TEAMS_PAGE
+    shown = Prefetch("memberships", queryset=_live_members()[:MEMBERS_SHOWN], to_attr="live_members")
+    rows = CareTeam.objects.filter(site_id__in=list(viewer.site_ids)).select_related("site").prefetch_related(shown)
+    found = list(rows.order_by("site__name", "name", "pk")[start : start + TEAMS_PAGE + 1])
+    sizes = _live_members().filter(team__in=found).order_by().values_list("team").annotate(size=Count("pk"))
+    size_of = dict(sizes.values_list("team", "size"))
+    for team in found:
+        team.others = max(0, size_of.get(team.pk, 0) - MEMBERS_SHOWN)  # type: ignore[attr-defined]
+    return found
+
+
+def team_here(*, viewer: Actor, team_id: Any, page: int = 1) -> tuple[CareTeam, list[CareTeamMembership]]:
+    """A care team of one of the viewer's hospitals and a page of its members of now, one more than a page; Hidden for any
+    other team (2 queries)."""
+    authorize(viewer, "access.read", Resource("team", str(team_id)))
+    team = CareTeam.objects.select_related("site").filter(pk=team_id, site_id__in=list(viewer.site_ids)).first()
+    if team is None:
+        raise Hidden("There is no such page.")
+    start = (max(page, 1) - 1) * MEMBERS_PAGE
+    return team, list(_live_members().filter(team=team)[start : start + MEMBERS_PAGE + 1])
+
+
+def memberships_of(*, viewer: Actor, user: Any) -> list[CareTeamMembership]:
+    """The care teams of the viewer's hospitals in which a person is now, by name, the first hundred (1 query)."""
+    authorize(viewer, "access.read", Resource("user", str(user.pk)))
+    rows = _live_members().filter(user=user, team__site_id__in=list(viewer.site_ids)).select_related("team__site")
+    return list(rows.order_by("team__site__name", "team__name", "pk")[:MEMBERSHIPS_AT_MOST])
+
+
+def _live_members() -> QuerySet[CareTeamMembership]:
+    live = Q(ends_at__isnull=True) | Q(ends_at__gt=now())
+    return CareTeamMembership.objects.select_related("user").filter(live).order_by("user__display_name", "pk")
 
 
 def person_by_number(*, viewer: Actor, site_id: Any, mrn: str) -> Patient | None:

@@ -7,24 +7,33 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
-from django.views.decorators.http import require_http_methods, require_POST
+from django.utils.http import urlencode
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from salus_web.access.listing import granted_requests, waiting_requests, why
 from salus_web.accounts.access import declare
 from salus_web.accounts.models import Role, RoleGrant, Site, User
 from salus_web.accounts.permissions import can
-from salus_web.accounts.selectors import actor_for_user, people, sites_of
+from salus_web.accounts.selectors import PEOPLE_PAGE, actor_for_user, people, person_named, sites_of
 from salus_web.accounts.services import end_role, grant_role
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput, Hidden
-from salus_web.dashboard.views.asked import day
+from salus_web.dashboard.views.asked import day, page_number
 from salus_web.records.models import CareTeamMembership
-from salus_web.records.selectors import person_by_number, relation_of_site, relations_of, teams
+from salus_web.records.selectors import (
+    MEMBERS_PAGE,
+    TEAMS_PAGE,
+    person_by_number,
+    relation_of_site,
+    relations_of,
+    team_here,
+    teams,
+)
 from salus_web.records.services import end_relation, join_team, leave_team, relate_person
 
+SEARCH_LENGTH = 200
 
 @declare("access.read", audit="access.read")
 @require_http_methods(["GET", "POST"])
@@ -32,8 +41,11 @@ def access(request: HttpRequest) -> HttpResponse:
     """People with their roles, care teams, and the question who may see whom; it is posted, so that no record number
     stands in an address."""
     viewer = request.actor  # type: ignore[attr-defined]
+    text, page, part = " ".join(request.GET.get("q", "").split())[:SEARCH_LENGTH], page_number(request), page_number(request, "teams")
+    found, groups = people(viewer=viewer, text=text, page=page), teams(viewer=viewer, page=part)
     context: dict[str, Any] = {
-        "people": people(viewer=viewer), "teams": teams(viewer=viewer), "sites": sites_of(viewer=viewer),
+        "people": found[:PEOPLE_PAGE], "page": page, "has_next": len(found) > PEOPLE_PAGE, "text": text, "search": urlencode({"q": text}),
+        "teams": groups[:TEAMS_PAGE], "part": part, "has_more_teams": len(groups) > TEAMS_PAGE, "sites": sites_of(viewer=viewer),
         "waiting": waiting_requests(viewer=viewer), "granted": granted_requests(viewer=viewer), "me": viewer.id,
         "roles": Role.choices, "may_manage": can(viewer, "access.manage"),
         "asked": {name: request.POST.get(name, "") for name in ("site", "mrn", "person")},
@@ -50,7 +62,8 @@ def _answer(request: HttpRequest, asked: dict[str, str]) -> dict[str, Any]:
     patient = person_by_number(viewer=viewer, site_id=site.pk, mrn=asked["mrn"])
     if patient is None:
         return {"sentence": "Nobody at this hospital has this record number."}
-    user = _person(asked["person"]) if asked["person"] else None
+    user = _person(asked["person"]) if asked["person"].strip() else None
+    asked["person"] = user.username if user else ""
     sentence = why(viewer=viewer, patient=patient, user=user, actor=actor_for_user(user)) if user else "Everybody who may or might see this patient:"
     return {"sentence": sentence, "relations": relations_of(viewer=viewer, patient=patient), "patient": patient}
 
@@ -68,12 +81,12 @@ def _sites(request: HttpRequest) -> list[str]:
     return list(request.actor.site_ids)  # type: ignore[attr-defined]
 
 
-def _person(user_id: str) -> User:
-    """The person chosen in a form."""
-    try:
-        return User.objects.get(pk=user_id)
-    except (User.DoesNotExist, ValidationError):
-        raise BadInput("Choose a person from the list.") from None
+def _person(text: str) -> User:
+    """The person named in a form: by the whole sign-in name, or by the id as a program sends it."""
+    found = person_named(text=text)
+    if found is None:
+        raise BadInput("Person: nobody has this sign-in name. Choose a person from the list of people, or type the whole sign-in name.")
+    return found
 
 
 def last_moment(text: str) -> datetime | None:
@@ -126,7 +139,21 @@ def remove_member(request: HttpRequest, membership_id: UUID) -> HttpResponse:
     row = get_object_or_404(CareTeamMembership.objects.select_related("team"), pk=membership_id, team__site_id__in=_sites(request))
     leave_team(membership=row, by=request.actor)  # type: ignore[attr-defined]
     messages.info(request, "The membership has ended.")
-    return HttpResponseRedirect("/access/")
+    back = {"person": f"/access/people/{row.user_id}/", "team": f"/access/teams/{row.team_id}/"}  # the page it was ended on
+    return HttpResponseRedirect(back.get(request.POST.get("from", ""), "/access/"))
+
+
+@declare("access.read", audit="team.read")
+@require_GET
+def team(request: HttpRequest, team_id: UUID) -> HttpResponse:
+    """Everybody who is in one care team now, a page at a time."""
+    viewer, page = request.actor, page_number(request)  # type: ignore[attr-defined]
+    found, members = team_here(viewer=viewer, team_id=team_id, page=page)
+    context = {
+        "team": found, "members": members[:MEMBERS_PAGE], "page": page, "has_next": len(members) > MEMBERS_PAGE,
+        "may_manage": can(viewer, "access.manage"),
+    }  # fmt: skip
+    return render(request, "dashboard/team.html", context)
 
 
 @declare("access.manage", step_up=True)

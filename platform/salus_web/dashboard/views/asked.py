@@ -15,10 +15,10 @@ def whole(text: str) -> int | None:
     return int(text) if text.isdecimal() and len(text) <= 18 else None
 
 
-def page_number(request: HttpRequest) -> int:
+def page_number(request: HttpRequest, name: str = "page") -> int:
     """The page asked for; 1 for anything that is no number."""
-    number = whole(request.GET.get("page", ""))
-    return number if number is not None and number < 1_000_000 else 1
+    number = whole(request.GET.get(name, ""))
+    return number if number and number < 1_000_000 else 1
 
 
 def day(text: str) -> date | None:

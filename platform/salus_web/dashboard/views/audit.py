@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from salus_web.accounts.access import declare
 from salus_web.accounts.permissions import can
-from salus_web.accounts.selectors import people, sites_of
+from salus_web.accounts.selectors import person_named, sites_of
 from salus_web.audit.search import Found, find
 from salus_web.audit.selectors import (
     OUTCOMES,
@@ -48,13 +48,17 @@ def audit(request: HttpRequest) -> HttpResponse:
     if mrn:
         asked["patient"] = pseudonym_of(viewer, mrn)
         problem = "" if asked["patient"] else "Nobody at your hospitals has this record number."
+    if request.method == "POST" and asked["person"] and not asked["person"].startswith("system:"):
+        user = person_named(text=asked["person"])  # the address and a saved search hold the id: a sign-in name may change hands
+        problem = problem or ("" if user else "Person: nobody has this sign-in name. The page Access finds it by the name.")
+        asked["person"] = str(user.pk) if user else ""
     if request.method == "POST" and not problem:
         return HttpResponseRedirect(f"/audit/?{urlencode({name: value for name, value in asked.items() if value})}")
     state = log_state()
     found = Found([]) if problem else find(wanted=wanted_of(asked, whole(request.GET.get("before", ""))))
     context: dict[str, Any] = {
         "found": found, "asked": asked, "problem": problem, "is_older": "before" in request.GET,
-        "query": urlencode({name: value for name, value in asked.items() if value}), "people": people(viewer=viewer), "machines": machines(),
+        "query": urlencode({name: value for name, value in asked.items() if value}), "person": _name_of(asked["person"]), "machines": machines(),
         "actions": actions(), "purposes": PURPOSES, "outcomes": OUTCOMES, "state": state, "saved": _saved(viewer),
         "figures": figures_of(state), "may_export": can(viewer, "audit.export"), "last": newest_of_kind(kind="verify_log"),
     }  # fmt: skip
@@ -63,6 +67,12 @@ def audit(request: HttpRequest) -> HttpResponse:
 
 def _asked(form: Mapping[str, str]) -> dict[str, str]:
     return {name: form.get(name, "").strip() for name in FIELDS}
+
+
+def _name_of(person: str) -> str:
+    """What the form shows of the person asked for: the sign-in name, or a part of the machine."""
+    user = None if not person or person.startswith("system:") else person_named(text=person)
+    return user.username if user else person
 
 
 def _saved(viewer: Any) -> list[tuple[Any, str]]:

@@ -22,6 +22,7 @@ from salus_web.accounts.tokens import end_token, tokens_of
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput
 from salus_web.dashboard.views.access import last_moment, one_of_sites
+from salus_web.records.selectors import memberships_of
 
 
 @declare("access.read", audit="person.read")
@@ -35,6 +36,7 @@ def person(request: HttpRequest, user_id: UUID) -> HttpResponse:
         "factors": Authenticator.objects.filter(user=found).exclude(type=Authenticator.Type.RECOVERY_CODES).count(),
         "may_manage": can(viewer, "access.manage"), "is_self": str(found.pk) == viewer.id,
         "has_password": found.has_usable_password(), "user_key": str(found.pk), "tokens": tokens_of(user=found),
+        "memberships": memberships_of(viewer=viewer, user=found),
     }  # fmt: skip
     return render(request, "dashboard/person.html", context)
 

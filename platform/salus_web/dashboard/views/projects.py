@@ -10,14 +10,23 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
 
 from salus_web.accounts.access import declare
-from salus_web.accounts.models import User
+from salus_web.accounts.actors import Actor
+from salus_web.accounts.models import Site, User
 from salus_web.accounts.permissions import can
-from salus_web.cohorts.managing import administered, project_here, projects_here, researchers
+from salus_web.cohorts.managing import (
+    RESEARCHERS_SHOWN,
+    administered,
+    project_here,
+    projects_here,
+    researcher_named,
+    researchers,
+)
 from salus_web.cohorts.services import add_member, create_project, end_project, remove_member
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput, Hidden
 from salus_web.dashboard.views.access import last_moment, one_of_sites
 
+MEMBERS_AT_ONCE = 50
 
 @declare("access.read", audit="projects.manage")
 @require_GET
@@ -25,8 +34,10 @@ def projects(request: HttpRequest) -> HttpResponse:
     """The projects of the viewer's hospitals, and a form for a new one."""
     viewer = request.actor  # type: ignore[attr-defined]
     sites = administered(viewer=viewer)
+    known = researchers(viewer=viewer, sites=sites)
     context = {
-        "projects": projects_here(viewer=viewer), "sites": sites, "researchers": researchers(viewer=viewer, sites=sites), "now": now(),
+        "projects": projects_here(viewer=viewer), "sites": sites, "now": now(), "researchers": known[:RESEARCHERS_SHOWN],
+        "has_more": len(known) > RESEARCHERS_SHOWN,
         "may_manage": can(viewer, "access.manage"),
     }  # fmt: skip
     return render(request, "dashboard/projects.html", context)
@@ -39,8 +50,10 @@ def make_project(request: HttpRequest) -> HttpResponse:
     viewer, post = request.actor, request.POST  # type: ignore[attr-defined]
     mine = administered(viewer=viewer)
     sites = [one_of_sites(mine, key).pk for key in post.getlist("site")]
-    known = {str(user.pk): user.pk for user in researchers(viewer=viewer, sites=mine)}
-    members = [_chosen(known, key) for key in post.getlist("member")]
+    named = [*post.getlist("member"), *(name.strip() for name in post.get("others", "").split(",") if name.strip())]
+    if len(named) > MEMBERS_AT_ONCE:
+        raise BadInput(f"Members: at most {MEMBERS_AT_ONCE} at once. Put the others in on the project's page.")
+    members = [_chosen(viewer, mine, name) for name in named]
     made = create_project(
         name=post.get("name", ""), purpose=post.get("purpose", ""), site_ids=sites, member_ids=members,
         ends_at=last_moment(post.get("ends", "")), by=viewer,
@@ -49,10 +62,11 @@ def make_project(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect(f"/access/projects/{made.pk}/")
 
 
-def _chosen(known: dict[str, UUID], key: str) -> UUID:
-    if key not in known:
-        raise BadInput("Members: choose researchers from the list.")
-    return known[key]
+def _chosen(viewer: Actor, sites: list[Site], name: str) -> UUID:
+    found = researcher_named(viewer=viewer, sites=sites, text=name)
+    if found is None:
+        raise BadInput("Members: choose researchers from the list, or type whole sign-in names of researchers at your hospitals, with a comma between.")
+    return found.pk
 
 
 @declare("access.read", audit="project.manage")
@@ -67,7 +81,7 @@ def project(request: HttpRequest, project_id: UUID) -> HttpResponse:
     context = {
         "project": found, "over": found.ends_at is not None and found.ends_at <= now(), "may_manage": can(viewer, "access.manage"),
         "may_add": {site.pk for site in sites} <= mine,
-        "others": [user for user in researchers(viewer=viewer, sites=sites) if user.pk not in inside],
+        "others": researchers(viewer=viewer, sites=sites, besides=inside)[:RESEARCHERS_SHOWN],
     }  # fmt: skip
     return render(request, "dashboard/project.html", context)
 
@@ -78,10 +92,9 @@ def add_to_project(request: HttpRequest, project_id: UUID) -> HttpResponse:
     """One more member."""
     viewer = request.actor  # type: ignore[attr-defined]
     found = project_here(viewer=viewer, project_id=project_id)
-    known = {str(user.pk): user for user in researchers(viewer=viewer, sites=list(found.sites.all()))}
-    user = known.get(request.POST.get("person", ""))
+    user = researcher_named(viewer=viewer, sites=list(found.sites.all()), text=request.POST.get("person", ""))
     if user is None:
-        raise BadInput("Person: choose a researcher from the list.")
+        raise BadInput("Person: choose a researcher from the list, or type the whole sign-in name of one at the project's hospitals.")
     add_member(project=found, user=user, by=viewer)
     messages.info(request, f"{user.display_name} is in the project.")
     return HttpResponseRedirect(f"/access/projects/{found.pk}/")
