@@ -178,7 +178,7 @@ def researcher_takes_a_cohort_out(chromium: Browser, url: str) -> None:
 
 PAGES = {
     "clinician": ["/worklist/", "/patients/", "/requests/", "/emergency/", "emergency patient", "/uploads/", "/models/", "/jobs/", "first risk", "first patient"],
-    "administrator": ["/access/", "/emergencies/", "first emergency", "/audit/", "/jobs/", "/operations/", "/models/", "first model"],
+    "administrator": ["/access/", "first person", "first team", "/emergencies/", "first emergency", "/audit/", "/jobs/", "/operations/", "/models/", "first model"],
     "auditor": ["/audit/", "/audit/odd/", "/access/", "/emergencies/", "first emergency"],
     "researcher": ["/cohorts/", "first cohort", "/requests/", "/releases/", "first release"],
 }
@@ -187,8 +187,8 @@ PAGES = {
 def everything_is_accessible(chromium: Browser, url: str, username: str) -> None:
     """axe-core finds nothing, and nothing runs out of the page sideways."""
     links = {"first risk": "a[href^='/predictions/']", "first patient": "a[href^='/patients/0']", "first model": "a[href^='/models/0']", "first cohort": "a[href^='/cohorts/projects/']", "first release": "a[href^='/releases/0']"}  # fmt: skip
-    links |= {"emergency patient": "td a.button", "first emergency": ".card a"}
-    starts = {"first risk": "/worklist/", "first patient": "/patients/", "emergency patient": "/emergency/", "first emergency": "/emergencies/", "first model": "/models/", "first cohort": "/cohorts/", "first release": "/releases/"}
+    links |= {"emergency patient": "td a.button", "first emergency": ".card a", "first person": "a[href^='/access/people/0']", "first team": "a[href^='/access/teams/0']"}
+    starts = {"first risk": "/worklist/", "first patient": "/patients/", "first person": "/access/", "first team": "/access/", "emergency patient": "/emergency/", "first emergency": "/emergencies/", "first model": "/models/", "first cohort": "/cohorts/", "first release": "/releases/"}
     for width, dark in ((1440, False), (390, True)):
         page = signed_in(chromium, url, username, width=width, dark=dark)
         for name in PAGES[ROLES[username]]:
