@@ -11,8 +11,9 @@ from playwright.sync_api import Browser, Page
 from salus_web.cohorts.models import Cohort, Project
 from salus_web.common.clock import now
 
+from tests.browser.visiting import signed_in
 from tests.factories.cohorts import make_bundle, make_crowd, make_project, observe, picture, predict
-from tests.factories.people import PASSWORD, make_site, make_user
+from tests.factories.people import make_site, make_user
 
 QUIET = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 pytestmark = [pytest.mark.browser, pytest.mark.slow, QUIET, pytest.mark.django_db(transaction=True)]
@@ -38,18 +39,6 @@ def furnished(emptied_log: None) -> Project:
     return project
 
 
-def signed_in(chromium: Browser, url: str, username: str = "tomas", *, script: bool = True) -> Page:
-    page = chromium.new_context(viewport={"width": 1440, "height": 900}, java_script_enabled=script).new_page()
-    page.on("pageerror", lambda error: pytest.fail(f"script error: {error}"))
-    page.on("console", lambda said: pytest.fail(said.text) if "Content Security Policy" in said.text else None)
-    page.goto(f"{url}/login/")
-    page.fill("[name=username]", username)
-    page.fill("[name=password]", PASSWORD)
-    page.click("main button.main")
-    page.wait_for_url(lambda where: "/login/" not in where)
-    return page
-
-
 def fill(page: Page) -> None:
     """Every field of the form once."""
     for name, value in {
@@ -73,7 +62,7 @@ def fields(page: Page) -> dict[str, str]:
 
 @pytest.mark.parametrize("script", [True, False])
 def test_what_is_kept_is_what_is_on_the_screen(chromium: Browser, live_server: Any, furnished: Project, script: bool) -> None:
-    page = signed_in(chromium, live_server.url, script=script)
+    page = signed_in(chromium, live_server.url, "tomas", script=script)
     page.goto(f"{live_server.url}/cohorts/projects/{furnished.pk}/")
     fill(page)
     before = fields(page)
@@ -87,7 +76,7 @@ def test_what_is_kept_is_what_is_on_the_screen(chromium: Browser, live_server: A
 
 
 def test_enter_in_a_field_shows_without_losing_the_others(chromium: Browser, live_server: Any, furnished: Project) -> None:
-    page = signed_in(chromium, live_server.url)
+    page = signed_in(chromium, live_server.url, "tomas")
     page.goto(f"{live_server.url}/cohorts/projects/{furnished.pk}/")
     page.check("[name=sex][value=male]")
     page.fill("[name=age_low]", "40")
@@ -108,7 +97,7 @@ def accessible(page: Page, name: str) -> None:
 
 
 def test_a_refusal_is_seen_and_old_figures_are_marked(chromium: Browser, live_server: Any, furnished: Project) -> None:
-    page = signed_in(chromium, live_server.url)
+    page = signed_in(chromium, live_server.url, "tomas")
     address = f"{live_server.url}/cohorts/projects/{furnished.pk}/"
     for said in ("The cohort “Women” is kept", "already has a cohort named Women. Nothing was changed."):
         page.goto(address)
@@ -134,7 +123,7 @@ def test_a_refusal_is_seen_and_old_figures_are_marked(chromium: Browser, live_se
 
 
 def test_what_cannot_be_reached_is_said(chromium: Browser, live_server: Any, furnished: Project) -> None:
-    page = signed_in(chromium, live_server.url)
+    page = signed_in(chromium, live_server.url, "tomas")
     page.goto(f"{live_server.url}/cohorts/projects/{furnished.pk}/")
     page.route("**/*fragment*", lambda route: route.abort())
     page.check("[name=sex][value=male]")

@@ -18,9 +18,10 @@ from salus_web.records.models import Encounter, Patient
 from salus_web.registry.models import BundlePerson
 from salus_web.releases.models import ReleaseState
 
+from tests.browser.visiting import signed_in
 from tests.factories.cohorts import make_project
 from tests.factories.hospital import make_bundle, make_person, make_release
-from tests.factories.people import PASSWORD, SYSTEM, make_site, make_user, relate
+from tests.factories.people import SYSTEM, make_site, make_user, relate
 
 QUIET = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 pytestmark = [pytest.mark.browser, pytest.mark.slow, QUIET]
@@ -40,18 +41,6 @@ def accessible(page: Page, name: str) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
     page.emulate_media(color_scheme="light")
     page.set_viewport_size({"width": 1440, "height": 900})
-
-
-def signed_in(chromium: Browser, url: str, username: str) -> Page:
-    page = chromium.new_context(viewport={"width": 1440, "height": 900}).new_page()
-    page.on("pageerror", lambda error: pytest.fail(f"script error: {error}"))
-    page.on("console", lambda said: pytest.fail(said.text) if "Content Security Policy" in said.text else None)
-    page.goto(f"{url}/login/")
-    page.fill("[name=username]", username)
-    page.fill("[name=password]", PASSWORD)
-    page.click("main button.main")
-    page.wait_for_url(lambda where: "/login/" not in where)
-    return page
 
 
 def furnish(site: Site) -> Patient:

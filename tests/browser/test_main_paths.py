@@ -19,6 +19,7 @@ from salus_web.records.models import CareRelation, Encounter, Patient
 from salus_web.records.services import join_team
 from salus_web.releases.models import Release
 
+from tests.browser.visiting import signed_in
 from tests.factories.people import PASSWORD, SYSTEM
 from tests.factories.simulated import make_live, open_hospital, run
 
@@ -59,19 +60,6 @@ def furnish(folder: Path) -> None:
     bundle = make_live()
     present = Encounter.objects.for_actor(SYSTEM).filter(ends_at__isnull=True).values_list("patient_id", flat=True)
     assert run(request(patient_ids=[str(key) for key in present], bundle=bundle, why="test", by=SYSTEM)).state == "done"
-
-
-def signed_in(chromium: Browser, url: str, username: str, *, width: int = 1440, dark: bool = False) -> Page:
-    context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light")
-    page = context.new_page()
-    page.on("pageerror", lambda error: pytest.fail(f"script error: {error}"))
-    page.on("console", lambda said: pytest.fail(said.text) if "Content Security Policy" in said.text else None)
-    page.goto(f"{url}/login/")
-    page.fill("[name=username]", username)
-    page.fill("[name=password]", PASSWORD)
-    page.click("main button")
-    page.wait_for_url(lambda where: "/login/" not in where)
-    return page
 
 
 def clinician_judges_a_risk(page: Page, url: str) -> None:
