@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from salus_web.config.settings.base import *  # noqa: F403
-from salus_web.config.settings.base import STORAGES
+from salus_web.config.settings.base import DATABASES, STORAGES
 
 SECRET_KEY = "only-for-tests-" + "x" * 40
 SALUS_DATA_KEYS = {"t1": "11" * 32}
@@ -23,6 +23,10 @@ STORAGES = STORAGES | {
 SALUS_AUDIT_DIR = SALUS_DATA_DIR / "audit"
 STATIC_ROOT = SALUS_DATA_DIR / "static"
 STATIC_ROOT.mkdir()
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # a file: one connection in memory, shared by the threads of a test's server, waits for itself for ever (its lock and Python's)
+    DATABASES["default"]["TEST"] = {"NAME": str(SALUS_DATA_DIR / "tests.sqlite3")}
+    DATABASES["default"]["OPTIONS"]["init_command"] += "PRAGMA synchronous=OFF;"  # a test's database need not outlive the machine
 CELERY_BROKER_URL = "memory://"
 SALUS_MFA = "demo"  # tests of the second factor set it back
 SALUS_TRIES_PER_ADDRESS = 10_000  # all tests come from one address
