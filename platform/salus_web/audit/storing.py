@@ -16,7 +16,7 @@ import orjson
 import psycopg
 from django.db import connection
 
-from salus_web.audit.chain import EXPORTED, FORM, GENESIS, digest
+from salus_web.audit.chain import EXPORTED, FIELDS, FORM, GENESIS, GIVEN, digest, pieces
 
 STRIPES = 16
 _CHUNK = 500
@@ -27,6 +27,16 @@ FROM (SELECT * FROM audit_head ORDER BY id <> %s::int, id LIMIT 1 FOR UPDATE SKI
 _TAKE_OWN = """SELECT id, place, digest, ARRAY(SELECT nextval('audit_event_number') FROM generate_series(1, %s::int))
 FROM (SELECT * FROM audit_head WHERE id = %s::int FOR UPDATE) AS own"""
 _MAKE = f"INSERT INTO audit_head (id, place, digest) VALUES (%s, 0, '{GENESIS}') ON CONFLICT DO NOTHING"  # nosec B608 # a constant of this package
+_KNOWN = tuple(name for name in FIELDS if name not in GIVEN)
+# one line in one message: the server takes a free head, digests, stores, moves the head; no row comes back when all heads are held
+_ALONE = f"""WITH free AS (SELECT * FROM audit_head ORDER BY id <> %s::int, id LIMIT 1 FOR UPDATE SKIP LOCKED),
+given AS (SELECT id, nextval('audit_event_number') AS number, place + 1 AS place, digest AS previous FROM free),
+digested AS (SELECT *, encode(sha256(convert_to(
+    %s::text || number || %s::text || place || %s::text || previous || %s::text || id || %s::text, 'UTF8')), 'hex') AS digest FROM given),
+moved AS (UPDATE audit_head SET place = digested.place, digest = digested.digest FROM digested WHERE audit_head.id = digested.id)
+INSERT INTO audit_event (number, place, previous, stripe, digest, form, {", ".join(_KNOWN)})
+SELECT number, place, previous, id, digest, {FORM}, {", ".join(["%s"] * len(_KNOWN))} FROM digested
+RETURNING number, place, previous, stripe, digest"""  # nosec B608 # names are constants, values are parameters
 _MOVE = "UPDATE audit_head SET place = %s, digest = %s WHERE id = %s"
 
 
@@ -55,8 +65,10 @@ def append(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _append_in_stripe(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """PostgreSQL: up to _CHUNK lines and the move of their head are one message to the server."""
+    """PostgreSQL: a line alone is one message to the server; of several, up to _CHUNK and the move of their head are one."""
     with _prepared_cursor() as cursor:
+        if len(rows) == 1 and (alone := _append_alone(cursor, rows[0])) is not None:
+            return [alone]
         taken = _take_stripe(cursor, len(rows))
         done = _chained(rows, taken)
         early, late = done[:-_CHUNK], done[-_CHUNK:]
@@ -68,6 +80,13 @@ def _append_in_stripe(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
             f"WITH moved AS ({_MOVE}) {_insert(len(late))}", [*_moved(done, taken), *_values(late)], prepare=len(late) <= _FEW
         )
     return done
+
+
+def _append_alone(cursor: _Prepared, row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The commonest line, in one message; None when every head is held."""
+    values = _values([row], _KNOWN)
+    given = cursor.execute(_ALONE, [_own_stripe(), *pieces(row), *values]).fetchone()
+    return None if given is None else {**row, **dict(zip((*GIVEN, "digest"), given, strict=True)), "form": FORM}
 
 
 class _Prepared:
@@ -129,12 +148,17 @@ def _take_stripe(cursor: Any, count: int) -> _Taken:
 
     Nobody who holds a head waits for another, because one's own is never skipped; so there is no deadlock over heads.
     """
-    own = connection.connection.info.backend_pid % STRIPES
+    own = _own_stripe()
     row = cursor.execute(_TAKE_FREE, [count, own]).fetchone()
     if row is None:
         cursor.execute(_MAKE, [own], prepare=False)
         row = cursor.execute(_TAKE_OWN, [count, own]).fetchone()
     return _Taken(*row)
+
+
+def _own_stripe() -> int:
+    """The stripe that this connection takes when it can."""
+    return int(connection.connection.info.backend_pid % STRIPES)
 
 
 @lru_cache(maxsize=64)
@@ -144,11 +168,11 @@ def _insert(count: int) -> str:
     return f"INSERT INTO audit_event ({', '.join(EXPORTED)}) VALUES {', '.join([one] * count)}"  # nosec B608 # names are constants, values are parameters
 
 
-def _values(events: Sequence[Mapping[str, Any]]) -> list[Any]:
+def _values(events: Sequence[Mapping[str, Any]], names: Sequence[str] = EXPORTED) -> list[Any]:
     """The columns' values, in the order of the statement; times and detail as the database holds them."""
     at = connection.ops.adapt_datetimefield_value
     return [
         at(event[name]) if name == "at" else orjson.dumps(event[name]).decode() if name == "detail" else event[name]
         for event in events
-        for name in EXPORTED
+        for name in names
     ]
