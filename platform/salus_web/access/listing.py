@@ -16,6 +16,7 @@ from salus_web.records.models import CareTeam, Patient
 from salus_web.records.selectors import why_may_see, why_seen
 
 SHOWN_AT_MOST = 50
+TEAMS_OFFERED = 50
 
 
 def own_requests(*, viewer: Actor) -> list[AccessRequest]:
@@ -52,10 +53,10 @@ def _holding() -> Q:
 
 
 def team_names(*, viewer: Actor, sites: Sequence[Any]) -> list[str]:
-    """The names of the care teams of these hospitals, to choose from (1 query)."""
+    """The first names of care teams of these hospitals, each once, one more than are offered (1 query). Any other is typed."""
     authorize(viewer, "access.ask", Resource("team"))
     names = CareTeam.objects.filter(site__in=list(sites)).order_by("name").values_list("name", flat=True)
-    return list(dict.fromkeys(names))
+    return list(names.distinct()[: TEAMS_OFFERED + 1])
 
 
 def why(*, viewer: Actor, patient: Patient, user: Any, actor: Actor) -> str:
