@@ -28,17 +28,17 @@ def own_requests(*, viewer: Actor) -> list[AccessRequest]:
 
 
 def waiting_requests(*, viewer: Actor) -> list[AccessRequest]:
-    """The requests at the viewer's hospitals that nobody has decided on, the oldest first (2 queries)."""
+    """The requests at the viewer's hospitals that nobody has decided on, the oldest first, one more than are shown (2 queries)."""
     authorize(viewer, "access.read", Resource("request"))
     rows = AccessRequest.objects.filter(site__in=_sites(viewer), state=RequestState.OPEN, ends_at__gt=now())
-    return list(rows.select_related("site", "user").order_by("asked_at", "pk")[:SHOWN_AT_MOST])
+    return list(rows.select_related("site", "user").order_by("asked_at", "pk")[: SHOWN_AT_MOST + 1])
 
 
 def granted_requests(*, viewer: Actor) -> list[AccessRequest]:
-    """What was granted at the viewer's hospitals and holds now, what ends first on top (2 queries)."""
+    """What was granted at the viewer's hospitals and holds now, what ends first on top, one more than are shown (2 queries)."""
     authorize(viewer, "access.read", Resource("request"))
     rows = AccessRequest.objects.filter(_holding(), site__in=_sites(viewer))
-    return list(rows.select_related("site", "user", "decided_by").order_by("ends_at", "pk")[:SHOWN_AT_MOST])
+    return list(rows.select_related("site", "user", "decided_by").order_by("ends_at", "pk")[: SHOWN_AT_MOST + 1])
 
 
 def _sites(viewer: Actor) -> list[Any]:
