@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import django
 
@@ -26,7 +27,7 @@ from django.test import Client  # noqa: E402
 from salus_web.accounts.actors import system  # noqa: E402
 from salus_web.audit.examination import examine  # noqa: E402
 from salus_web.audit.models import Event  # noqa: E402
-from salus_web.common import vault  # noqa: E402
+from salus_web.common import arrivals, vault  # noqa: E402
 from salus_web.ingest.models import Upload  # noqa: E402
 from salus_web.jobs.models import Job  # noqa: E402
 from salus_web.jobs.services import claim, retry  # noqa: E402
@@ -94,6 +95,20 @@ class Desk:
         return {"status": answer.status_code, "taken": "1 of 1 file(s) came in" in answer.content.decode(), **words(answer)}
 
 
+def filling(ballast: Ballast, free: int) -> Any:
+    """While a file arrives somebody else fills the disk: so many bytes are free once its first segment was sealed."""
+    seal, begun = vault.segment, []
+
+    def segment(*args: Any) -> bytes:
+        sealed = seal(*args)
+        if not begun:
+            ballast.leave(free)
+        begun.append(True)
+        return sealed
+
+    return mock.patch.object(vault, "segment", segment)
+
+
 def words(answer: Any) -> dict[str, Any]:
     """Whether the answer says that the disk is (almost) full or the log cannot be written, and shows no inside."""
     said = answer.content.decode()
@@ -110,12 +125,13 @@ def person(number: int) -> bytes:
 
 
 def held() -> dict[str, Any]:
-    """What is stored: rows, blobs, and blobs that no upload names."""
+    """What is stored: rows, blobs, blobs that no upload names, and files that are still arriving or were left half way."""
     keys = {key for folder in vault.folders() for key in vault.keys_in(folder)}
     named = set(Upload.objects.values_list("blob_key", flat=True))
     return {
         "uploads": Upload.objects.count(), "patients": Patient.objects.for_actor(DRILL).count(), "jobs": Job.objects.count(),
         "blobs": len(keys), "missing": len(named - keys), "of_nobody": len(keys - named),
+        "arriving": sum(1 for _ in arrivals.place().iterdir()) if arrivals.place().is_dir() else 0,
     }  # fmt: skip
 
 
@@ -133,11 +149,20 @@ def lines() -> int:
     return Event.objects.filter(action="patient.read").count()
 
 
+def arrived(desk: Desk, ballast: Ballast, free: int) -> dict[str, Any]:
+    """A file for which there was room when it was sent; there is room again afterwards."""
+    with filling(ballast, free):
+        answer = desk.bring("six.json", person(6) + b" " * (4 << 20))
+    ballast.go()
+    return answer
+
+
 def stages(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Room, almost none, none, room again; what was seen in each."""
+    """Room, a file that arrives meanwhile, almost none, none, room again; what was seen in each."""
     desk, ballast = Desk(), Ballast(folder)
     yield "room", {"read": desk.read(), "door": desk.bring("one.json", person(1)), "held": held(), "lines": lines()}
     job = Job.objects.get()
+    yield "while a file arrived", {"reserve": arrived(desk, ballast, RESERVE), "full": arrived(desk, ballast, 0), "held": held()}
     ballast.leave(RESERVE - (1 << 20))
     readings = [desk.read() for _ in range(50)]
     yield "almost none", {

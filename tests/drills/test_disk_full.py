@@ -41,7 +41,14 @@ def seen(tmp_path_factory: pytest.TempPathFactory, repository_root: Path) -> dic
 def test_with_room_all_works(seen: dict[str, Any]) -> None:
     room = seen["room"]
     assert room["read"] == {"status": 200, "shows": True, "says": "", "inside": []} and room["door"]["taken"]
-    assert room["held"] == {"uploads": 1, "patients": 1, "jobs": 1, "blobs": 1, "missing": 0, "of_nobody": 0}
+    assert room["held"] == {"uploads": 1, "patients": 1, "jobs": 1, "blobs": 1, "missing": 0, "of_nobody": 0, "arriving": 0}
+
+
+def test_a_file_that_arrived_while_the_disk_filled_leaves_nothing(seen: dict[str, Any]) -> None:
+    found = seen["while a file arrived"]
+    for free, said in (("reserve", "almost full"), ("full", "disk of this system is full")):
+        assert (found[free]["taken"], found[free]["says"], found[free]["inside"]) == (False, said, []), free
+    assert found["held"] == seen["room"]["held"], "no segment of it stays"
 
 
 def test_on_the_reserve_people_read_on_and_the_door_is_shut_in_words(seen: dict[str, Any]) -> None:
@@ -66,4 +73,4 @@ def test_with_room_again_all_goes_on(seen: dict[str, Any]) -> None:
     found = seen["room again"]
     assert found["read"]["shows"] and found["door"]["taken"] and found["work"] == {"state": "done", "failure": ""}
     assert (found["log"], found["whole"]) == (0, "ok") and found["held"]["missing"] == 0
-    assert found["held"]["uploads"] == 2 and found["held"]["patients"] == 2
+    assert found["held"]["uploads"] == 2 and found["held"]["patients"] == 2 and found["held"]["arriving"] == 0

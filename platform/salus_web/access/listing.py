@@ -16,6 +16,7 @@ from salus_web.records.models import CareTeam, Patient
 from salus_web.records.selectors import why_may_see, why_seen
 
 SHOWN_AT_MOST = 50
+TEAMS_OFFERED = 50
 
 
 def own_requests(*, viewer: Actor) -> list[AccessRequest]:
@@ -27,17 +28,17 @@ def own_requests(*, viewer: Actor) -> list[AccessRequest]:
 
 
 def waiting_requests(*, viewer: Actor) -> list[AccessRequest]:
-    """The requests at the viewer's hospitals that nobody has decided on, the oldest first (2 queries)."""
+    """The requests at the viewer's hospitals that nobody has decided on, the oldest first, one more than are shown (2 queries)."""
     authorize(viewer, "access.read", Resource("request"))
     rows = AccessRequest.objects.filter(site__in=_sites(viewer), state=RequestState.OPEN, ends_at__gt=now())
-    return list(rows.select_related("site", "user").order_by("asked_at", "pk")[:SHOWN_AT_MOST])
+    return list(rows.select_related("site", "user").order_by("asked_at", "pk")[: SHOWN_AT_MOST + 1])
 
 
 def granted_requests(*, viewer: Actor) -> list[AccessRequest]:
-    """What was granted at the viewer's hospitals and holds now, what ends first on top (2 queries)."""
+    """What was granted at the viewer's hospitals and holds now, what ends first on top, one more than are shown (2 queries)."""
     authorize(viewer, "access.read", Resource("request"))
     rows = AccessRequest.objects.filter(_holding(), site__in=_sites(viewer))
-    return list(rows.select_related("site", "user", "decided_by").order_by("ends_at", "pk")[:SHOWN_AT_MOST])
+    return list(rows.select_related("site", "user", "decided_by").order_by("ends_at", "pk")[: SHOWN_AT_MOST + 1])
 
 
 def _sites(viewer: Actor) -> list[Any]:
@@ -52,10 +53,10 @@ def _holding() -> Q:
 
 
 def team_names(*, viewer: Actor, sites: Sequence[Any]) -> list[str]:
-    """The names of the care teams of these hospitals, to choose from (1 query)."""
+    """The first names of care teams of these hospitals, each once, one more than are offered (1 query). Any other is typed."""
     authorize(viewer, "access.ask", Resource("team"))
     names = CareTeam.objects.filter(site__in=list(sites)).order_by("name").values_list("name", flat=True)
-    return list(dict.fromkeys(names))
+    return list(names.distinct()[: TEAMS_OFFERED + 1])
 
 
 def why(*, viewer: Actor, patient: Patient, user: Any, actor: Actor) -> str:

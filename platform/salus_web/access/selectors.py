@@ -25,6 +25,7 @@ from salus_web.records.scopes import cared_for
 
 NOTICE_FOR = timedelta(days=30)
 CLOSED_AT_MOST = 30
+CARDS_AT_MOST = 100
 FIGURES_OVER = timedelta(days=365)
 _ACCESS = system("access")
 
@@ -64,25 +65,30 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """Open, to review (the most overdue first), closed (the newest thirty), and the figures of each person."""
+    """Open, to review (the most overdue first), closed (the newest thirty), and the figures of each person. Of each at most a
+    hundred; how many there are of the first two, and whether there are more people."""
 
     open: list[Card]
     review: list[Card]
     closed: list[Card]
     figures: list[Figures]
+    open_in_all: int
+    review_in_all: int
+    more_people: bool
 
 
 def board(*, viewer: Actor) -> Board:
-    """The emergency accesses at the viewer's hospitals (4 queries)."""
+    """The emergency accesses at the viewer's hospitals (6 queries)."""
     authorize(viewer, "emergency.read", Resource("emergency"))
     sites = _sites(viewer)
-    rows = _all(sites)
-    undecided = [_card(row) for row in rows.filter(reviewed_at__isnull=True).order_by("review_by", "pk")]
+    rows, is_open = _all(sites), Q(relation__ends_at__gt=now())
+    waits = rows.filter(reviewed_at__isnull=True)
+    in_all = waits.aggregate(open=Count("pk", filter=is_open), review=Count("pk", filter=~is_open))
+    opened, review = ([_card(row) for row in part.order_by("review_by", "pk")[:CARDS_AT_MOST]] for part in (waits.filter(is_open), waits.exclude(is_open)))
     closed = [_card(row) for row in rows.filter(reviewed_at__isnull=False).order_by("-reviewed_at", "pk")[:CLOSED_AT_MOST]]
-    return Board(
-        [card for card in undecided if card.is_open], [card for card in undecided if not card.is_open], closed,
-        _figures(sites),
-    )  # fmt: skip
+    figures = _figures(sites)
+    more_people = len(figures) > CARDS_AT_MOST
+    return Board(opened, review, closed, figures[:CARDS_AT_MOST], in_all["open"], in_all["review"], more_people)
 
 
 def _sites(viewer: Actor) -> list[Site]:
@@ -116,7 +122,7 @@ def _figures(sites: Sequence[Site]) -> list[Figures]:
     )
     return [
         Figures(row["user__display_name"], row["broken"], row["waiting"], row["overdue"], [row[name] for name in sums])
-        for row in found.order_by("-broken", "user__display_name")
+        for row in found.order_by("-broken", "user__display_name", "user_id")[: CARDS_AT_MOST + 1]
     ]
 
 

@@ -13,7 +13,7 @@ from django.db.models import Min, Q, QuerySet
 
 from salus_web.audit.models import Checkpoint, Countersign, Event, Head, SavedSearch, WatchedRecord
 
-PAGE = 50
+PAGE, LOOKED_AT_MOST = 50, 200
 OUTCOMES = ("done", "refused", "failed", "nothing found", "withheld", "erased")
 NOTHING_SHOWN = ("refused", "withheld", "erased")
 PURPOSES = ("care", "emergency", "research", "training")
@@ -34,8 +34,8 @@ class Wanted:
 
 
 def who_looked(*, pseudonym: str, since: datetime) -> list[Event]:
-    """Looks at one patient by people, newest first (1 query, by index)."""
-    return list(_of_people(pseudonym, since).order_by("-at", "-number")[:200])
+    """Looks at one patient by people, newest first, one more than are shown (1 query, by index)."""
+    return list(_of_people(pseudonym, since).order_by("-at", "-number")[: LOOKED_AT_MOST + 1])
 
 
 def people_who_looked(*, pseudonym: str, since: datetime) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NoReturn
 
-from django.db.models import Count, Max, Prefetch, Q, QuerySet
+from django.db.models import Case, Count, Max, Prefetch, Q, QuerySet, Value, When
 
 from salus_web.accounts.actors import Actor, system
 from salus_web.accounts.permissions import Resource, authorize
@@ -94,7 +94,8 @@ READINGS_AT_MOST = 3000
 
 
 def search_patients(*, viewer: Actor, text: str) -> list[Patient]:
-    """Patients in the viewer's care by whole record number or whole words of the name; logged (2 queries and the log).
+    """Patients in the viewer's care by whole record number or whole words of the name, one more than are shown; those that are
+    shown are logged (2 queries and the log).
 
     Words are compared through their blind index, so part of a word finds nothing.
     """
@@ -108,8 +109,8 @@ def search_patients(*, viewer: Actor, text: str) -> list[Patient]:
     for word in words:
         holders = PatientNameToken.objects.for_actor(viewer).filter(token=blind_index(word, purpose="name"))
         by_name &= Q(pk__in=holders.values("patient_id"))
-    found = list(rows.filter(by_number | by_name).order_by("birth_date", "pk")[:FOUND_AT_MOST])
-    acts = [Act("search.read", "patient", str(row.pk), row.pseudonym, seen_for(row)) for row in found]
+    found = list(rows.filter(by_number | by_name).order_by("birth_date", "pk")[: FOUND_AT_MOST + 1])
+    acts = [Act("search.read", "patient", str(row.pk), row.pseudonym, seen_for(row)) for row in found[:FOUND_AT_MOST]]
     record_many(acts or [Act("search.read", "patient", outcome="nothing found")], by=viewer)
     return found
 
@@ -198,6 +199,7 @@ TEAMS_PAGE = 25
 MEMBERS_SHOWN = 20
 MEMBERS_PAGE = 50
 MEMBERSHIPS_AT_MOST = 100
+RELATIONS_SHOWN = 100
 
 
 def teams(*, viewer: Actor, page: int = 1) -> list[CareTeam]:
@@ -249,10 +251,11 @@ def person_by_number(*, viewer: Actor, site_id: Any, mrn: str) -> Patient | None
 
 
 def relations_of(*, viewer: Actor, patient: Patient) -> list[CareRelation]:
-    """Every care relation of a patient, live ones first (1 query)."""
+    """The care relations of a patient, live ones first, the newest first of both, one more than are shown (1 query)."""
     authorize(viewer, "access.read", Resource("patient"))
-    rows = CareRelation.objects.select_related("team", "user").filter(patient=patient)
-    return sorted(rows, key=lambda row: (not row.is_live, row.starts_at))
+    is_over = Case(When(ends_at__lte=now(), then=Value(1)), default=Value(0))
+    rows = CareRelation.objects.select_related("team", "user").filter(patient=patient).annotate(is_over=is_over)
+    return list(rows.order_by("is_over", "-starts_at", "pk")[: RELATIONS_SHOWN + 1])
 
 
 def relation_of_site(*, viewer: Actor, relation_id: Any) -> CareRelation | None:

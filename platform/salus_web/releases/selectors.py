@@ -14,11 +14,12 @@ from salus_web.accounts.permissions import Resource, authorize
 from salus_web.accounts.selectors import sites_as
 from salus_web.cohorts.definition import from_json
 from salus_web.cohorts.models import Project
-from salus_web.cohorts.selectors import is_member, project_for
+from salus_web.cohorts.selectors import is_member, project_for, projects_of
 from salus_web.common import vault
 from salus_web.common.errors import Hidden, IntegrityBroken, Refused
 from salus_web.releases.models import Release, ReleaseDecision, ReleaseFile, ReleaseState
 
+WAITING_SHOWN = 100
 PEOPLE_NEEDED = 2  # who have to say yes, neither of them the one who asked
 HELD_BACK = "people_file"  # key of the report's entry that points at the list of persons; no page shows it
 
@@ -37,10 +38,10 @@ class Agreement:
         return self.people_lacking == 0 and not self.sites_lacking
 
 
-def releases_of(*, viewer: Actor, project: Project) -> list[Release]:
-    """The releases of one of the viewer's projects, newest first (2 queries)."""
-    rows = Release.objects.filter(project=project_for(viewer, project.pk))
-    return list(rows.select_related("cohort", "requested_by", "job").order_by("-requested_at"))
+def own_releases(*, viewer: Actor) -> QuerySet[Release]:
+    """The releases of the viewer's running projects, newest first, for a list with pages (1 query, and its own)."""
+    rows = Release.objects.filter(project__in=projects_of(viewer=viewer)).defer("report", "receipt")
+    return rows.select_related("project", "cohort", "requested_by", "job").order_by("-requested_at", "pk")
 
 
 def release_for(*, viewer: Actor, release_id: Any) -> Release:
@@ -55,12 +56,13 @@ def release_for(*, viewer: Actor, release_id: Any) -> Release:
 
 
 def waiting_for(*, viewer: Actor) -> list[Release]:
-    """Releases that wait for this viewer's word, oldest first (1 query). Never their own, nor one they decided on."""
+    """Releases that wait for this viewer's word, oldest first, one more than are shown (1 query). Never their own, nor one they
+    decided on."""
     authorize(viewer, "release.decide", Resource("release"))
     rows = _in_scope(viewer).filter(state=ReleaseState.REQUESTED)
     if not viewer.is_system:
         rows = rows.exclude(requested_by_id=viewer.id).exclude(decisions__person_id=viewer.id)
-    return list(rows.select_related("project", "cohort", "requested_by").order_by("requested_at"))
+    return list(rows.select_related("project", "cohort", "requested_by").order_by("requested_at", "pk")[: WAITING_SHOWN + 1])
 
 
 def agreement_of(release: Release) -> Agreement:

@@ -12,17 +12,17 @@ from salus_web.records.holds import live_holds
 from salus_web.records.models import LegalHold
 from salus_web.stewardship.holdings import KEEPER
 from salus_web.stewardship.models import Decision, Erasure, RetentionItem, RetentionRun
-from salus_web.stewardship.selectors import RECENT, Named, name_of, own_rows
+from salus_web.stewardship.selectors import OPEN_SHOWN, RECENT, Named, name_of, own_rows
 
 
-def erasures(*, viewer: Actor) -> list[Named]:
-    """Erasures that wait for a second person, then those decided last (1 query)."""
+def erasures(*, viewer: Actor) -> tuple[list[Named], int]:
+    """Erasures that wait for a second person, the hundred oldest first, then the twenty others asked for last; and how many wait
+    in all (3 queries)."""
     authorize(viewer, "keeping.read", Resource("erasure"))
     rows = Erasure.objects.for_actor(KEEPER).filter(own_rows(viewer)).select_related("patient", "patient__site")
-    found = list(rows.order_by("-asked_at")[:200])
-    found.sort(key=lambda row: row.state != Decision.WAITING)
-    waiting = sum(row.state == Decision.WAITING for row in found)
-    return [Named(row, name_of(row.patient)) for row in found[: waiting + RECENT]]
+    waiting, decided = rows.filter(state=Decision.WAITING), rows.exclude(state=Decision.WAITING)
+    shown = [*waiting.order_by("asked_at", "pk")[:OPEN_SHOWN], *decided.order_by("-asked_at", "pk")[:RECENT]]
+    return [Named(row, name_of(row.patient)) for row in shown], waiting.count()
 
 
 def erasure_for(*, viewer: Actor, erasure_id: UUID) -> Named:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from salus_web.accounts.actors import Actor
 from salus_web.accounts.permissions import Resource, authorize
@@ -18,7 +18,7 @@ from salus_web.stewardship.follow_ups import WHY
 from salus_web.stewardship.holdings import KEEPER
 from salus_web.stewardship.models import FollowUp
 
-RECENT = 20
+OPEN_SHOWN, RECENT = 100, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +42,20 @@ def own_rows(viewer: Actor) -> Q:
     return Q() if viewer.is_system else Q(patient__site_id__in=list(viewer.site_ids))
 
 
-def follow_ups(*, viewer: Actor) -> list[Named]:
-    """What is still to be done, the oldest first, then what was done last (1 query)."""
+def follow_ups(*, viewer: Actor) -> tuple[list[Named], int]:
+    """What is still to be done, the hundred oldest first, then the twenty done last; and how many are to be done in all
+    (3 queries)."""
     authorize(viewer, "keeping.read", Resource("follow-up"))
     rows = FollowUp.objects.for_actor(KEEPER).filter(own_rows(viewer)).select_related("patient", "patient__site")
-    found = sorted(rows.order_by("-found_at")[:500], key=lambda row: (row.done_at is not None, row.found_at))
-    shown = [row for row in found if row.done_at is None] + [row for row in found if row.done_at is not None][-RECENT:]
-    return [Named(row, name_of(row.patient), WHY.get(row.why, row.why)) for row in shown]
+    to_do, done = rows.filter(done_at__isnull=True), rows.filter(done_at__isnull=False)
+    shown = [*to_do.order_by("found_at", "pk")[:OPEN_SHOWN], *done.order_by("-done_at", "pk")[:RECENT]]
+    return [Named(row, name_of(row.patient), WHY.get(row.why, row.why)) for row in shown], to_do.count()
 
 
-def holds(*, viewer: Actor) -> list[Named]:
-    """Legal holds that stand now, with their reasons (1 query)."""
+def holds(*, viewer: Actor) -> QuerySet[Any]:
+    """Legal holds that stand now, the newest first, for a list with pages (2 queries)."""
     authorize(viewer, "keeping.read", Resource("hold"))
-    rows = standing().filter(own_rows(viewer)).select_related("patient", "patient__site").order_by("-set_at")
-    return [Named(row, name_of(row.patient), row.reason) for row in rows]
+    return standing().filter(own_rows(viewer)).select_related("patient", "patient__site").order_by("-set_at", "pk")
 
 
 def hold_for(*, viewer: Actor, hold_id: UUID) -> LegalHold:

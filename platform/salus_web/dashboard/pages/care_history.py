@@ -16,10 +16,11 @@ Span = tuple[datetime, datetime | None]
 
 @dataclass
 class CareHistory:
-    """Relations by patient and memberships by person and team."""
+    """Relations by patient and memberships by person and team; `pseudonyms` of the patients by their id."""
 
     relations: dict[str, list[CareRelation]] = field(default_factory=dict)
     memberships: dict[tuple[str, Any], list[Span]] = field(default_factory=dict)
+    pseudonyms: dict[Any, str] = field(default_factory=dict)
 
     def relation(self, *, actor_id: str, patient: str, at: datetime) -> CareRelation | None:
         """The relation through which a person could see a patient then, the newest of several."""
@@ -45,11 +46,10 @@ def _holds(span: Span, at: datetime) -> bool:
 
 def care_history(*, patients: Iterable[str], people: Iterable[str]) -> CareHistory:
     """All relations of these patients (pseudonyms) and all memberships of these people (3 queries)."""
-    found = CareHistory()
     named = Patient.objects.for_actor(_ACCESS).filter(pseudonym__in=list(patients))
-    pseudonyms = dict(named.values_list("pk", "pseudonym"))
-    for row in CareRelation.objects.select_related("team").filter(patient_id__in=list(pseudonyms)):
-        found.relations.setdefault(pseudonyms[row.patient_id], []).append(row)
+    found = CareHistory(pseudonyms=dict(named.values_list("pk", "pseudonym")))
+    for row in CareRelation.objects.select_related("team").filter(patient_id__in=list(found.pseudonyms)):
+        found.relations.setdefault(found.pseudonyms[row.patient_id], []).append(row)
     held = CareTeamMembership.objects.filter(user_id__in=list(people))
     for user, team, start, end in held.values_list("user_id", "team_id", "starts_at", "ends_at"):
         found.memberships.setdefault((str(user), team), []).append((start, end))

@@ -60,7 +60,7 @@ def odd_page(*, viewer: Actor) -> OddPage:
 
 
 def _search(moment: datetime, under: Mapping[str, WatchedRecord]) -> OddPage:
-    """Go through the looks (7 queries for up to 5,000 patients, two more for each 5,000 further)."""
+    """Go through the looks (7 queries for up to 5,000 patients, one more for each 5,000 further)."""
     since = moment - timedelta(days=DAYS)
     looks = [
         Look(number, at, actor, name, patient, outcome == "refused", object_id)
@@ -68,7 +68,7 @@ def _search(moment: datetime, under: Mapping[str, WatchedRecord]) -> OddPage:
     ]
     patients, people = {look.patient for look in looks if look.patient}, {look.actor_id for look in looks}
     history = care_history(patients=patients, people=people)
-    names = Names({(look.actor_id, look.actor_name) for look in looks}, patients)
+    names = Names({(look.actor_id, look.actor_name) for look in looks}, history.pseudonyms)
 
     def marks(look: Look) -> Sequence[Mark]:
         row = under.get(look.patient)

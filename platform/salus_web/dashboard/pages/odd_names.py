@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from salus_web.accounts.actors import system
 from salus_web.accounts.models import User
@@ -13,6 +14,7 @@ from salus_web.records.models import PatientNameToken
 TITLES = frozenset({"dr", "dr.", "prof", "prof.", "professor", "mr", "mr.", "mrs", "mrs.", "ms", "ms.", "sr", "sr.", "med", "med."})
 _AUDIT = system("audit")
 _AT_ONCE = 5_000
+_Bearer = tuple[str, str, frozenset[str]]  # id, name, tokens
 
 
 def words_of(name: str) -> list[str]:
@@ -21,16 +23,18 @@ def words_of(name: str) -> list[str]:
 
 
 class Names:
-    """Which patients bear a word of whose name, known by tokens alone."""
+    """Which patients (id to pseudonym) bear a word of whose name, known by tokens alone.
 
-    def __init__(self, looking: Iterable[tuple[str, str]], patients: Iterable[str]) -> None:
-        staff = {str(key): name for key, name in User.objects.values_list("pk", "display_name")}
-        self._staff = {key: (name, frozenset(map(_token, words_of(name)))) for key, name in staff.items()}
-        self._surnames = {name: _token(words_of(name)[-1]) for _, name in looking if words_of(name)}
-        wanted = {token for _, tokens in self._staff.values() for token in tokens} | set(self._surnames.values())
+    The names of those who work here are read and hashed each time. To keep their tokens beside the names would be a dictionary
+    with which a stolen database told the patients' surnames.
+    """
+
+    def __init__(self, looking: Iterable[tuple[str, str]], patients: Mapping[Any, str]) -> None:
         self._borne: dict[str, set[str]] = {}
-        for pseudonym, token in _tokens(patients, wanted):
+        for pseudonym, token in _tokens(patients):
             self._borne.setdefault(pseudonym, set()).add(token)
+        self._surnames = {name: _token(words_of(name)[-1]) for _, name in looking if words_of(name)}
+        self._staff = _staff_with(set().union(*self._borne.values()))
 
     def shares_surname(self, look: Look) -> bool:
         """Whether a word of the patient's name is the surname of the one who looked."""
@@ -38,10 +42,8 @@ class Names:
 
     def marks(self, look: Look) -> list[Mark]:
         """Whether the patient bears the whole name of the one who looked, or of somebody who works here."""
-        borne = self._borne.get(look.patient)
-        if not borne:
-            return []
-        bearers = {key: name for key, (name, tokens) in self._staff.items() if len(tokens) > 1 and tokens <= borne}
+        borne = self._borne.get(look.patient, set())
+        bearers = {key: name for token in borne for key, name, tokens in self._staff.get(token, ()) if tokens <= borne}
         own = [own_record()] if bearers.pop(look.actor_id, None) else []
         return [*own, *(colleague(name) for name in sorted(set(bearers.values()))[:1])]
 
@@ -50,10 +52,21 @@ def _token(word: str) -> str:
     return blind_index(word, purpose="name")
 
 
-def _tokens(patients: Iterable[str], wanted: set[str]) -> Iterable[tuple[str, str]]:
-    """Pairs of pseudonym and token, for those tokens that are asked for."""
-    ordered, tokens = sorted(patients), list(wanted)
-    for start in range(0, len(ordered), _AT_ONCE):
-        part = ordered[start : start + _AT_ONCE]
-        rows = PatientNameToken.objects.for_actor(_AUDIT).filter(token__in=tokens, patient__pseudonym__in=part)
-        yield from rows.values_list("patient__pseudonym", "token")
+def _staff_with(surnames: set[str]) -> dict[str, list[_Bearer]]:
+    """Who works here and has a name of two words at least of which the last is one of these, by that word's token (1 query).
+    Whoever bears a whole name bears its last word, so that nobody else need be compared."""
+    found: dict[str, list[_Bearer]] = {}
+    for key, name in User.objects.values_list("pk", "display_name").iterator() if surnames else ():
+        words = words_of(name)
+        surname = _token(words[-1]) if len(words) > 1 else ""
+        if surname in surnames and len(tokens := frozenset(map(_token, words))) > 1:
+            found.setdefault(surname, []).append((str(key), name, tokens))
+    return found
+
+
+def _tokens(patients: Mapping[Any, str]) -> Iterator[tuple[str, str]]:
+    """Pairs of pseudonym and token (a query for each 5,000)."""
+    ids = list(patients)
+    for start in range(0, len(ids), _AT_ONCE):
+        rows = PatientNameToken.objects.for_actor(_AUDIT).filter(patient_id__in=ids[start : start + _AT_ONCE])
+        yield from ((patients[key], token) for key, token in rows.values_list("patient_id", "token"))

@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404, render
 from django.utils.http import urlencode
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from salus_web.access.listing import granted_requests, waiting_requests, why
+from salus_web.access.listing import SHOWN_AT_MOST, granted_requests, waiting_requests, why
 from salus_web.accounts.access import declare
 from salus_web.accounts.models import Role, RoleGrant, Site, User
 from salus_web.accounts.permissions import can
@@ -24,6 +24,7 @@ from salus_web.dashboard.views.asked import day, page_number
 from salus_web.records.models import CareTeamMembership
 from salus_web.records.selectors import (
     MEMBERS_PAGE,
+    RELATIONS_SHOWN,
     TEAMS_PAGE,
     person_by_number,
     relation_of_site,
@@ -42,11 +43,13 @@ def access(request: HttpRequest) -> HttpResponse:
     stands in an address."""
     viewer = request.actor  # type: ignore[attr-defined]
     text, page, part = " ".join(request.GET.get("q", "").split())[:SEARCH_LENGTH], page_number(request), page_number(request, "teams")
+    waiting, granted = waiting_requests(viewer=viewer), granted_requests(viewer=viewer)
     found, groups = people(viewer=viewer, text=text, page=page), teams(viewer=viewer, page=part)
     context: dict[str, Any] = {
         "people": found[:PEOPLE_PAGE], "page": page, "has_next": len(found) > PEOPLE_PAGE, "text": text, "search": urlencode({"q": text}),
         "teams": groups[:TEAMS_PAGE], "part": part, "has_more_teams": len(groups) > TEAMS_PAGE, "sites": sites_of(viewer=viewer),
-        "waiting": waiting_requests(viewer=viewer), "granted": granted_requests(viewer=viewer), "me": viewer.id,
+        "waiting": waiting[:SHOWN_AT_MOST], "more_wait": len(waiting) > SHOWN_AT_MOST, "me": viewer.id,
+        "granted": granted[:SHOWN_AT_MOST], "more_granted": len(granted) > SHOWN_AT_MOST,
         "roles": Role.choices, "may_manage": can(viewer, "access.manage"),
         "asked": {name: request.POST.get(name, "") for name in ("site", "mrn", "person")},
     }  # fmt: skip
@@ -56,7 +59,7 @@ def access(request: HttpRequest) -> HttpResponse:
 
 
 def _answer(request: HttpRequest, asked: dict[str, str]) -> dict[str, Any]:
-    """The sentence, and every care relation of the patient; nothing clinical."""
+    """The sentence, and the care relations of the patient; nothing clinical."""
     viewer = request.actor  # type: ignore[attr-defined]
     site = one_of_sites(sites_of(viewer=viewer), asked["site"])
     patient = person_by_number(viewer=viewer, site_id=site.pk, mrn=asked["mrn"])
@@ -65,7 +68,8 @@ def _answer(request: HttpRequest, asked: dict[str, str]) -> dict[str, Any]:
     user = _person(asked["person"]) if asked["person"].strip() else None
     asked["person"] = user.username if user else ""
     sentence = why(viewer=viewer, patient=patient, user=user, actor=actor_for_user(user)) if user else "Everybody who may or might see this patient:"
-    return {"sentence": sentence, "relations": relations_of(viewer=viewer, patient=patient), "patient": patient}
+    found = relations_of(viewer=viewer, patient=patient)
+    return {"sentence": sentence, "relations": found[:RELATIONS_SHOWN], "more_relations": len(found) > RELATIONS_SHOWN, "patient": patient}
 
 
 def one_of_sites(sites: list[Site], site_id: str) -> Site:

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from salus_web.access.selectors import notices
 from salus_web.accounts.access import declare
-from salus_web.audit.selectors import who_looked
+from salus_web.audit.selectors import LOOKED_AT_MOST, who_looked
 from salus_web.common import vault
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput
@@ -24,7 +24,7 @@ from salus_web.dashboard.views.asked import moment, page_number
 from salus_web.imaging.selectors import rendition_for, whose_image
 from salus_web.predictions.selectors import ids_in_scope, last_update
 from salus_web.predictions.services import request as request_risks
-from salus_web.records.selectors import my_patients, open_patient, refuse_look, search_patients
+from salus_web.records.selectors import FOUND_AT_MOST, my_patients, open_patient, refuse_look, search_patients
 from salus_web.registry.selectors import live_bundle
 
 ORDERS = (("risk", "by risk"), ("change", "by change"))
@@ -83,9 +83,9 @@ def patients(request: HttpRequest) -> HttpResponse:
     found = search_patients(viewer=viewer, text=text) if text else my_patients(viewer=viewer, page=page)
     if text and len(found) == 1:
         return HttpResponseRedirect(f"/patients/{found[0].pk}/")
-    has_next = not text and len(found) > 25
-    shown = found if text else found[:25]
-    return render(request, "dashboard/patients.html", {"found": shown, "text": text, "number": page, "has_next": has_next})
+    at_once = FOUND_AT_MOST if text else 25
+    context = {"found": found[:at_once], "text": text, "number": page, "has_more": len(found) > at_once}
+    return render(request, "dashboard/patients.html", context)
 
 
 @declare("patient.read", shows_patient=True)
@@ -105,7 +105,8 @@ def looked(request: HttpRequest, patient_id: UUID) -> HttpResponse:
     viewer = request.actor  # type: ignore[attr-defined]
     row = open_patient(patient_id=patient_id, viewer=viewer, looking_at="who_looked")
     looks = who_looked(pseudonym=row.pseudonym, since=now() - timedelta(days=30))
-    return render(request, "dashboard/looked.html", {"looks": [(look, said_of(look.action)) for look in looks], "banner": banner(row, viewer)})
+    shown = [(look, said_of(look.action)) for look in looks[:LOOKED_AT_MOST]]
+    return render(request, "dashboard/looked.html", {"looks": shown, "has_more": len(looks) > LOOKED_AT_MOST, "banner": banner(row, viewer)})
 
 
 @declare("patient.read", shows_patient=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.contrib import messages
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
@@ -13,22 +14,27 @@ from salus_web.accounts.access import declare
 from salus_web.accounts.selectors import sites_of
 from salus_web.common.errors import BadInput
 from salus_web.dashboard.views.access import last_moment, one_of_sites
+from salus_web.dashboard.views.asked import page_number
 from salus_web.records.models import Patient
 from salus_web.records.selectors import person_by_number
 from salus_web.stewardship.decisions import erasures, runs
 from salus_web.stewardship.follow_ups import settle_follow_up
 from salus_web.stewardship.rules import rules
-from salus_web.stewardship.selectors import follow_ups, hold_for, holds
+from salus_web.stewardship.selectors import OPEN_SHOWN, Named, follow_ups, hold_for, holds, name_of
 from salus_web.stewardship.services import lift_hold, set_hold
 
+HOLDS_PAGE = 25
 
 @declare("keeping.read", audit="keeping.read")
 @require_GET
 def keeping(request: HttpRequest) -> HttpResponse:
     """Everything about keeping and erasing at the viewer's hospitals."""
     viewer = request.actor  # type: ignore[attr-defined]
+    (to_do, to_do_in_all), (asked, waiting_in_all) = follow_ups(viewer=viewer), erasures(viewer=viewer)
+    held = Paginator(holds(viewer=viewer), HOLDS_PAGE).get_page(page_number(request, "holds"))
     context = {
-        "follow_ups": follow_ups(viewer=viewer), "holds": holds(viewer=viewer), "erasures": erasures(viewer=viewer),
+        "follow_ups": to_do, "to_do_in_all": to_do_in_all, "erasures": asked, "waiting_in_all": waiting_in_all, "open_shown": OPEN_SHOWN,
+        "rows": held, "holds": [Named(row, name_of(row.patient), row.reason) for row in held],
         "sites": sites_of(viewer=viewer), "rules": rules(), "runs": runs(viewer=viewer),
     }  # fmt: skip
     return render(request, "dashboard/keeping.html", context)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.contrib import messages
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
@@ -14,8 +15,12 @@ from salus_web.accounts.actors import Actor
 from salus_web.accounts.models import Site, User
 from salus_web.accounts.permissions import can
 from salus_web.cohorts.managing import (
+    MEMBERS_PAGE,
+    PROJECTS_PAGE,
     RESEARCHERS_SHOWN,
     administered,
+    guests_of,
+    members_of,
     project_here,
     projects_here,
     researcher_named,
@@ -25,18 +30,20 @@ from salus_web.cohorts.services import add_member, create_project, end_project, 
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput, Hidden
 from salus_web.dashboard.views.access import last_moment, one_of_sites
+from salus_web.dashboard.views.asked import page_number
 
 MEMBERS_AT_ONCE = 50
 
 @declare("access.read", audit="projects.manage")
 @require_GET
 def projects(request: HttpRequest) -> HttpResponse:
-    """The projects of the viewer's hospitals, and a form for a new one."""
+    """The projects of the viewer's hospitals, a page at a time, and a form for a new one."""
     viewer = request.actor  # type: ignore[attr-defined]
     sites = administered(viewer=viewer)
     known = researchers(viewer=viewer, sites=sites)
+    rows = Paginator(projects_here(viewer=viewer), PROJECTS_PAGE).get_page(page_number(request))
     context = {
-        "projects": projects_here(viewer=viewer), "sites": sites, "now": now(), "researchers": known[:RESEARCHERS_SHOWN],
+        "rows": rows, "sites": sites, "now": now(), "researchers": known[:RESEARCHERS_SHOWN],
         "has_more": len(known) > RESEARCHERS_SHOWN,
         "may_manage": can(viewer, "access.manage"),
     }  # fmt: skip
@@ -76,12 +83,13 @@ def project(request: HttpRequest, project_id: UUID) -> HttpResponse:
     viewer = request.actor  # type: ignore[attr-defined]
     found = project_here(viewer=viewer, project_id=project_id)
     sites = list(found.sites.all())
-    inside = {user.pk for user in found.members.all()}
+    members = Paginator(members_of(viewer=viewer, project=found), MEMBERS_PAGE).get_page(page_number(request))
+    guests = Paginator(guests_of(viewer=viewer, project=found), MEMBERS_PAGE).get_page(page_number(request, "guests"))
     mine = {site.pk for site in administered(viewer=viewer)}
     context = {
         "project": found, "over": found.ends_at is not None and found.ends_at <= now(), "may_manage": can(viewer, "access.manage"),
-        "may_add": {site.pk for site in sites} <= mine,
-        "others": researchers(viewer=viewer, sites=sites, besides=inside)[:RESEARCHERS_SHOWN],
+        "may_add": {site.pk for site in sites} <= mine, "members": members, "guests": guests,
+        "others": researchers(viewer=viewer, sites=sites, besides=found)[:RESEARCHERS_SHOWN],
     }  # fmt: skip
     return render(request, "dashboard/project.html", context)
 

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_POST
 
-from salus_web.access.listing import own_requests, team_names
+from salus_web.access.listing import TEAMS_OFFERED, own_requests, team_names
 from salus_web.access.models import AccessPurpose, Scope
 from salus_web.access.requests import ROLE, ask_access, decide, withdraw
 from salus_web.accounts.access import declare
@@ -38,10 +38,11 @@ def requests(request: HttpRequest) -> HttpResponse:
         except BadInput as said:
             problem = str(said)
     sites = sites_as(viewer=viewer, roles=["clinician", "researcher"])
+    teams = team_names(viewer=viewer, sites=sites) if "clinician" in viewer.roles else []
     context = {
         "asked": asked, "problem": problem, "sites": sites, "mine": own_requests(viewer=viewer), "purposes": AccessPurpose.choices,
         "scopes": [(key, words) for key, words in Scope.choices if ROLE[key] in viewer.roles], "now": now(),
-        "teams": team_names(viewer=viewer, sites=sites) if "clinician" in viewer.roles else [],
+        "teams": teams[:TEAMS_OFFERED], "has_more_teams": len(teams) > TEAMS_OFFERED,
     }  # fmt: skip
     return render(request, "dashboard/requests.html", context, status=409 if problem else 200)
 

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
@@ -15,7 +16,6 @@ from salus_web.accounts.permissions import can
 from salus_web.cohorts.selectors import (
     cohort_for,
     project_for,
-    projects_of,
     projects_with_cohorts,
     resting_projects_of,
 )
@@ -24,21 +24,24 @@ from salus_web.common.clock import now
 from salus_web.common.errors import BadInput, Hidden, Refused, StateConflict
 from salus_web.dashboard.pages.cohort import asked_of, choices_of, logged, page_of, shown_in
 from salus_web.dashboard.pages.release import page_of as release_page
+from salus_web.dashboard.views.asked import page_number
 from salus_web.registry.selectors import tasks
 from salus_web.releases.models import Release, ReleaseState
 from salus_web.releases.selectors import (
+    WAITING_SHOWN,
     Agreement,
     agreement_of,
     files_of,
     may_decide,
     may_fetch,
+    own_releases,
     release_for,
-    releases_of,
     report_of,
     waiting_for,
 )
 from salus_web.releases.services import decide, file_bytes, request_release
 
+RELEASES_PAGE = 25
 
 @declare("cohort.use", audit="projects.list")
 @require_GET
@@ -93,10 +96,12 @@ def ask_release(request: HttpRequest, cohort_id: UUID) -> HttpResponse:
 def releases(request: HttpRequest) -> HttpResponse:
     """Releases of my projects, and those that wait for me."""
     viewer = request.actor  # type: ignore[attr-defined]
-    mine = []
-    if can(viewer, "cohort.use"):
-        mine = [row for project in projects_of(viewer=viewer) for row in releases_of(viewer=viewer, project=project)]
-    context = {"mine": mine, "waiting": waiting_for(viewer=viewer), "may_ask": can(viewer, "release.request")}
+    mine = Paginator(own_releases(viewer=viewer) if can(viewer, "cohort.use") else [], RELEASES_PAGE).get_page(page_number(request))
+    waiting = waiting_for(viewer=viewer)
+    context = {
+        "mine": mine, "waiting": waiting[:WAITING_SHOWN], "more_wait": len(waiting) > WAITING_SHOWN,
+        "may_ask": can(viewer, "release.request"),
+    }  # fmt: skip
     return render(request, "dashboard/releases.html", context)
 
 
