@@ -7,7 +7,12 @@ from typing import Any
 from django.db.models import QuerySet
 
 from salus_web.accounts.permissions import Resource, authorize
+from salus_web.common.errors import StateConflict
 from salus_web.registry.models import BundleReport, BundleState, ModelBundle, TaskFile
+
+
+class NotLive(StateConflict):
+    """A model was asked that answers no request now. The sentence is that of `why_silent`."""
 
 
 def live_bundle(task_id: str) -> ModelBundle | None:
