@@ -26,6 +26,7 @@ from salus_workers.runtime.model_cache import loaded
 ACTOR = system("predict")
 BATCH = 64
 NOBODY = "nobody with a stay of the kind that the model is for who allows it"
+ASKED_THEN, ASK_THEN = "It is asked again by itself then.", "Please ask again then."
 SEEN = "The model was trained on this patient, so it is likely to be surer of this risk than it should be."
 
 
@@ -75,9 +76,11 @@ def _outcomes(row: ModelBundle, bundle: Bundle, cases: Sequence[StoredCase]) -> 
     seen = trained_on(bundle=row, patient_ids=[case.patient_id for case in ready], viewer=ACTOR)
     results = score(bundle, [case.snapshot for case in ready]) if ready else []
     found = [outcome_of(case, _marked(result) if case.patient_id in seen else result) for case, result in zip(ready, results, strict=True)]
+    then = ASKED_THEN if row.requests_on_new_data else ASK_THEN
     return found + [
-        outcome_of(case, failed(bundle.model, case.snapshot.key, case.too_early, bundle.digest)) for case in cases if case.too_early
-    ]
+        outcome_of(case, failed(bundle.model, case.snapshot.key, f"{case.too_early} {then}", bundle.digest))
+        for case in cases if case.too_early
+    ]  # fmt: skip
 
 
 def _marked(result: RiskResult) -> RiskResult:
