@@ -102,10 +102,11 @@ def test_what_does_not_allow_a_job_is_said_at_once_and_not_tried_three_times(mon
     assert job.lease_until is None and job.attempts == 1
 
 
-def test_a_risk_by_a_withdrawn_model_fails_in_words() -> None:
+def test_a_risk_by_a_withdrawn_model_ends_in_words() -> None:
     withdrawn = make_bundle("withdrawn")
     job = run(enqueue(kind="predict", unique_key="p", payload={"bundle_id": str(withdrawn.pk), "patient_ids": []}, by=SYSTEM))
-    assert job.state == JobState.FAILED and "was withdrawn" in job.failure
+    assert (job.state, job.failure, job.result["predictions"]) == (JobState.DONE, "", 0)
+    assert "the model went off duty" in job.result["why"] and "no other is live" in job.result["why"]
 
 
 def test_a_file_with_new_values_takes_the_old_number_of_its_patient_off_the_list() -> None:

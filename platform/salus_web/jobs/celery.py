@@ -10,6 +10,7 @@ RUN_JOB = "salus.run_job"
 RECONCILE = "salus.reconcile"
 CHECKPOINT = "salus.checkpoint"
 MEASURE = "salus.measure"
+ASK_DUE = "salus.ask_due"
 
 app = Celery("salus")
 
@@ -39,6 +40,7 @@ def configure() -> Celery:
             "reconcile": {"task": RECONCILE, "schedule": 10.0, "options": {"queue": "cpu"}},
             "checkpoint": {"task": CHECKPOINT, "schedule": 10.0, "options": {"queue": "cpu"}},
             "measure": {"task": MEASURE, "schedule": 600.0, "options": {"queue": "cpu"}},
+            "ask_due": {"task": ASK_DUE, "schedule": 60.0, "options": {"queue": "cpu"}},
         },
     )
     return app

@@ -104,6 +104,18 @@ class CurrentRisk(models.Model):
         ]
 
 
+class DueLook(models.Model):
+    """One row a question: how far stays were looked through for those whose index moment has passed, in the order in which
+    they began (`begun_to`, and of those that began at that moment, up to `after`), and how many patients were asked for."""
+
+    task_id = models.CharField(max_length=80, primary_key=True)
+    begun_to = models.DateTimeField()
+    after = models.UUIDField(null=True)
+    last_at = models.DateTimeField()
+    asked = models.PositiveBigIntegerField(default=0)
+    last_asked_at = models.DateTimeField(null=True)
+
+
 class RiskMap(models.Model):
     """Exact class activation of one image: NPY float32 (h, w) of percentage points, in the vault.
     `box` is where it lies over the image: left, top, right, bottom in pixels."""

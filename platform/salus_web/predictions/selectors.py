@@ -6,16 +6,18 @@ import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 import orjson
-from django.db.models import QuerySet
+from django.db.models import Max, Min, QuerySet, Sum
 
 from salus_web.accounts.actors import system
+from salus_web.accounts.permissions import Resource, authorize
 from salus_web.common import vault
-from salus_web.predictions.models import CurrentRisk, Prediction, PredictionState, Review, RiskMap
+from salus_web.common.clock import now
+from salus_web.predictions.models import CurrentRisk, DueLook, Prediction, PredictionState, Review, RiskMap
 from salus_web.records.scopes import few_in_care
 from salus_web.registry.models import BundlePerson, BundleState, ModelBundle, TaskFile
 
@@ -50,6 +52,21 @@ class Standing:
     is_stale: bool
     is_superseded: bool
     other: Prediction | None
+
+
+@dataclass(frozen=True, slots=True)
+class DueLooks:
+    """When stays were last looked through for those that have come to their index moment, for every live model that waits for
+    some; how many risks were asked for so, and when last."""
+
+    last_at: datetime
+    asked: int
+    last_asked_at: datetime | None
+
+    @property
+    def is_overdue(self) -> bool:
+        """Nobody has looked for five minutes (it is looked every minute)."""
+        return now() - self.last_at > timedelta(minutes=5)
 
 
 def worklist(*, viewer: Any, task_id: str, order: str = "risk", page: int = 1) -> Worklist:
@@ -206,3 +223,12 @@ def newest_of_job(*, viewer: Any, job_id: Any, patient_id: Any) -> Prediction | 
     """The risk a job gave a patient (1 query)."""
     rows = Prediction.objects.for_actor(viewer).filter(job_id=job_id, patient_id=patient_id)
     return rows.order_by("-index_at").first()
+
+
+def due_looks(*, viewer: Any) -> DueLooks | None:
+    """How it stands with stays that come to their index moment; None where no live model waits for any (1 query)."""
+    authorize(viewer, "jobs.read", Resource("job"))
+    waits = ModelBundle.objects.filter(state=BundleState.LIVE, requests_on_new_data=True).values("task__task_id")
+    looks = DueLook.objects.filter(task_id__in=waits)
+    found = looks.aggregate(at=Min("last_at"), asked=Sum("asked"), asked_at=Max("last_asked_at"))
+    return DueLooks(found["at"], found["asked"], found["asked_at"]) if found["at"] else None

@@ -26,10 +26,11 @@ from salus_web.records.scopes import CARE
 from salus_web.records.selectors import purposes
 from salus_web.records.services import note_new_data
 from salus_web.registry.models import BundleState, ModelBundle
-from salus_web.registry.selectors import live_bundles, why_silent
+from salus_web.registry.selectors import NotLive, live_bundle, live_bundles, why_silent
 
 OUT_OF_FOLD = "out_of_fold"
 JUDGED = (PredictionState.COMPUTED, PredictionState.ABSTAINED)
+OFF_DUTY = "the model went off duty before this was done, and "
 
 REVIEW_REASONS = {
     "agree": "Agrees with my judgement",
@@ -66,8 +67,9 @@ class Outcome:
 
 
 @transaction.atomic
-def request(*, patient_ids: Sequence[str], bundle: ModelBundle, why: str, by: Any) -> Job:
-    """Ask for a risk of these patients by this bundle. The same question, asked again before a worker begins, is one job."""
+def request(*, patient_ids: Sequence[str], bundle: ModelBundle, why: str, by: Any, asked_by: str = "") -> Job:
+    """Ask for a risk of these patients by this bundle. The same question, asked again before a worker begins, is one job.
+    `asked_by` is the id of whoever asked first, where it is asked on for them."""
     authorize(by, "prediction.request", Resource("patient"))
     known = Patient.objects.for_actor(by).filter(pk__in=list(patient_ids)).values_list("pk", "pseudonym")
     if len(known) != len(set(patient_ids)):
@@ -75,7 +77,8 @@ def request(*, patient_ids: Sequence[str], bundle: ModelBundle, why: str, by: An
     whom = hashlib.sha256("".join(sorted(str(key) for key, _ in known)).encode()).hexdigest()[:24]
     job = _waiting_or_new(
         f"predict:{bundle.pk}:{whom}:", by=by, title=f"{bundle.task.title}: {len(known)} patient(s)",
-        payload={"bundle_id": str(bundle.pk), "patient_ids": [str(key) for key, _ in known], "why": why},
+        payload={"bundle_id": str(bundle.pk), "patient_ids": [str(key) for key, _ in known], "why": why}
+        | ({"asked_by": asked_by} if asked_by else {}),
     )  # fmt: skip
     why_seen = purposes(viewer=by, patient_ids=[key for key, _ in known])
     record_many([Act("prediction.request", "job", str(job.pk), pseudonym, why_seen[key]) for key, pseudonym in known], by=by)
@@ -114,13 +117,13 @@ def store_results(*, claim: Claim, bundle: ModelBundle, outcomes: Sequence[Outco
     """Keep results, maps, receipts and current risks, and finish the job, in one transaction with the fence.
 
     Model, patients and current risks are locked, in this order, before anything is decided on them: a model that was withdrawn
-    or is no longer live meanwhile stores nothing (StateConflict), who was erased or took care back is left out, and a result
+    or is no longer live meanwhile stores nothing (NotLive), who was erased or took care back is left out, and a result
     from before the newest data is stale from the start.
     """
     bundle = _speaking(bundle, origin)
     people = _people(outcomes, origin, by)
     current = _current(bundle.task.task_id, people, by)
-    moment, asked_by = now(), claim.payload.get("asked_by") or Job.objects.values_list("requested_by", flat=True).get(pk=claim.job_id)
+    moment, asked_by = now(), _asked_by(claim)
     made: list[_Made] = []
     for outcome in outcomes:
         person = people.get(_uuid(outcome.patient_id))
@@ -149,17 +152,21 @@ class _Made(NamedTuple):
     is_outdated: bool
 
 
+def _asked_by(claim: Claim) -> str:
+    return claim.payload.get("asked_by") or Job.objects.values_list("requested_by", flat=True).get(pk=claim.job_id)
+
+
 def _uuid(text: Any) -> Any:
     return Patient._meta.pk.to_python(text)
 
 
 def _speaking(bundle: ModelBundle, origin: str) -> ModelBundle:
-    """The bundle as it stands now, held so that nobody withdraws it before its risks are stored. Raises StateConflict when it
+    """The bundle as it stands now, held so that nobody withdraws it before its risks are stored. Raises NotLive when it
     may give none: for a request it has to be live, and a withdrawn one gives no out-of-fold risks either."""
     held = ModelBundle.objects.select_for_update(of=("self",), no_key=True).select_related("task").get(pk=bundle.pk)
     silent = why_silent(held)
     if silent and (origin != OUT_OF_FOLD or held.state == BundleState.WITHDRAWN):
-        raise StateConflict(silent)
+        raise NotLive(silent)
     return held
 
 
@@ -254,11 +261,31 @@ def data_changed(*, patient_ids: Sequence[str], by: Any, ask: bool = True) -> No
     rows.update(state=PredictionState.STALE, sort_probability=None, change=None, updated_at=now())
     if not ask:
         return
-    allowed = Patient.objects.for_actor(by).for_purpose(CARE).filter(pk__in=list(patient_ids))
-    asked = [str(key) for key in allowed.order_by("pk").values_list("pk", flat=True)]
+    asked = _allowing(patient_ids, by)
     for bundle in live_bundles():
         if bundle.requests_on_new_data and asked:
             request(patient_ids=asked, bundle=bundle, why="new data", by=by)
+
+
+def _allowing(patient_ids: Sequence[str], by: Any) -> list[str]:
+    """Those of these patients who allow that a risk is computed for their care."""
+    rows = Patient.objects.for_actor(by).for_purpose(CARE).filter(pk__in=list(patient_ids))
+    return [str(key) for key in rows.order_by("pk").values_list("pk", flat=True)]
+
+
+@transaction.atomic
+def ask_anew(*, claim: Claim, bundle: ModelBundle, by: Any) -> None:
+    """End a job whose model answers no more: its patients are asked of the model that is live now for the same question, for
+    whoever asked first. Where none is live the job ends in words. It is no failure either way, as nobody could repair it."""
+    live = live_bundle(bundle.task.task_id)
+    asked = _allowing(claim.payload["patient_ids"], by) if live else []
+    result: dict[str, Any] = {"predictions": 0, "why": OFF_DUTY + "no other is live for this question"}
+    if live and asked:
+        job = request(patient_ids=asked, bundle=live, why="another model is live now", by=by, asked_by=_asked_by(claim))
+        result |= {"asked_anew": str(job.pk), "why": OFF_DUTY + "the one that is live now was asked"}
+    elif live:
+        result["why"] = OFF_DUTY + "nobody of those it was asked for allows it now"
+    finish(claim=claim, result=result, by=by)
 
 
 def _hold(rows: Any) -> None:

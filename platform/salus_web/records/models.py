@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import models
 
 from salus_web.accounts.models import Site, User
@@ -78,7 +80,14 @@ class Encounter(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["patient", "source_key"], name="encounter_once")]
-        indexes = [models.Index(fields=["patient", "-starts_at"])]
+        indexes = [
+            models.Index(fields=["patient", "-starts_at"]),
+            models.Index(fields=["starts_at", "id"], name="encounters_by_start"),  # whose index moment has passed
+        ]
+
+    def lasts_to(self, moment: datetime) -> bool:
+        """Whether it had not ended before a moment, as far as is known."""
+        return self.ends_at is None or self.ends_at >= moment
 
 
 class Observation(models.Model):

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet
 
 from salus_web.accounts.permissions import Resource, authorize
-from salus_web.registry.models import BundleReport, BundleState, ModelBundle, TaskFile
+from salus_web.common.errors import StateConflict
+from salus_web.registry.models import BundleReport, BundleState, BundleStep, ModelBundle, TaskFile
+
+
+class NotLive(StateConflict):
+    """A model was asked that answers no request now. The sentence is that of `why_silent`."""
 
 
 def live_bundle(task_id: str) -> ModelBundle | None:
@@ -18,6 +24,12 @@ def live_bundle(task_id: str) -> ModelBundle | None:
 def live_bundles() -> list[ModelBundle]:
     """Every bundle that speaks (1 query)."""
     return list(ModelBundle.objects.select_related("task").filter(state=BundleState.LIVE).order_by("task__title"))
+
+
+def live_since(bundle: ModelBundle) -> datetime | None:
+    """When a bundle was last made live (1 query)."""
+    steps = BundleStep.objects.filter(bundle=bundle, to_state=BundleState.LIVE)
+    return steps.order_by("-at").values_list("at", flat=True).first()
 
 
 def why_silent(bundle: ModelBundle) -> str:

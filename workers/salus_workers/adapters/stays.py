@@ -47,7 +47,7 @@ def stay_cases(
     if patient_ids is not None:
         encounters = encounters.filter(patient_id__in=list(patient_ids))
     moment = now()
-    stays = [row for row in encounters.order_by("starts_at", "pk") if row.ends_at is None or row.ends_at >= row.starts_at + delay]
+    stays = [row for row in encounters.order_by("starts_at", "pk") if row.lasts_to(row.starts_at + delay)]
     ready = [row for row in stays if row.starts_at + delay <= moment]
     early: dict[Any, Encounter] = {}
     if newest_only:
@@ -69,7 +69,7 @@ def _early(stay: Encounter, index: datetime, moment: datetime) -> StoredCase:
     patient = stay.patient
     why = (
         f"The newest stay began on {stay.starts_at:%d %b %Y %H:%M} UTC, and this model speaks of a stay from "
-        f"{index:%d %b %Y %H:%M} UTC on. Please ask again then."
+        f"{index:%d %b %Y %H:%M} UTC on."
     )
     snapshot = PatientSnapshot(str(stay.pk), str(patient.pk), moment, (), (), patient.site.code)
     return StoredCase(snapshot, str(patient.pk), str(stay.pk), None, patient.data_version, too_early=why)

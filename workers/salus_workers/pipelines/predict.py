@@ -11,13 +11,12 @@ from salus_learn.scoring.account import failed
 from salus_learn.scoring.score import score
 from salus_learn.store.bundle import Bundle
 from salus_web.accounts.actors import system
-from salus_web.common.errors import StateConflict
 from salus_web.common.keyring import KeyGone
 from salus_web.jobs.services import Claim, finish
 from salus_web.predictions.selectors import trained_on
-from salus_web.predictions.services import Outcome, store_results
+from salus_web.predictions.services import Outcome, ask_anew, store_results
 from salus_web.registry.models import ModelBundle
-from salus_web.registry.selectors import why_silent
+from salus_web.registry.selectors import NotLive, why_silent
 
 from salus_workers.adapters.cases import current_cases
 from salus_workers.adapters.results import outcome_of
@@ -27,15 +26,24 @@ from salus_workers.runtime.model_cache import loaded
 ACTOR = system("predict")
 BATCH = 64
 NOBODY = "nobody with a stay of the kind that the model is for who allows it"
+ASKED_THEN, ASK_THEN = "It is asked again by itself then.", "Please ask again then."
 SEEN = "The model was trained on this patient, so it is likely to be surer of this risk than it should be."
 
 
 def run(claim: Claim, report: Callable[[float, str], None]) -> None:
-    """Score in batches; all results are stored in one transaction with the end of the job."""
+    """Score in batches; all results are stored in one transaction with the end of the job. Where the model went off duty, before
+    or meanwhile, the one that is live now is asked instead."""
     row = ModelBundle.objects.select_related("task").get(pk=claim.payload["bundle_id"])
+    try:
+        _judge(claim, report, row)
+    except NotLive:
+        ask_anew(claim=claim, bundle=row, by=ACTOR)
+
+
+def _judge(claim: Claim, report: Callable[[float, str], None], row: ModelBundle) -> None:
     silent = why_silent(row)
     if silent:
-        raise StateConflict(silent)
+        raise NotLive(silent)
     bundle = loaded(row)
     patient_ids = claim.payload["patient_ids"]
     outcomes: list[Outcome] = []
@@ -68,9 +76,11 @@ def _outcomes(row: ModelBundle, bundle: Bundle, cases: Sequence[StoredCase]) -> 
     seen = trained_on(bundle=row, patient_ids=[case.patient_id for case in ready], viewer=ACTOR)
     results = score(bundle, [case.snapshot for case in ready]) if ready else []
     found = [outcome_of(case, _marked(result) if case.patient_id in seen else result) for case, result in zip(ready, results, strict=True)]
+    then = ASKED_THEN if row.requests_on_new_data else ASK_THEN
     return found + [
-        outcome_of(case, failed(bundle.model, case.snapshot.key, case.too_early, bundle.digest)) for case in cases if case.too_early
-    ]
+        outcome_of(case, failed(bundle.model, case.snapshot.key, f"{case.too_early} {then}", bundle.digest))
+        for case in cases if case.too_early
+    ]  # fmt: skip
 
 
 def _marked(result: RiskResult) -> RiskResult:

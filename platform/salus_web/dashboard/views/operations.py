@@ -29,6 +29,7 @@ from salus_web.jobs.models import JobState
 from salus_web.jobs.selectors import counts, repairs
 from salus_web.jobs.selectors import jobs as jobs_for
 from salus_web.jobs.services import STOPPABLE, retry, stop
+from salus_web.predictions.selectors import due_looks
 from salus_web.predictions.services import withdraw_risks
 from salus_web.registry.models import BundleState
 from salus_web.registry.selectors import bundle_for, bundles, report_for, report_forms
@@ -88,6 +89,7 @@ def jobs(request: HttpRequest) -> HttpResponse:
     context = {
         "rows": rows, "state": state, "states": JobState.choices, "counts": counts(viewer=viewer), "repairs": repairs(viewer=viewer),
         "may_retry": can(viewer, "jobs.retry"), "may_stop": can(viewer, "jobs.stop"), "stoppable": STOPPABLE,
+        "due": due_looks(viewer=viewer),
     }  # fmt: skip
     return render(request, "dashboard/job_rows.html" if "fragment" in request.GET else "dashboard/jobs.html", context)
 

@@ -72,7 +72,9 @@ def waiting(request: HttpRequest, patient_id: UUID, job_id: UUID) -> HttpRespons
     job = job_for(viewer=viewer, job_id=job_id)
     if job is None or str(patient_id) not in job.payload.get("patient_ids", []):
         raise Hidden("There is no such page.")
-    found = newest_of_job(viewer=viewer, job_id=job_id, patient_id=patient_id) if job.state == "done" else None
+    while following := job_for(viewer=viewer, job_id=job.result["asked_anew"]) if "asked_anew" in job.result else None:
+        job = following  # its model went off duty, so another was asked
+    found = newest_of_job(viewer=viewer, job_id=job.pk, patient_id=patient_id) if job.state == "done" else None
     if "fragment" in request.GET and in_care(viewer=viewer, patient_id=patient_id):
         if found is not None:
             return HttpResponse(headers={"HX-Redirect": f"/predictions/{found.pk}/"})

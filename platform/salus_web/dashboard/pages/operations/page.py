@@ -30,6 +30,7 @@ from salus_web.jobs.standing import (
     set_aside,
     workers,
 )
+from salus_web.predictions.selectors import DueLooks, due_looks
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Operations:
     workers: list[WorkerNow]
     queues: list[QueueRow]
     reconciler: Figure
+    due: Figure | None
     set_aside: list[Job]
     sent_again: list[Outbox]
     groups: list[tuple[str, list[Figure]]]
@@ -79,14 +81,14 @@ def operations(*, viewer: Actor) -> Operations:
         ("The log", log_figures()), ("Backups", backup_figures()), ("Disk", disk_figures(taken)),
         ("Keys", key_figures(taken)),
     ]  # fmt: skip
-    rows, keeper = queues(viewer=viewer), _reconciler(repairs(viewer=viewer))
+    rows, keeper, due = queues(viewer=viewer), _reconciler(repairs(viewer=viewer)), _due(due_looks(viewer=viewer))
     again, aside = sent_again(viewer=viewer), set_aside(viewer=viewer)
     said = broker.answer(until=until)
     shown = [_queue(row, theirs, said) for row in rows]
     groups[3][1].append(certificate_figure(certificate.answer(until=until) if certificate else None))
     groups.append(("Version", [migration_figure(), *version_figures(theirs, said)]))
-    figures = [*(row.figure for row in shown), keeper, *(figure for _, group in groups for figure in group)]
-    return Operations(_standing_out(figures), theirs, shown, keeper, aside, again, groups)
+    figures = [*(row.figure for row in shown), keeper, *([due] if due else []), *(figure for _, group in groups for figure in group)]
+    return Operations(_standing_out(figures), theirs, shown, keeper, due, aside, again, groups)
 
 
 def _standing_out(figures: list[Figure]) -> list[Figure]:
@@ -114,3 +116,12 @@ def _reconciler(found: Repairs) -> Figure:
     if found.is_overdue:
         return Figure(label, said, BAD, "It looks every ten seconds. Does the beat run?")
     return Figure(label, f"{said}; {found.late} late now" if found.late else said, LOOK if found.late else GOOD)
+
+
+def _due(found: DueLooks | None) -> Figure | None:
+    """The part that asks when a stay comes to its index moment; no figure where no live model waits for one."""
+    if found is None:
+        return None
+    said = f"last looked for {age(found.last_at)}; {found.asked:,} risks asked for in all"
+    hint = "It looks every minute. Does the beat run?" if found.is_overdue else ""
+    return Figure("Stays old enough for a model", said, BAD if found.is_overdue else GOOD, hint)
