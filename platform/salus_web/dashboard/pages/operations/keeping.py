@@ -12,16 +12,7 @@ from salus_web.backups.models import RunKind
 from salus_web.backups.schedule import DRILL_EVERY, LATE_AFTER
 from salus_web.backups.selectors import last_run
 from salus_web.common.clock import now
-from salus_web.dashboard.pages.operations.figure import (
-    BAD,
-    GOOD,
-    LOOK,
-    UNKNOWN,
-    Figure,
-    age,
-    known,
-    size,
-)
+from salus_web.dashboard.pages.operations.figure import BAD, GOOD, LOOK, UNKNOWN, Figure, age, known, size
 
 CHECKPOINT_LATE, DRILL_LATE = timedelta(minutes=5), DRILL_EVERY + timedelta(days=1)
 
