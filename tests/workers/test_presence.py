@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError
-from salus_web.jobs.celery import MEASURE, configure
+from salus_web.jobs.celery import ASK_DUE, MEASURE, configure
 from salus_workers.runtime import presence
 from salus_workers.runtime.forking import not_while_forking
 from salus_workers.tasks import measure as task
@@ -54,8 +54,8 @@ def test_it_says_so_again_and_again_and_at_its_end(said: list[tuple[str, Any]]) 
     assert len(said) == count, "after its end it is silent"
 
 
-def test_the_one_that_serves_the_beat_measures_at_once(said: list[tuple[str, Any]]) -> None:
-    for queue, asked in (("cpu", [(MEASURE, "cpu")]), ("gpu", [])):
+def test_the_one_that_serves_the_beat_measures_and_looks_at_stays_at_once(said: list[tuple[str, Any]]) -> None:
+    for queue, asked in (("cpu", [(MEASURE, "cpu"), (ASK_DUE, "cpu")]), ("gpu", [])):
         one = sender(queue)
         presence.begin(one)
         assert one.app.sent == asked

@@ -22,14 +22,15 @@ STRIPES = 16
 _CHUNK = 500
 _FEW = 30
 _TAKE = "SELECT id, place, digest FROM audit_head WHERE id = 0"
-_TAKE_FREE = """SELECT id, place, digest, ARRAY(SELECT nextval('audit_event_number') FROM generate_series(1, %s::int))
-FROM (SELECT * FROM audit_head ORDER BY id <> %s::int, id LIMIT 1 FOR UPDATE SKIP LOCKED) AS free"""
+_FREE = "SELECT * FROM audit_head ORDER BY id <> %s::int, id LIMIT 1 FOR UPDATE SKIP LOCKED"
+_TAKE_FREE = f"""SELECT id, place, digest, ARRAY(SELECT nextval('audit_event_number') FROM generate_series(1, %s::int))
+FROM ({_FREE}) AS free"""  # nosec B608 # a constant of this file
 _TAKE_OWN = """SELECT id, place, digest, ARRAY(SELECT nextval('audit_event_number') FROM generate_series(1, %s::int))
 FROM (SELECT * FROM audit_head WHERE id = %s::int FOR UPDATE) AS own"""
 _MAKE = f"INSERT INTO audit_head (id, place, digest) VALUES (%s, 0, '{GENESIS}') ON CONFLICT DO NOTHING"  # nosec B608 # a constant of this package
 _KNOWN = tuple(name for name in FIELDS if name not in GIVEN)
 # one line in one message: the server takes a free head, digests, stores, moves the head; no row comes back when all heads are held
-_ALONE = f"""WITH free AS (SELECT * FROM audit_head ORDER BY id <> %s::int, id LIMIT 1 FOR UPDATE SKIP LOCKED),
+_ALONE = f"""WITH free AS ({_FREE}),
 given AS (SELECT id, nextval('audit_event_number') AS number, place + 1 AS place, digest AS previous FROM free),
 digested AS (SELECT *, encode(sha256(convert_to(
     %s::text || number || %s::text || place || %s::text || previous || %s::text || id || %s::text, 'UTF8')), 'hex') AS digest FROM given),

@@ -14,9 +14,8 @@ from django.db.models import Q
 from salus_web.common.clock import now
 from salus_web.jobs import leases
 from salus_web.predictions.models import CurrentRisk, DueLook, PredictionState
-from salus_web.predictions.services import OUT_OF_FOLD, request
-from salus_web.records.models import Encounter, Patient
-from salus_web.records.scopes import CARE
+from salus_web.predictions.services import OUT_OF_FOLD, allowing, request
+from salus_web.records.models import Encounter
 from salus_web.registry.models import ModelBundle
 from salus_web.registry.selectors import live_since
 
@@ -89,5 +88,4 @@ def _unanswered(stays: Sequence[Encounter], delay: timedelta, task_id: str, by: 
     risks = CurrentRisk.objects.for_actor(by).filter(task_id=task_id, patient_id__in=list(due)).exclude(state__in=UNANSWERED)
     found = risks.exclude(prediction__origin=OUT_OF_FOLD).values_list("patient_id", "prediction__index_at")
     answered = {patient_id for patient_id, index_at in found if index_at >= due[patient_id]}
-    allowed = Patient.objects.for_actor(by).for_purpose(CARE).filter(pk__in=set(due) - answered)
-    return [str(key) for key in allowed.order_by("pk").values_list("pk", flat=True)]
+    return allowing(patient_ids=list(set(due) - answered), by=by)

@@ -261,13 +261,13 @@ def data_changed(*, patient_ids: Sequence[str], by: Any, ask: bool = True) -> No
     rows.update(state=PredictionState.STALE, sort_probability=None, change=None, updated_at=now())
     if not ask:
         return
-    asked = _allowing(patient_ids, by)
+    asked = allowing(patient_ids=patient_ids, by=by)
     for bundle in live_bundles():
         if bundle.requests_on_new_data and asked:
             request(patient_ids=asked, bundle=bundle, why="new data", by=by)
 
 
-def _allowing(patient_ids: Sequence[str], by: Any) -> list[str]:
+def allowing(*, patient_ids: Sequence[str], by: Any) -> list[str]:
     """Those of these patients who allow that a risk is computed for their care."""
     rows = Patient.objects.for_actor(by).for_purpose(CARE).filter(pk__in=list(patient_ids))
     return [str(key) for key in rows.order_by("pk").values_list("pk", flat=True)]
@@ -278,7 +278,7 @@ def ask_anew(*, claim: Claim, bundle: ModelBundle, by: Any) -> None:
     """End a job whose model answers no more: its patients are asked of the model that is live now for the same question, for
     whoever asked first. Where none is live the job ends in words. It is no failure either way, as nobody could repair it."""
     live = live_bundle(bundle.task.task_id)
-    asked = _allowing(claim.payload["patient_ids"], by) if live else []
+    asked = allowing(patient_ids=claim.payload["patient_ids"], by=by) if live else []
     result: dict[str, Any] = {"predictions": 0, "why": OFF_DUTY + "no other is live for this question"}
     if live and asked:
         job = request(patient_ids=asked, bundle=live, why="another model is live now", by=by, asked_by=_asked_by(claim))

@@ -14,7 +14,7 @@ from celery.signals import worker_ready, worker_shutdown
 from django.conf import settings
 from django.db import connections
 from salus_web.common.clock import now
-from salus_web.jobs.celery import MEASURE
+from salus_web.jobs.celery import ASK_DUE, MEASURE
 from salus_web.jobs.workers import SAID_EVERY_SECONDS, say_alive, say_ended
 
 from salus_workers.runtime.forking import not_while_forking
@@ -49,7 +49,7 @@ def begin(sender: Any, **_: Any) -> None:
     queues = sorted(sender.app.amqp.queues.consume_from)
     threading.Thread(target=_go_on, args=(sender.hostname, queues, _stop), daemon=True).start()
     if "cpu" in queues:  # at once, so that a fresh installation does not wait for the beat; a child does it, for a full vault takes minutes
-        _quietly(lambda: sender.app.send_task(MEASURE, queue="cpu"))
+        _quietly(lambda: [sender.app.send_task(name, queue="cpu") for name in (MEASURE, ASK_DUE)])
 
 
 @worker_shutdown.connect
@@ -71,7 +71,7 @@ def _go_on(name: str, queues: list[str], stop: threading.Event) -> None:
         stop.wait(SAID_EVERY_SECONDS)
 
 
-def _quietly(act: Callable[[], None]) -> None:
+def _quietly(act: Callable[[], object]) -> None:
     """No worker stops because it could not say that it lives; it is missed on the page instead."""
     with not_while_forking:
         try:
