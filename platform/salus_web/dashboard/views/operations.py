@@ -13,6 +13,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from salus_web.accounts.access import declare
+from salus_web.accounts.actors import system
 from salus_web.accounts.names import name_of
 from salus_web.accounts.permissions import can
 from salus_web.accounts.selectors import sites_of
@@ -29,9 +30,10 @@ from salus_web.jobs.models import JobState
 from salus_web.jobs.selectors import counts, repairs
 from salus_web.jobs.selectors import jobs as jobs_for
 from salus_web.jobs.services import STOPPABLE, retry, stop
+from salus_web.predictions.made_live import ask_everybody
 from salus_web.predictions.selectors import due_looks
 from salus_web.predictions.services import withdraw_risks
-from salus_web.registry.models import BundleState
+from salus_web.registry.models import BundleState, ModelBundle
 from salus_web.registry.selectors import bundle_for, bundles, report_for, report_forms
 from salus_web.registry.services import MOVES, move_bundle
 
@@ -120,6 +122,13 @@ def models(request: HttpRequest) -> HttpResponse:
     return render(request, "dashboard/models.html", {"rows": rows})
 
 
+def _asked_of(moved: ModelBundle) -> str:
+    """What follows from a step for those whose risk another model gave."""
+    asked, left_out = ask_everybody(bundle=moved, by=system("made live")) if moved.state == BundleState.LIVE else (0, 0)
+    said = f" It was asked for a new risk of {asked} patients whose risk another model gave." if asked else ""
+    return said + (f" The risks of {left_out} more stand until somebody asks for them." if left_out else "")
+
+
 @declare("models.read")
 @require_http_methods(["GET", "POST"])
 def model(request: HttpRequest, bundle_id: UUID) -> HttpResponse:
@@ -136,7 +145,7 @@ def model(request: HttpRequest, bundle_id: UUID) -> HttpResponse:
             moved = move_bundle(bundle=bundle, to_state=request.POST.get("to", ""), why=why[:400], by=viewer)
             if moved.state == BundleState.WITHDRAWN:
                 withdraw_risks(bundle=moved, by=viewer)
-        messages.info(request, "The model was moved; the step is kept with your name.")
+        messages.info(request, "The model was moved; the step is kept with your name." + _asked_of(moved))
         return HttpResponseRedirect(f"/models/{bundle_id}/")
     arms = bundle.crossval.get("arms", {})
     shown = [(words, arms[key]) for key, words in ARMS if key in arms]
