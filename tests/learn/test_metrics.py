@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from salus_learn.calibration.doubt import fit_doubt, operating_threshold
+from salus_learn.calibration.doubt import fit_doubt
+from salus_learn.calibration.threshold import operating_threshold
 from salus_learn.evaluation.metrics import auroc_delong, paired_auroc_difference, proportion_wilson
 from salus_learn.explain.points import check_sum, points_per_margin, sigmoid
 from sklearn.metrics import roc_auc_score
@@ -67,3 +68,24 @@ def test_the_threshold_reaches_its_target(sample: tuple[np.ndarray, np.ndarray])
     assert (p[y == 1] >= cut + 0.2).mean() < 0.9
     cut = operating_threshold(p, y, "alerts_per_100", 20)
     assert (p >= cut).mean() <= 0.2
+
+
+def test_the_best_cut_stays_near_the_true_one_however_few_people_chose_it() -> None:
+    """Two bell curves whose true cut is even odds: the empirical best cut strays twice as far."""
+    rng, cuts, empirical = np.random.default_rng(2), [], []
+    for _ in range(60):
+        y = np.repeat([0, 1], 80)
+        odds = rng.normal(2.0 * y - 1.0, 1.0)
+        p = 1 / (1 + np.exp(-2.0 * odds))
+        cuts.append(operating_threshold(p, y, "youden", 0.0))
+        order = np.argsort(p)
+        gain = np.cumsum(np.where(y[order] == 0, 1, -1))
+        empirical.append(p[order][min(int(gain.argmax()) + 1, 159)])
+    assert np.std(cuts) < 0.6 * np.std(empirical) and np.mean(cuts) == pytest.approx(0.5, abs=0.03)
+
+
+@pytest.mark.parametrize(("p", "low", "high"), [
+    ([0.10, 0.12, 0.15, 0.80, 0.85, 0.90], 0.15, 0.80), ([0.2, 0.2, 0.2, 0.7, 0.7, 0.7], 0.2, 0.7),
+], ids=["apart", "two risks only"])  # fmt: skip
+def test_where_people_lie_apart_the_cut_lies_between_them(p: list[float], low: float, high: float) -> None:
+    assert low < operating_threshold(np.array(p), np.array([0, 0, 0, 1, 1, 1]), "youden", 0.0) <= high

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 from salus_web.accounts.models import Site, User
 from salus_web.audit import services
@@ -28,6 +29,7 @@ from salus_web.audit.services import Act, record
 from salus_web.common.clock import now
 from salus_web.common.encryption import blind_index
 from salus_web.common.errors import Refused
+from salus_web.config.zone import zone_named
 from salus_web.dashboard.pages import odd_looks as gathering
 from salus_web.dashboard.pages.odd_looks import KEPT_FOR, odd_looks, odd_page
 from salus_web.records.models import CareRelation, CareTeamMembership, PatientNameToken
@@ -69,6 +71,20 @@ def test_many_patients_in_a_short_time_are_named_with_their_lines() -> None:
     assert reason.startswith(f"{MANY_PATIENTS} different patients within ten minutes") and patient == ""
     assert evidence == tuple(range(20))
     assert found(looks(MANY_PATIENTS, every=timedelta(seconds=25))) == []
+
+
+def test_night_is_night_where_the_hospital_lies() -> None:
+    """Noon in London is one in the morning in Auckland, and its night is another's day."""
+    auckland, noon = zone_named("Pacific/Auckland"), looks(NIGHT_PATIENTS, every=timedelta(minutes=5))
+    rows = rank(noon, has_relation=lambda look: True, shares_surname=lambda look: False, zone=auckland)
+    assert [row.reason for row in rows] == [
+        "10 different patients within an hour at night (04 Mar 2026 12:00 UTC; night is 22 to 6 in Pacific/Auckland)"
+    ]
+    night = looks(NIGHT_PATIENTS, every=timedelta(minutes=5), start=NOON.replace(hour=23))
+    assert rank(night, has_relation=lambda look: True, shares_surname=lambda look: False, zone=auckland) == []
+    for wrong in ("Mars/Phobos", "../etc/passwd", "CEST5"):
+        with pytest.raises(ImproperlyConfigured, match="is no time zone"):
+            zone_named(wrong)
 
 
 def test_a_burst_at_night_is_one_only_at_night() -> None:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from salus_learn.benchmark.people import Asked, Everybody, Taught, inner_splits
-from salus_learn.calibration.doubt import operating_threshold
+from salus_learn.calibration.threshold import operating_threshold
 from salus_learn.errors import TrainingError
 
 Risks = Callable[[Asked], np.ndarray]

@@ -1,4 +1,4 @@
-"""Venn–Abers intervals, class-conditional conformal sets and operating thresholds.
+"""Venn–Abers intervals and class-conditional conformal sets.
 
 Sources: Vovk and Petej, Venn–Abers predictors (2014); Vovk, Conditional validity of inductive conformal
 predictors (2012).
@@ -71,25 +71,3 @@ def _pair(margins: np.ndarray, outcomes: np.ndarray, margin: float) -> tuple[flo
         model.fit(np.append(margins, margin), np.append(outcomes, label))
         low_high.append(float(model.predict([margin])[0]))
     return low_high[0], low_high[1]
-
-
-def operating_threshold(probabilities: np.ndarray, y: np.ndarray, rule: str, target: float) -> float:
-    """The threshold on a probability (flag when >=) that a task's rule asks for, on training people.
-
-    sensitivity / specificity: the best other side among thresholds that reach the target; youden: largest
-    sum of both; alerts_per_100: at most `target` of 100 people flagged.
-    """
-    cuts = np.unique(probabilities)
-    flagged = probabilities[None, :] >= cuts[:, None]  # (k, n)
-    sensitivity = flagged[:, y == 1].mean(axis=1)
-    specificity = 1.0 - flagged[:, y == 0].mean(axis=1)
-    if rule == "sensitivity":
-        good = np.flatnonzero(sensitivity >= target)
-        return float(cuts[good[-1]]) if good.size else float(cuts[0])
-    if rule == "specificity":
-        good = np.flatnonzero(specificity >= target)
-        return float(cuts[good[0]]) if good.size else float(cuts[-1])
-    if rule == "alerts_per_100":
-        good = np.flatnonzero(flagged.mean(axis=1) * 100 <= target)
-        return float(cuts[good[0]]) if good.size else float(np.nextafter(cuts[-1], 2))
-    return float(cuts[int((sensitivity + specificity).argmax())])

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
-from salus_learn.calibration.doubt import fit_doubt, operating_threshold
+from salus_learn.calibration.doubt import fit_doubt
+from salus_learn.calibration.threshold import operating_threshold
 from salus_learn.contracts import RiskTask
 from salus_learn.errors import TrainingError
 from salus_learn.explain.points import risk_of

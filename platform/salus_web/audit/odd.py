@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
-NIGHT_FROM, NIGHT_TO = 22, 6  # o'clock UTC
+NIGHT_FROM, NIGHT_TO = 22, 6  # o'clock where the hospital lies
 NIGHT_PATIENTS, NIGHT_WITHIN = 10, timedelta(hours=1)
 MANY_PATIENTS, MANY_WITHIN = 30, timedelta(minutes=10)
 EVIDENCE_AT_MOST = 20
@@ -78,9 +78,9 @@ def no_marks(look: Look) -> Sequence[Mark]:
 
 def rank(
     looks: Iterable[Look], *, has_relation: Callable[[Look], bool], shares_surname: Callable[[Look], bool],
-    marks: Callable[[Look], Sequence[Mark]] = no_marks,
+    marks: Callable[[Look], Sequence[Mark]] = no_marks, zone: tzinfo = UTC,
 ) -> list[Odd]:  # fmt: skip
-    """Odd looks, the weightiest first; the newest first among equals."""
+    """Odd looks, the weightiest first; the newest first among equals. Night is night in this zone."""
     people: dict[tuple[str, str], list[Look]] = {}
     for look in sorted(looks, key=lambda one: (one.at, one.number)):
         people.setdefault((look.actor_id, look.actor_name), []).append(look)
@@ -88,8 +88,9 @@ def rank(
     for everything in people.values():
         theirs, tries = [look for look in everything if not look.refused], [look for look in everything if look.refused]
         found += _of_each_patient(everything, has_relation, shares_surname, marks)
-        at_night = [look for look in theirs if look.at.hour >= NIGHT_FROM or look.at.hour < NIGHT_TO]
-        found += _burst(at_night, NIGHT_PATIENTS, NIGHT_WITHIN, 50, "{count} different patients within an hour at night ({when} UTC)")
+        at_night = [look for look in theirs if not NIGHT_TO <= look.at.astimezone(zone).hour < NIGHT_FROM]
+        where = "" if zone is UTC else f"; night is {NIGHT_FROM} to {NIGHT_TO} in {zone}"
+        found += _burst(at_night, NIGHT_PATIENTS, NIGHT_WITHIN, 50, f"{{count}} different patients within an hour at night ({{when}} UTC{where})")
         found += _burst(theirs, MANY_PATIENTS, MANY_WITHIN, 40, "{count} different patients within ten minutes ({when} UTC)")
         named = [replace(look, patient=look.object_id or look.patient) for look in tries]
         found += _burst(named, TRIES, TRIES_WITHIN, 55, "{count} refused tries at different things within a day (from {when} UTC)")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 
 from salus_web.accounts.actors import Actor, system
@@ -79,6 +80,7 @@ def _search(moment: datetime, under: Mapping[str, WatchedRecord]) -> OddPage:
         has_relation=lambda look: history.relation(actor_id=look.actor_id, patient=look.patient, at=look.at) is not None,
         shares_surname=names.shares_surname,
         marks=marks,
+        zone=settings.SALUS_HOSPITAL_ZONE,
     )
     is_cut = len(looks) == LOOKS_AT_MOST
     return OddPage(found[:ROWS], len(looks), is_cut, min((look.at for look in looks), default=since) if is_cut else since, moment)
