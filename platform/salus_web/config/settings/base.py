@@ -8,8 +8,8 @@ from pathlib import Path
 from salus_web.common.key_sources import KeySource
 from salus_web.config.databases import database_from_url
 from salus_web.config.keeping import silent_purposes
-from salus_web.config.zone import zone_named
 from salus_web.config.sign_in import *  # noqa: F403
+from salus_web.config.zone import zone_named
 
 PROJECT_ROOT = Path(__file__).resolve().parents[4]
 SALUS_DATA_DIR = Path(os.environ.get("SALUS_DATA_DIR", PROJECT_ROOT / "var"))
