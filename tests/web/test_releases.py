@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -45,7 +46,7 @@ from salus_web.releases.services import (
 
 from tests.factories.cohorts import make_crowd, make_project, say
 from tests.factories.hospital import make_release
-from tests.factories.people import SYSTEM, actor_of, make_site, make_user
+from tests.factories.people import SYSTEM, actor_of, client_of, make_site, make_user
 
 FILES = [PreparedFile("cohort.csv", "text/csv", b"person\n1\n")]
 
@@ -170,6 +171,36 @@ def test_one_no_ends_it_after_a_yes(cohort: Cohort, asks: Actor, decides: Actor,
     decide(release=release, accept=True, why="", by=decides)
     assert decide(release=release, accept=False, why="Too wide", by=agrees).state == ReleaseState.REFUSED
     assert not ReleasedCount.objects.exists() and waiting_for(viewer=actor_of(make_user("administrator", cohort.project.sites.get()))) == []
+
+
+def role_ends(user: User, project: Project) -> None:
+    RoleGrant.objects.filter(user=user).update(ends_at=now())
+
+
+def leaves_the_project(user: User, project: Project) -> None:
+    project.members.remove(user)
+
+
+def is_closed(user: User, project: Project) -> None:
+    User.objects.filter(pk=user.pk).update(is_active=False)
+
+
+@pytest.mark.parametrize("ends", [role_ends, leaves_the_project, is_closed])
+def test_a_yes_counts_while_its_giver_could_still_say_it(
+    project: Project, cohort: Cohort, asks: Actor, decides: Actor, agrees: Actor, ends: Callable[[User, Project], None]
+) -> None:
+    release = prepared(asked(cohort, asks))
+    decide(release=release, accept=True, why="", by=decides)
+    ends(User.objects.get(pk=decides.id), project)
+    standing = agreement_of(release)
+    assert ([str(one.person_id) for one in standing.lapsed], standing.people_lacking) == ([decides.id], 2)
+    assert decide(release=release, accept=True, why="", by=agrees).state == ReleaseState.REQUESTED and not ReleasedCount.objects.exists()
+    page = client_of(User.objects.get(pk=agrees.id)).get(f"/releases/{release.pk}/").content.decode()
+    assert "It counts no longer: " in page and "One more person has to say yes" in page
+    administrator = actor_of(make_user("administrator", project.sites.get()))
+    release = decide(release=release, accept=True, why="", by=administrator)
+    ends(User.objects.get(pk=agrees.id), project)
+    assert release.state == ReleaseState.RELEASED and agreement_of(release).people_lacking == 0, "what went out is not judged again"
 
 
 def test_the_database_keeps_one_word_of_a_person(cohort: Cohort, asks: Actor, decides: Actor) -> None:

@@ -11,7 +11,8 @@ from django.db.models import Q, QuerySet
 from salus_web.accounts.actors import Actor
 from salus_web.accounts.models import Role, Site
 from salus_web.accounts.permissions import Resource, authorize
-from salus_web.accounts.selectors import sites_as
+from salus_web.accounts.selectors import actor_for_user, sites_as
+from salus_web.accounts.standing import may_sign_in
 from salus_web.cohorts.definition import from_json
 from salus_web.cohorts.models import Project
 from salus_web.cohorts.selectors import is_member, project_for, projects_of
@@ -26,11 +27,13 @@ HELD_BACK = "people_file"  # key of the report's entry that points at the list o
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Who has decided on a release, in their order, how many more people it needs, and for which hospitals nobody spoke yet."""
+    """Who has decided on a release, in their order, how many more people it needs, and for which hospitals nobody spoke yet.
+    `lapsed` are the decisions that count no longer, as whoever gave them could not give them any more."""
 
     decisions: list[ReleaseDecision]
     people_lacking: int
     sites_lacking: list[Site]
+    lapsed: list[ReleaseDecision]
 
     @property
     def is_enough(self) -> bool:
@@ -66,12 +69,25 @@ def waiting_for(*, viewer: Actor) -> list[Release]:
 
 
 def agreement_of(release: Release) -> Agreement:
-    """Who has decided on a release that the caller has found, and what it still needs (2 queries)."""
+    """Who has decided on a release that the caller has found, and what it still needs (2 queries, and 6 for each yes while it
+    waits: until the last of them, a yes counts for the hospitals for which its giver could still say it)."""
     decisions = list(release.decisions.select_related("person").order_by("at"))
     yes = [decision for decision in decisions if decision.accepts]
-    spoken_for = {key for decision in yes for key in decision.for_sites}
+    is_open = release.state == ReleaseState.REQUESTED
+    counts_for = {one.pk: _still_for(one, release) if is_open else one.for_sites for one in yes}
+    lapsed = [one for one in yes if counts_for[one.pk] is None]
+    spoken_for = {key for keys in counts_for.values() for key in keys or ()}
     lacking = [site for site in sites_in(release) if str(site.pk) not in spoken_for]
-    return Agreement(decisions, max(PEOPLE_NEEDED - len(yes), 0), lacking)
+    return Agreement(decisions, max(PEOPLE_NEEDED - len(yes) + len(lapsed), 0), lacking, lapsed)
+
+
+def _still_for(decision: ReleaseDecision, release: Release) -> list[str] | None:
+    """Of the hospitals a yes was said for, those its giver speaks for today; None where they could not decide any more."""
+    giver = actor_for_user(decision.person)
+    if not may_sign_in(decision.person) or not may_decide(viewer=giver, release=release):
+        return None
+    now_for = {str(site.pk) for site in speaks_for(viewer=giver, release=release)}
+    return [key for key in decision.for_sites if key in now_for]
 
 
 def sites_in(release: Release) -> list[Site]:
