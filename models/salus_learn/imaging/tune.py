@@ -133,10 +133,10 @@ class _Tuning:
     """The network and its classifier while they learn."""
 
     def __init__(self, pixels: Pixels, target: torch.Tensor, recipe: Recipe, steps: int, seed: int) -> None:
+        torch.manual_seed(seed)
         self.pixels, self.target, self.recipe = pixels, target, recipe
         self.device, self.generator = best_device(), torch.Generator().manual_seed(seed)
         network, _ = new_network(tuned=True)
-        torch.manual_seed(seed)  # only now: the network is made from a seed of its own
         self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.front = network.eval().fused_front().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         # the kinds are counted over all images, so that every fold's classifier has the same shape
