@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from salus_web.accounts.models import Site
+from salus_web.common.errors import LogNotWritten
 from salus_web.jobs.models import Job
-from salus_web.predictions import made_live
+from salus_web.predictions import made_live, services
 from salus_web.registry.models import BundleState, ModelBundle
 
 from tests.factories.cohorts import say
@@ -70,3 +71,17 @@ def test_many_are_asked_in_parts_and_those_left_out_are_counted(
     assert "It was asked for a new risk of 5 patients" in said and "The risks of 2 more stand until somebody asks for them." in said
     assert asked() == ids(*patients[:5]), "those whose risk has stood longest"
     assert sorted(len(job.payload["patient_ids"]) for job in Job.objects.all()) == [1, 2, 2]
+
+
+def test_a_model_is_not_made_live_where_asking_cannot_be_logged(
+    site: Site, old: ModelBundle, new: ModelBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(old, outcome(make_patient(site), 0.3))
+
+    def full(*_: Any, **__: Any) -> None:
+        raise LogNotWritten
+
+    monkeypatch.setattr(services, "record_many", full)
+    desk = client_of(make_user("administrator", site))
+    assert desk.post(f"/models/{new.pk}/", {"to": "live", "why": "better"}).status_code == 503
+    assert sorted(ModelBundle.objects.values_list("state", flat=True)) == ["candidate", "live"], "the old one goes on"

@@ -19,15 +19,16 @@ def ask_everybody(*, bundle: ModelBundle, by: Any) -> tuple[int, int]:
     """Ask the bundle of the patients who have a risk of its question from another one, the one that has stood longest first.
     Returns for how many it was asked, and how many were left out.
 
-    Nobody is asked for who was only ever judged in training, nor where the bundle's policy is to be asked by people only.
+    Call inside the transaction that makes it live. Nobody is asked for who was only ever judged in training, nor where the bundle's policy is to be asked by people only.
     """
     if not bundle.requests_on_new_data:
         return 0, 0
-    found = [str(key) for key in _others(bundle, by).order_by("updated_at", "pk").values_list("patient_id", flat=True)[: AT_MOST + 1]]
-    left_out = _others(bundle, by).count() - AT_MOST if len(found) > AT_MOST else 0
+    rows = _others(bundle, by)
+    left_out = max(rows.count() - AT_MOST, 0)
+    found = [str(key) for key in rows.order_by("updated_at", "pk").values_list("patient_id", flat=True)[:AT_MOST]]
     asked = 0
-    for start in range(0, min(len(found), AT_MOST), A_JOB):
-        whom = allowing(patient_ids=found[start : min(start + A_JOB, AT_MOST)], by=by)
+    for start in range(0, len(found), A_JOB):
+        whom = allowing(patient_ids=found[start : start + A_JOB], by=by)
         if whom:
             request(patient_ids=whom, bundle=bundle, why="another model is live now", by=by)
         asked += len(whom)

@@ -145,7 +145,8 @@ def model(request: HttpRequest, bundle_id: UUID) -> HttpResponse:
             moved = move_bundle(bundle=bundle, to_state=request.POST.get("to", ""), why=why[:400], by=viewer)
             if moved.state == BundleState.WITHDRAWN:
                 withdraw_risks(bundle=moved, by=viewer)
-        messages.info(request, "The model was moved; the step is kept with your name." + _asked_of(moved))
+            asked = _asked_of(moved)
+        messages.info(request, f"The model was moved; the step is kept with your name.{asked}")
         return HttpResponseRedirect(f"/models/{bundle_id}/")
     arms = bundle.crossval.get("arms", {})
     shown = [(words, arms[key]) for key, words in ARMS if key in arms]
