@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -33,11 +35,22 @@ def chromium() -> Iterator[Browser]:
     del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
+def nobody_asks(browser: Browser) -> None:
+    """Closes the pages, which go on asking by themselves, and waits until the server has answered what it was asked."""
+    for context in browser.contexts:
+        context.close()
+    until = time.monotonic() + 30
+    while any("process_request_thread" in thread.name for thread in threading.enumerate()):
+        assert time.monotonic() < until, "the test's server still answers a page that is closed"
+        time.sleep(0.02)
+
+
 @pytest.fixture
-def emptied_log(transactional_db: None) -> Iterator[None]:
+def emptied_log(transactional_db: None, chromium: Browser) -> Iterator[None]:
     """After a test that really commits, the log must be emptied, which its triggers rightly refuse: they are taken
-    off for that moment and put back."""
+    off for that moment and put back. A page that still asked meanwhile would leave a line behind for every later test."""
     yield
+    nobody_asks(chromium)
     triggers = importlib.import_module("salus_web.audit.migrations.0002_refuse_changes")
     with connection.schema_editor() as editor:
         triggers.backwards(apps, editor)
