@@ -70,10 +70,10 @@ class House:
                     process.terminate()
                     process.wait(120)
             found = json.loads(crowd.read_text())
-            other = json.loads(harm.read_text()) if hostile else {"owed": {}, "statuses": {}}
+            other = json.loads(harm.read_text()) if hostile else {"owed": {}, "unclear": {}, "statuses": {}}
         counted = self.ask("count", str(mark), str(self.roster))
         return {
-            "seen": found["seen"], "owed": found["owed"] | other["owed"], "harm": other["statuses"], "held": counted, "started": started,
+            "seen": found["seen"], "owed": found["owed"] | other["owed"], "harm": other["statuses"], "held": counted, "started": started, "unclear": other["unclear"],
         }  # fmt: skip
 
     def _locust(self, name: str, result: Path, people: int, pause: str) -> subprocess.Popen[bytes]:

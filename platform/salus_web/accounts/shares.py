@@ -2,9 +2,9 @@
 steady flow and are emptied by what is asked (a token bucket). Requests are not alike, so counting them alone would let whoever
 asks for dear ones in; and a wrong password costs as much as ten pages.
 
-Each process keeps its own: with more processes there is more to share. A person's is processor time of the thread, which a
-busy machine does not make longer. A share holds only while the process is busy: who asks while nobody else does takes nothing
-from anybody.
+Each process keeps its own: with more processes there is more to share. A person's is processor time, the thread's and the
+database server's, which a busy machine does not make longer. A share holds only while the process is busy: who asks while
+nobody else does takes nothing from anybody.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from math import ceil, exp
 from threading import Lock
 
 from django.conf import settings
+
+from salus_web.accounts.database_time import counted
 
 DEAREST_SECONDS = 0.5  # one request is never counted as more, so that a long report shuts nobody out
 KEPT_AT_MOST = 20_000
@@ -117,10 +119,10 @@ def seconds_over_share(who: str) -> tuple[int, bool]:
 @contextmanager
 def spending(who: str) -> Iterator[None]:
     """What is done inside is taken from the person's share."""
-    began = time.thread_time()
-    try:
-        yield
-    finally:
-        taken = time.thread_time() - began
-        load.add(taken)
-        shares.take(who, min(taken, DEAREST_SECONDS), settings.SALUS_SHARE_PER_PERSON)
+    with counted() as spent:
+        try:
+            yield
+        finally:
+            taken = spent.seconds()
+            load.add(taken)
+            shares.take(who, min(taken, DEAREST_SECONDS), settings.SALUS_SHARE_PER_PERSON)
