@@ -38,6 +38,7 @@ def parts():
     if name == "spin":
         while True: pass
     if name == "write": open("/tmp/salus-hostile", "wb", buffering=0).write(b"x")
+    if name == "quote": answer({"refused": "entry 1: “" + 9_000 * "x" + "” is not a date."}, []); return
     if name == "half": sys.stdout.buffer.write((99).to_bytes(8, "big") + b"{"); sys.stdout.buffer.flush(); os._exit(0)
     if name == "flood":
         while True: answer({"people": []}, [b"x" * (1 << 20)])
@@ -69,6 +70,13 @@ def test_any_end_of_the_child_is_a_refusal_with_its_reason(name: str, says: str)
     with pytest.raises(BadInput, match=says) as refused:
         list(read_in_child("trouble", {"name": name}, [b"x"], size_bytes=1))
     assert "word of the patient" not in str(refused.value)
+
+
+@pytest.mark.usefixtures("trouble")
+def test_a_refusal_that_quotes_a_long_file_is_cut() -> None:
+    with pytest.raises(BadInput) as refused:
+        list(read_in_child("trouble", {"name": "quote"}, [b"x"], size_bytes=1))
+    assert str(refused.value) == "entry 1: “" + 990 * "x" + " …"
 
 
 def test_a_small_file_gets_512_megabytes_and_ten_seconds_and_none_more_than_2048() -> None:
@@ -126,6 +134,7 @@ GOOD = json.dumps(bundle()).encode()
 ZIPS = [
     (zipped("../out.json", GOOD), "names a file outside itself"), (zipped("/etc/x.json", GOOD), "names a file outside itself"),
     (zipped("a/../../x.json", GOOD), "names a file outside itself"), (zipped("C:\\x.json", GOOD), "names a file outside itself"),
+    (zipped("x" * 3_000, GOOD), "whose name has 3,000 letters"),
     (zipped("..\\x.json", GOOD), "names a file outside itself"), (zipped("in.zip", zipped("a.json", GOOD)), "a zip inside a zip"),
     (zipped("a.json", b"0" * 60_000_000), "would grow to 60,000,000 bytes"), (lying(zipped("a.json", b"0" * 900_000), 24, 1000), "as the zip says|cannot be unpacked"),
     (lying(zipped("a.json", GOOD), 24, 900_000), "would grow|as the zip says|cannot be unpacked"), (lying(zipped("a.json", GOOD), 8, 0x00090001), "locked with a password"),

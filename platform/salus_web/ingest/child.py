@@ -21,6 +21,7 @@ from salus_web.common.errors import BadInput
 MEMORY_BYTES, MEMORY_PER_BYTE, MEMORY_AT_MOST = 512 << 20, 12, 2 << 30
 SECONDS, SECONDS_PER_MEGABYTE = 10, 2
 ANSWER_AT_MOST = 4 << 30
+LONGEST_REFUSAL = 1_000  # letters
 READER = "salus_web.ingest.parse_child"
 
 
@@ -103,7 +104,7 @@ def _parts(child: subprocess.Popen[bytes], name: str) -> Iterator[dict[str, Any]
             raise BadInput(f"{name} would take up too much room when read, so it was refused.")
         document = orjson.loads(_exactly(child, child.stdout, size, name))
         if "refused" in document:
-            raise BadInput(document["refused"])
+            raise BadInput(_cut(document["refused"]))
         sizes = document.pop("sizes")
         left -= sum(sizes)
         if left < 0:
@@ -113,6 +114,11 @@ def _parts(child: subprocess.Popen[bytes], name: str) -> Iterator[dict[str, Any]
             yield document
             return
         yield _in_place(document, blobs)
+
+
+def _cut(sentence: str) -> str:
+    """What is said of a file may quote it; it stays something that a person reads."""
+    return sentence if len(sentence) <= LONGEST_REFUSAL else f"{sentence[:LONGEST_REFUSAL]} …"
 
 
 def _exactly(child: subprocess.Popen[bytes], stream: IO[bytes], size: int, name: str) -> bytes:

@@ -18,6 +18,7 @@ MOST_ENTRIES = 20_000
 MOST_BYTES = 2 << 30
 STEEPEST = 200
 LONGEST_INDEX = 4 << 20
+LONGEST_NAME = 400  # a path inside a zip; it stands in what is said of it, sometimes twice
 # the marks of a zip's index and of its end (PKWARE's APPNOTE, 4.3.12 and 4.3.16)
 _ENTRY, _ENTRY_BYTES, _END, _END_BYTES = b"PK\x01\x02", 46, b"PK\x05\x06", 22
 _ENCRYPTED = 0x1
@@ -79,6 +80,8 @@ def checked_entries(raw: bytes, name: str) -> tuple[zipfile.ZipFile, list[zipfil
         place = PurePosixPath(entry.filename.replace("\\", "/"))
         if not place.parts:
             raise Unreadable(f"{name} holds a file without a name.")
+        if len(entry.filename) > LONGEST_NAME:
+            raise Unreadable(f"{name} holds a file whose name has {len(entry.filename):,} letters ({entry.filename[:40]}…); at most {LONGEST_NAME} are taken.")
         if place.is_absolute() or ".." in place.parts or ":" in place.parts[0]:
             raise Unreadable(f"{name} names a file outside itself: {entry.filename}.")
         if entry.flag_bits & _ENCRYPTED:
