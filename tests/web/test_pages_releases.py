@@ -223,7 +223,19 @@ def test_too_few_people_are_not_even_prepared(study: Study) -> None:
     make_crowd(study.project.sites.get(), 1, sex="male")
     said = text_of(study.asks.post(f"/cohorts/{cohort.pk}/release/", {"purpose": "a table"}, follow=True))
     assert "The files are being prepared" in said and Release.objects.get(cohort=cohort).requested_by == study.asker
+    assert not Release.objects.get(cohort=cohort).with_images
     assert Job.objects.filter(kind="prepare_release").count() == 1
+
+
+def test_images_leave_only_for_who_ticks_them(study: Study) -> None:
+    assert study.asks.get("/cohorts/").content.count(b'type="checkbox" name="images"') == 1
+    study.asks.post(f"/cohorts/{study.release.cohort_id}/release/", {"purpose": "films", "images": "yes"})
+    found = Release.objects.get(purpose="films")
+    assert found.with_images and "asked for, de-identified" in text_of(study.asks.get(f"/releases/{found.pk}/"))
+    found.report = {"people_in_cohort": 40, "images": {"method": "PS3.15", "each_at_most": 4, "images": {"DX": 40}}}
+    found.state = "requested"
+    found.save()
+    assert "about 40 DX" in text_of(study.asks.get(f"/releases/{found.pk}/"))
 
 
 @pytest.mark.parametrize(

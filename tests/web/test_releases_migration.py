@@ -13,7 +13,7 @@ from salus_web.releases.selectors import agreement_of
 from tests.web.test_encryption_migration import migrate, restored  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.django_db(transaction=True)
-BEFORE, AFTER = [("releases", "0001_initial")], [("releases", "0004_decided_by_gone")]
+BEFORE, AFTER = [("releases", "0001_initial")], [("releases", "0005_with_images")]
 STATES = ("released", "refused", "requested", "preparing")
 
 

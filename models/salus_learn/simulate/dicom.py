@@ -29,6 +29,7 @@ def film_file(person: Person, pixels: np.ndarray, *, bedside: bool, seed: int) -
     film.Modality, film.BodyPartExamined, film.ViewPosition = "DX", "CHEST", "AP" if bedside else "PA"
     film.StudyDescription = "Chest film (simulated)"
     film.ImageComments = "SIMULATED"
+    film.BurnedInAnnotation = "NO"  # drawn without a letter
     film.Rows, film.Columns = pixels.shape
     film.SamplesPerPixel, film.PhotometricInterpretation = 1, "MONOCHROME2"
     film.BitsAllocated, film.BitsStored, film.HighBit, film.PixelRepresentation = 16, 12, 11, 0

@@ -59,6 +59,14 @@ def sweep(*, remove: bool, by: Any, young: timedelta = YOUNG, refused_for: timed
     return found
 
 
+def forget_refused(*, by: Any, at_most: int = 200) -> int:
+    """Delete the bytes of files that were refused more than thirty days ago, some at a time; how many. The oldest first."""
+    past = list(_refused(REFUSED_FOR).order_by("finished_at")[:at_most])
+    for upload in past:
+        forget_bytes(upload=upload, by=by)
+    return len(past)
+
+
 def _refused(older_than: timedelta) -> QuerySet[Upload]:
     """Refused uploads whose bytes are still here and that nothing else needs."""
     needed = Upload.objects.exclude(state=UploadState.REFUSED).values("blob_key")

@@ -11,6 +11,7 @@ RECONCILE = "salus.reconcile"
 CHECKPOINT = "salus.checkpoint"
 MEASURE = "salus.measure"
 ASK_DUE = "salus.ask_due"
+FORGET_REFUSED = "salus.forget_refused"
 
 app = Celery("salus")
 
@@ -40,6 +41,7 @@ def configure() -> Celery:
             "reconcile": {"task": RECONCILE, "schedule": 10.0, "options": {"queue": "cpu"}},
             "checkpoint": {"task": CHECKPOINT, "schedule": 10.0, "options": {"queue": "cpu"}},
             "measure": {"task": MEASURE, "schedule": 600.0, "options": {"queue": "cpu"}},
+            "forget_refused": {"task": FORGET_REFUSED, "schedule": 3600.0, "options": {"queue": "cpu"}},
             "ask_due": {"task": ASK_DUE, "schedule": 60.0, "options": {"queue": "cpu"}},
         },
     )

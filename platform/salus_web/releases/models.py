@@ -30,6 +30,7 @@ class Release(models.Model):
     state = models.CharField(max_length=12, choices=ReleaseState.choices)
     why = models.CharField(max_length=400, blank=True)
     purpose = models.CharField(max_length=400)
+    with_images = models.BooleanField(default=False)
     requested_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="releases_requested")
     requested_at = models.DateTimeField()
     job = models.ForeignKey(Job, null=True, on_delete=models.SET_NULL)

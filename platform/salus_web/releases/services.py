@@ -46,11 +46,11 @@ class PreparedFile:
     content: bytes
 
 
-def request_release(*, cohort: Cohort, purpose: str, by: Any) -> Release:
-    """Ask for a cohort's files. Refused at once where the gate would refuse them later; that is a line too, written after all
+def request_release(*, cohort: Cohort, purpose: str, by: Any, with_images: bool = False) -> Release:
+    """Ask for a cohort's files, with de-identified images or without. Refused at once where the gate would refuse them later; that is a line too, written after all
     else was undone, for who asks again and again learns from the refusals."""
     try:
-        return _request(cohort, purpose, by)
+        return _request(cohort, purpose, with_images, by)
     except Refused as refusal:
         if not isinstance(refusal, Hidden):  # of what is not theirs, the page writes the line
             detail = {"project": str(cohort.project_id), "why": str(refusal)[:WORDS]}
@@ -59,7 +59,7 @@ def request_release(*, cohort: Cohort, purpose: str, by: Any) -> Release:
 
 
 @transaction.atomic
-def _request(cohort: Cohort, purpose: str, by: Any) -> Release:
+def _request(cohort: Cohort, purpose: str, with_images: bool, by: Any) -> Release:
     authorize(by, "release.request", Resource("cohort", str(cohort.pk)))
     if by.is_system:
         raise Refused("A person has to ask for a release.")
@@ -72,7 +72,7 @@ def _request(cohort: Cohort, purpose: str, by: Any) -> Release:
         raise Refused(TOO_SMALL)
     check_gate(project=project, people=People(people, frozenset()))
     release = Release.objects.create(
-        project=project, cohort=cohort, state=ReleaseState.PREPARING, purpose=purpose,
+        project=project, cohort=cohort, state=ReleaseState.PREPARING, purpose=purpose, with_images=with_images,
         requested_by_id=by.id, requested_at=now(),
     )  # fmt: skip
     release.job = enqueue(
@@ -80,7 +80,7 @@ def _request(cohort: Cohort, purpose: str, by: Any) -> Release:
         title="Preparing a release", by=by,
     )  # fmt: skip
     release.save(update_fields=["job"])
-    detail = {"project": str(project.pk), "cohort": str(cohort.pk)}
+    detail = {"project": str(project.pk), "cohort": str(cohort.pk), "with_images": with_images}
     record(Act("release.request", "release", str(release.pk), purpose=RESEARCH, detail=detail), by=by)
     return release
 

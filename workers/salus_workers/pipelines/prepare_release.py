@@ -31,6 +31,8 @@ from salus_web.releases.models import Release
 from salus_web.releases.services import PreparedFile, mark_failed, store_prepared
 from salus_web.releases.words import TOO_SMALL
 
+from salus_workers.pipelines.release_images import image_files, told
+
 ACTOR = system("prepare_release")
 K, L = 5, 2
 AGE_BAND_YEARS = 5
@@ -64,6 +66,7 @@ class Table:
     rows: list[dict[str, Any]]
     people: People
     report: dict[str, Any]
+    names: dict[str, str]  # pseudonym to the name in this release; kept nowhere
 
 
 def run(claim: Claim, report: Callable[[float, str], None]) -> None:
@@ -73,9 +76,12 @@ def run(claim: Claim, report: Callable[[float, str], None]) -> None:
         definition = from_json(release.cohort.definition)
         with wall.reading_for(purpose_key(RESEARCH)):
             found = persons(viewer=ACTOR, project=release.project, definition=definition)
-        report(0.4, "people read")
-        table = make_table(definition, found)
-        files = _files(table)
+            report(0.3, "people read")
+            table = make_table(definition, found)
+            files = _files(table)
+            if release.with_images:
+                report(0.4, "images are being de-identified")
+                files += _with_images(table)
         receipt = _receipt(release, definition, table, files)
         files.append(PreparedFile("receipt.json", "application/json", orjson.dumps(receipt, option=orjson.OPT_INDENT_2)))
         report(0.9, "files written")
@@ -88,6 +94,14 @@ def run(claim: Claim, report: Callable[[float, str], None]) -> None:
     except SalusError as refusal:
         mark_failed(claim=claim, release=release, why=str(refusal), by=ACTOR)
         raise
+
+
+def _with_images(table: Table) -> list[PreparedFile]:
+    """The zips, and what is said of them added to the report."""
+    zips, lost, counts = image_files(table.names)
+    table.report["utility_lost"] += lost
+    table.report["images"] = told(counts)
+    return zips
 
 
 def make_table(definition: CohortDefinition, found: Sequence[Person]) -> Table:
@@ -108,7 +122,7 @@ def make_table(definition: CohortDefinition, found: Sequence[Person]) -> Table:
     people = People(frozenset(person.pseudonym for person in found), frozenset(person.pseudonym for person in stay))
     report = _report(found, stay, left_out, sensitive, lost)
     report |= {"l": L if sensitive or definition.codes else None, "columns": [asdict(column) for column in columns]}
-    return Table(columns, rows, people, report)
+    return Table(columns, rows, people, report, {person.pseudonym: own["person"] for person, own in zip(stay, cells, strict=True)})
 
 
 def _risk_can_vary(definition: CohortDefinition) -> bool:
@@ -322,6 +336,7 @@ def _receipt(
         "counts": {"people_in_cohort": table.report["people_in_cohort"], "rows": len(table.rows), "left_out": table.report["left_out"]},
         "disclosure": {key: table.report[key] for key in ("k", "l", "quasi_identifiers", "sensitive", "simulated")},
         "utility_lost": {key: table.report[key] for key in ("left_out_share", "utility_lost")},
+        "images": table.report.get("images"),
         "risk_bands": list(RISK_BANDS) if definition.task_id is not None else [],
         "files": [
             {"name": file.name, "bytes": len(file.content), "sha256": hashlib.sha256(file.content).hexdigest()}

@@ -51,7 +51,15 @@ def _facts(report: dict[str, Any]) -> list[tuple[str, str]]:
         facts.append((f"people who share one {alike}", f"at least {report['k']}"))
     if report.get("l"):
         facts.append(("different values among them", f"at least {report['l']}"))
+    if report.get("images"):
+        facts += _images(report["images"])
     return [*facts, ("simulated people", str(report.get("simulated", "not known")))]
+
+
+def _images(told: dict[str, Any]) -> list[tuple[str, str]]:
+    """How many images leave, and what was done with them."""
+    counts = [f"about {number:,} {modality}" for modality, number in sorted(told["images"].items())]
+    return [("images", ", ".join(counts) or "none may leave"), ("de-identified by", told["method"])]
 
 
 def _people(report: dict[str, Any], name: str) -> str:

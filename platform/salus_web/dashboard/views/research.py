@@ -82,7 +82,8 @@ def ask_release(request: HttpRequest, cohort_id: UUID) -> HttpResponse:
     """Ask for a cohort's table to be let out."""
     viewer = request.actor  # type: ignore[attr-defined]
     try:
-        request_release(cohort=cohort_for(viewer=viewer, cohort_id=cohort_id), purpose=request.POST.get("purpose", ""), by=viewer)
+        asked = {"purpose": request.POST.get("purpose", ""), "with_images": request.POST.get("images") == "yes"}
+        request_release(cohort=cohort_for(viewer=viewer, cohort_id=cohort_id), by=viewer, **asked)
         messages.info(request, "The files are being prepared; then two other people decide.")
     except (BadInput, StateConflict, Refused) as problem:
         if isinstance(problem, Hidden):
