@@ -43,18 +43,27 @@ class Server:
         subprocess.run([sys.executable, "manage.py", "migrate", "--verbosity", "0"], env=self.environment, cwd=self.root, check=True)
         made = subprocess.run([sys.executable, "-c", PERSON], env=self.environment, cwd=self.root, check=True, capture_output=True, text=True)
         self.site = made.stdout.split()[-1]
-        command = [
-            sys.executable, "-m", "gunicorn", "salus_web.config.wsgi:application", "--bind", f"127.0.0.1:{self.port}",
-            "--workers", "1", "--timeout", "120", *(("--threads", str(self.threads), "--worker-class", "gthread") if self.threads > 1 else ()),
-        ]  # fmt: skip
         self.log = (self.data / "web.log").open("ab")
+        self.start()
+        self.sign_in()
+        return self
+
+    def start(self) -> None:
+        """The web processes; returns when they answer."""
+        command = [
+            sys.executable, "-m", "gunicorn", "salus_web.config.wsgi:application", "--bind", f"127.0.0.1:{self.port}", "--workers", "1",
+            "--timeout", "120", *(("--threads", str(self.threads), "--worker-class", "gthread") if self.threads > 1 else ()),
+        ]  # fmt: skip
         self.process = subprocess.Popen(command, env=self.environment, cwd=self.root, stdout=self.log, stderr=self.log, start_new_session=True)
         deadline = time.monotonic() + 60
         while socket.socket().connect_ex(("127.0.0.1", self.port)):
             assert time.monotonic() < deadline, "the web process does not start"
             time.sleep(0.2)
-        self.sign_in()
-        return self
+
+    def kill(self) -> None:
+        """SIGKILL to all of them at once."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
 
     def __exit__(self, *reason: object) -> None:
         os.killpg(self.process.pid, signal.SIGTERM)
