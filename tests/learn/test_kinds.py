@@ -37,7 +37,7 @@ class Taught:
     bundle: Bundle
 
 
-def make(folder: Path, people: int = 64) -> Path:
+def make(folder: Path, people: int = 64, bright: int = 50) -> Path:
     """Illness shows in the film's lower left; its kind in the age (flu: old) and in the film's upper right (cold: bright)."""
     rng = np.random.default_rng(5)
     (folder / "films").mkdir(parents=True)
@@ -50,7 +50,7 @@ def make(folder: Path, people: int = 64) -> Path:
             age = 50 + (14 if word == "flu" else 0) + rng.normal(0, 8)
             pixels = rng.normal(90, 18, (64, 64))
             pixels[36:56, 8:28] += 70 * (word != "no")
-            pixels[8:28, 36:56] += 50 * ("cold" in word)
+            pixels[8:28, 36:56] += bright * ("cold" in word)
             film = "" if number % 9 == 8 else f"c{number}.png"
             if film:
                 Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(folder / "films" / film)
@@ -131,8 +131,10 @@ def test_a_kind_of_too_few_people_is_not_told_apart(taught: Taught, tmp_path: Pa
     assert all(result.kinds == () for result in trained.out_of_fold)
 
 
-def test_a_tuned_encoder_learns_the_kinds_too(taught: Taught) -> None:
-    task, cases = taught.bundle.model.task, taught.cases
+def test_a_tuned_encoder_learns_the_kinds_too(tmp_path: Path) -> None:
+    folder = make(tmp_path / "data", people=96, bright=150)
+    task = load_task(folder / "task.toml")
+    cases = read_cases(task, folder)
     material = prepare_material(task, cases, embedded=False)
     pixels = pixel_material(task, cases, report=lambda part, text: None)
     tuned, _ = tuned_material(material, pixels, cases, np.arange(len(cases)), seed=0, report=lambda part, text: None)
