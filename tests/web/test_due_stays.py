@@ -289,6 +289,8 @@ def test_the_stays_of_a_look_are_found_along_an_index(site: Site, bundle: ModelB
         look(bundle)
     query, *_ = [one["sql"] for one in found if '"records_encounter"."ends_at"' in one["sql"]]
     with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":  # whether a few rows are sorted all the same is a matter of taste to its planner
+            cursor.execute("SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off")
         cursor.execute(("EXPLAIN " if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN ") + query.replace("%", "%%"))
         plan = " ".join(str(row) for row in cursor.fetchall())
     assert "encounters_by_start" in plan and "SCAN records_encounter" not in plan and "Sort" not in plan and "TEMP B-TREE" not in plan, plan
