@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Case, Q, QuerySet, Value, When
+from django.db.models import Case, F, Q, QuerySet, Value, When, Window
+from django.db.models.functions import RowNumber
 
 from salus_web.accounts.actors import Actor
 from salus_web.accounts.models import Role, RoleGrant
@@ -103,13 +104,21 @@ def project_for(viewer: Actor, project_id: Any) -> Project:
     return project
 
 
-def projects_with_cohorts(*, viewer: Actor) -> list[tuple[Project, list[Cohort]]]:
-    """The running projects of this person, each with its cohorts by name and who kept them (2 queries, however many)."""
-    projects = projects_of(viewer=viewer)
+def first_cohorts(*, viewer: Actor, projects: Sequence[Project], each: int) -> list[tuple[Project, list[Cohort], bool]]:
+    """Projects of this person's, each with its first cohorts by name, who kept them, and whether there are more (1 query)."""
+    authorize(viewer, "cohort.use", Resource("project"))
+    place = Window(RowNumber(), partition_by=[F("project_id")], order_by=[F("name").asc(), F("pk").asc()])
+    rows = Cohort.objects.filter(project__in=[project.pk for project in projects]).annotate(place=place).filter(place__lte=each + 1)
     kept: dict[Any, list[Cohort]] = {project.pk: [] for project in projects}
-    for cohort in Cohort.objects.filter(project__in=projects).select_related("created_by").order_by("name"):
+    for cohort in rows.select_related("created_by").order_by("name", "pk"):
         kept[cohort.project_id].append(cohort)
-    return [(project, kept[project.pk]) for project in projects]
+    return [(project, kept[project.pk][:each], len(kept[project.pk]) > each) for project in projects]
+
+
+def cohorts_of(*, viewer: Actor, project: Project) -> QuerySet[Cohort]:
+    """All cohorts of one running project of this person's, by name. Raises Hidden for one that is not theirs."""
+    project_for(viewer, project.pk)
+    return Cohort.objects.filter(project=project).select_related("created_by").order_by("name", "pk")
 
 
 def cohort_for(*, viewer: Actor, cohort_id: Any) -> Cohort:

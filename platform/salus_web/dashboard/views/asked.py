@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from uuid import UUID
 
 from django.http import HttpRequest
 from django.utils.dateparse import parse_date, parse_datetime
 
-from salus_web.common.errors import BadInput
+from salus_web.common.errors import BadInput, Hidden
 
 
 def whole(text: str) -> int | None:
     """A whole number of up to 18 digits, else None."""
     return int(text) if text.isdecimal() and len(text) <= 18 else None
+
+
+def as_uuid(text: str) -> UUID:
+    """The id asked for. Raises Hidden for what is none: it is nobody's."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise Hidden("There is no such page.") from None
 
 
 def page_number(request: HttpRequest, name: str = "page") -> int:

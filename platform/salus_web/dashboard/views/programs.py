@@ -9,12 +9,12 @@ from django.http import HttpRequest
 from django.views.decorators.http import require_GET
 
 from salus_web.accounts.api import declare_api
-from salus_web.cohorts.selectors import projects_with_cohorts
+from salus_web.cohorts.selectors import first_cohorts, projects_of
 from salus_web.dashboard.pages.worklist_rows import rows_of
 from salus_web.dashboard.views.asked import page_number
 from salus_web.ingest.selectors import uploads as uploads_for
 
-PAGE = 50
+PAGE, COHORTS_EACH = 50, 200
 
 
 def _read(view: Any) -> Any:
@@ -35,14 +35,17 @@ def worklist(request: HttpRequest) -> dict[str, Any]:
 @_read
 @declare_api("cohort.use", purpose="research", audit="api.projects.read")
 def projects(request: HttpRequest) -> dict[str, Any]:
-    """The person's running projects and the names of their kept cohorts; no counts, which pass the gate on their page."""
+    """The person's running projects, 50 a page, and the names of their kept cohorts, the first 200 of each; no counts, which
+    pass the gate on their page."""
     viewer = request.actor  # type: ignore[attr-defined]
+    rows = Paginator(projects_of(viewer=viewer), PAGE).get_page(page_number(request))
     return {
         "projects": [
-            {"id": str(row.pk), "name": row.name, "cohorts": [{"id": str(one.pk), "name": one.name} for one in kept]}
-            for row, kept in projects_with_cohorts(viewer=viewer)
-        ]
-    }
+            {"id": str(row.pk), "name": row.name, "cohorts": [{"id": str(one.pk), "name": one.name} for one in kept], "more_cohorts": more}
+            for row, kept, more in first_cohorts(viewer=viewer, projects=list(rows), each=COHORTS_EACH)
+        ],
+        "page": rows.number, "has_next": rows.has_next(),
+    }  # fmt: skip
 
 
 @_read

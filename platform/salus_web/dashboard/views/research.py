@@ -15,8 +15,10 @@ from salus_web.accounts.access import declare
 from salus_web.accounts.permissions import can
 from salus_web.cohorts.selectors import (
     cohort_for,
+    cohorts_of,
+    first_cohorts,
     project_for,
-    projects_with_cohorts,
+    projects_of,
     resting_projects_of,
 )
 from salus_web.cohorts.services import save_cohort
@@ -24,7 +26,7 @@ from salus_web.common.clock import now
 from salus_web.common.errors import BadInput, Hidden, Refused, StateConflict
 from salus_web.dashboard.pages.cohort import asked_of, choices_of, logged, page_of, shown_in
 from salus_web.dashboard.pages.release import page_of as release_page
-from salus_web.dashboard.views.asked import page_number
+from salus_web.dashboard.views.asked import as_uuid, page_number
 from salus_web.registry.selectors import tasks
 from salus_web.releases.models import Release, ReleaseState
 from salus_web.releases.selectors import (
@@ -42,14 +44,22 @@ from salus_web.releases.selectors import (
 from salus_web.releases.services import decide, file_bytes, request_release
 
 RELEASES_PAGE = 25
+PROJECTS_PAGE, COHORTS_EACH, COHORTS_PAGE = 10, 10, 25
 
 @declare("cohort.use", audit="projects.list")
 @require_GET
 def cohorts(request: HttpRequest) -> HttpResponse:
     """My running projects and their cohorts; those that have ended or not begun by name alone."""
     viewer = request.actor  # type: ignore[attr-defined]
-    context = {"projects": projects_with_cohorts(viewer=viewer), "resting": resting_projects_of(viewer=viewer), "now": now()}
-    return render(request, "dashboard/cohorts.html", context)
+    if "project" in request.GET:
+        project = project_for(viewer, as_uuid(request.GET["project"]))
+        kept = Paginator(cohorts_of(viewer=viewer, project=project), COHORTS_PAGE).get_page(page_number(request))
+        context: dict[str, Any] = {"projects": [(project, kept, False)], "rows": kept, "base": f"?project={project.pk}&page=", "now": now()}
+        return render(request, "dashboard/cohorts.html", context)
+    rows = Paginator(projects_of(viewer=viewer), PROJECTS_PAGE).get_page(page_number(request))
+    found = first_cohorts(viewer=viewer, projects=list(rows), each=COHORTS_EACH)
+    resting = resting_projects_of(viewer=viewer) if rows.number == 1 else []
+    return render(request, "dashboard/cohorts.html", {"projects": found, "rows": rows, "base": "?page=", "resting": resting, "now": now()})
 
 
 @declare("cohort.use", audit="cohort.read", detail=logged)
