@@ -68,10 +68,11 @@ def names_in_table(release: Release) -> set[str]:
     return {row["person"] for row in csv.DictReader(io.StringIO(vault.get(file.blob_key, sha256=file.blob_sha256).decode()))}
 
 
-def test_images_leave_under_the_names_of_the_table_and_under_no_other() -> None:
+def test_images_leave_under_the_names_of_the_table_and_under_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     people = make_crowd(make_site(), 20)
     for person in people:
         shown(person)
+    monkeypatch.setattr(release_images, "PEOPLE_AT_ONCE", 7)
     release = asked(people)
     images = unpacked(release)
     assert release.state == ReleaseState.REQUESTED and len(images) == 20

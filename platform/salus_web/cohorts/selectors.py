@@ -115,10 +115,10 @@ def first_cohorts(*, viewer: Actor, projects: Sequence[Project], each: int) -> l
     return [(project, kept[project.pk][:each], len(kept[project.pk]) > each) for project in projects]
 
 
-def cohorts_of(*, viewer: Actor, project: Project) -> QuerySet[Cohort]:
-    """All cohorts of one running project of this person's, by name. Raises Hidden for one that is not theirs."""
-    project_for(viewer, project.pk)
-    return Cohort.objects.filter(project=project).select_related("created_by").order_by("name", "pk")
+def cohorts_of(*, viewer: Actor, project_id: Any) -> tuple[Project, QuerySet[Cohort]]:
+    """One running project of this person's and all its cohorts, by name. Raises Hidden for one that is not theirs."""
+    project = project_for(viewer, project_id)
+    return project, Cohort.objects.filter(project=project).select_related("created_by").order_by("name", "pk")
 
 
 def cohort_for(*, viewer: Actor, cohort_id: Any) -> Cohort:

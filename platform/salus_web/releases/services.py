@@ -47,8 +47,8 @@ class PreparedFile:
 
 
 def request_release(*, cohort: Cohort, purpose: str, by: Any, with_images: bool = False) -> Release:
-    """Ask for a cohort's files, with de-identified images or without. Refused at once where the gate would refuse them later; that is a line too, written after all
-    else was undone, for who asks again and again learns from the refusals."""
+    """Ask for a cohort's files, with de-identified images or without. Refused at once where the gate would refuse them later;
+    that is a line too, written after all else was undone, for who asks again and again learns from the refusals."""
     try:
         return _request(cohort, purpose, with_images, by)
     except Refused as refusal:

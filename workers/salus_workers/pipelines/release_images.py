@@ -17,12 +17,12 @@ from salus_web.common import vault
 from salus_web.common.errors import Refused
 from salus_web.imaging.models import Instance
 from salus_web.releases.deidentify.alias import Alias
-from salus_web.releases.deidentify.allowed import FILMS, SCANNED
 from salus_web.releases.deidentify.image import StaysIn, deidentified
 from salus_web.releases.services import PreparedFile
 
 ACTOR = system("prepare_release")
 EACH_AT_MOST, LOOKED_AT = 4, 8  # of one person and modality: what leaves, and how many are looked at for it
+PEOPLE_AT_ONCE = 5_000
 ZIP_BYTES, ALL_BYTES = 96 << 20, 384 << 20
 TOO_MUCH = f"The images are more than {ALL_BYTES >> 20} megabytes together. Ask for fewer people, or without images."
 METHOD = (
@@ -63,19 +63,13 @@ def image_files(names: Mapping[str, str]) -> tuple[list[PreparedFile], list[str]
 def _found(names: Mapping[str, str]) -> Found:
     """Every image that may leave, one person's and modality's newest."""
     found, secret, looked = Found(), secrets.token_bytes(32), Counter[tuple[str, str]]()
-    rows = (
-        Instance.objects.for_actor(ACTOR)
-        .filter(patient__pseudonym__in=list(names), pixel_state="readable")
-        .order_by("patient_id", "-acquired_at", "pk")
-        .values_list("patient__pseudonym", "series__modality", "blob_key", "blob_sha256")
-    )
-    for pseudonym, modality, key, sha256 in rows.iterator(chunk_size=500):
-        images = found.images[modality][names[pseudonym]] if modality in FILMS | SCANNED else None
-        if images is not None and (len(images) == EACH_AT_MOST or looked[pseudonym, modality] == LOOKED_AT):
+    for pseudonym, modality, key, sha256 in _rows(sorted(names)):
+        images = found.images[modality][names[pseudonym]]
+        if len(images) == EACH_AT_MOST or looked[pseudonym, modality] == LOOKED_AT:
             continue
         looked[pseudonym, modality] += 1
         try:
-            left = deidentified(vault.get(key, sha256=sha256), alias=Alias(names[pseudonym], secret), number=len(images or []) + 1)
+            left = deidentified(vault.get(key, sha256=sha256), alias=Alias(names[pseudonym], secret), number=len(images) + 1)
         except StaysIn as why:
             found.stays[str(why)] += 1
             continue
@@ -83,8 +77,17 @@ def _found(names: Mapping[str, str]) -> Found:
         found.bytes_held += len(packed)
         if found.bytes_held > ALL_BYTES:
             raise Refused(TOO_MUCH)
-        found.images[modality][names[pseudonym]].append(packed)
+        images.append(packed)
     return found
+
+
+def _rows(pseudonyms: list[str]) -> Iterator[tuple[str, str, str, str]]:
+    """Person, modality and place of each readable image, a person's newest first; so many people per question as a database takes."""
+    for start in range(0, len(pseudonyms), PEOPLE_AT_ONCE):
+        whose = pseudonyms[start : start + PEOPLE_AT_ONCE]
+        rows = Instance.objects.for_actor(ACTOR).filter(patient__pseudonym__in=whose, pixel_state="readable")
+        rows = rows.order_by("patient_id", "-acquired_at", "pk")
+        yield from rows.values_list("patient__pseudonym", "series__modality", "blob_key", "blob_sha256").iterator(chunk_size=500)
 
 
 def _slots(held: list[int], people: int) -> int:

@@ -52,14 +52,14 @@ def cohorts(request: HttpRequest) -> HttpResponse:
     """My running projects and their cohorts; those that have ended or not begun by name alone."""
     viewer = request.actor  # type: ignore[attr-defined]
     if "project" in request.GET:
-        project = project_for(viewer, as_uuid(request.GET["project"]))
-        kept = Paginator(cohorts_of(viewer=viewer, project=project), COHORTS_PAGE).get_page(page_number(request))
+        project, rows = cohorts_of(viewer=viewer, project_id=as_uuid(request.GET["project"]))
+        kept = Paginator(rows, COHORTS_PAGE).get_page(page_number(request))
         context: dict[str, Any] = {"projects": [(project, kept, False)], "rows": kept, "base": f"?project={project.pk}&page=", "now": now()}
         return render(request, "dashboard/cohorts.html", context)
-    rows = Paginator(projects_of(viewer=viewer), PROJECTS_PAGE).get_page(page_number(request))
-    found = first_cohorts(viewer=viewer, projects=list(rows), each=COHORTS_EACH)
-    resting = resting_projects_of(viewer=viewer) if rows.number == 1 else []
-    return render(request, "dashboard/cohorts.html", {"projects": found, "rows": rows, "base": "?page=", "resting": resting, "now": now()})
+    page = Paginator(projects_of(viewer=viewer), PROJECTS_PAGE).get_page(page_number(request))
+    found = first_cohorts(viewer=viewer, projects=list(page), each=COHORTS_EACH)
+    resting = resting_projects_of(viewer=viewer) if page.number == 1 else []
+    return render(request, "dashboard/cohorts.html", {"projects": found, "rows": page, "base": "?page=", "resting": resting, "now": now()})
 
 
 @declare("cohort.use", audit="cohort.read", detail=logged)
@@ -92,8 +92,8 @@ def ask_release(request: HttpRequest, cohort_id: UUID) -> HttpResponse:
     """Ask for a cohort's table to be let out."""
     viewer = request.actor  # type: ignore[attr-defined]
     try:
-        asked = {"purpose": request.POST.get("purpose", ""), "with_images": request.POST.get("images") == "yes"}
-        request_release(cohort=cohort_for(viewer=viewer, cohort_id=cohort_id), by=viewer, **asked)
+        kept, images = cohort_for(viewer=viewer, cohort_id=cohort_id), request.POST.get("images") == "yes"
+        request_release(cohort=kept, purpose=request.POST.get("purpose", ""), with_images=images, by=viewer)
         messages.info(request, "The files are being prepared; then two other people decide.")
     except (BadInput, StateConflict, Refused) as problem:
         if isinstance(problem, Hidden):

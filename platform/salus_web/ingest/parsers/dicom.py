@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.pixels import apply_color_lut, apply_modality_lut, convert_color_space
+from pydicom.pixels import apply_modality_lut
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
+from salus_web.ingest.parsers.colour import grey_or_rgb
 from salus_web.ingest.parsers.forms import Parsed, PersonRecord, Unreadable
 from salus_web.ingest.parsers.pixels import renditions
 
@@ -102,13 +103,8 @@ def _decode(dataset: Dataset) -> tuple[np.ndarray | None, str]:
         pixels = dataset.pixel_array
         if int(dataset.get("NumberOfFrames") or 1) > 1:
             pixels = pixels[0]
-        photometric = str(dataset.PhotometricInterpretation)
-        if photometric == "PALETTE COLOR":
-            pixels = apply_color_lut(pixels, dataset)
-            pixels = (pixels >> 8 if pixels.dtype == np.uint16 else pixels)[..., :3]
-        if pixels.ndim == 3:
-            if photometric.startswith("YBR") and photometric not in {"YBR_RCT", "YBR_ICT"}:
-                pixels = convert_color_space(pixels, photometric, "RGB")
+        pixels, photometric = grey_or_rgb(pixels, dataset)
+        if photometric == "RGB":
             return np.ascontiguousarray(pixels.astype(np.uint8)), ""
         values = np.asarray(apply_modality_lut(pixels, dataset), dtype=np.float64)
         return _grey(values, photometric == "MONOCHROME1"), ""

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.pixels import apply_color_lut, convert_color_space
+
+from salus_web.ingest.parsers.colour import grey_or_rgb
 
 
 def clean_pixels(came: Dataset, left: Dataset) -> None:
     """Sets the pixels of `left` and all that describes them. Raises what decoders raise."""
-    pixels, photometric = came.pixel_array, str(came.PhotometricInterpretation)
-    if photometric == "PALETTE COLOR":
-        colours = apply_color_lut(pixels, came)
-        pixels, photometric = (colours >> 8 if colours.dtype == np.uint16 else colours)[..., :3], "RGB"
-    elif pixels.ndim == 3:
-        if photometric.startswith("YBR") and photometric not in {"YBR_RCT", "YBR_ICT"}:
-            pixels = convert_color_space(pixels, photometric, "RGB")
-        photometric = "RGB"
+    pixels, photometric = grey_or_rgb(came.pixel_array, came)
     if photometric not in {"RGB", "MONOCHROME1", "MONOCHROME2"}:
         raise ValueError("pixels of an unknown kind")
     is_signed, stored = False, 8
