@@ -34,7 +34,8 @@ class Part(StrEnum):
 class FeatureSpec:
     """One input from the record, as the task file names it.
 
-    `kind` is number (float in `unit`), category (one of `levels`) or flags (several of `levels`, split
+    Or, with `region`, a measure of what is marked on the image of that name (`measure`: height_over_width, solidity or
+    roundness); then there is no code and no column. `kind` is number (float in `unit`), category (one of `levels`) or flags (several of `levels`, split
     at `separator`). `code`/`system` find it among a patient's observations; `column` in a case table.
     `window_days` is how far before the index moment is looked (None: any time before).
     `aggregation` is latest, first, mean, min, max, count or slope_per_day.
@@ -54,6 +55,8 @@ class FeatureSpec:
     window_days: float | None = None
     aggregation: str = "latest"
     modifiable: bool = False
+    region: str | None = None
+    measure: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +147,19 @@ class RecordValue:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A marked region of an image, in pixels of that image: half-open box [left, right) x [top, bottom)."""
+    """A marked region of an image, in pixels of that image: half-open box [left, right) x [top, bottom).
+
+    Where the outline is known and not only a box: `solidity`, its area over that of its convex hull, and `roundness`,
+    4 pi area over the squared perimeter, both in (0, 1].
+    """
 
     left: int
     top: int
     right: int
     bottom: int
     marked_by: str = ""
+    solidity: float | None = None
+    roundness: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

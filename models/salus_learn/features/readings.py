@@ -11,6 +11,7 @@ import numpy as np
 
 from salus_learn.contracts import FeatureSpec, PatientSnapshot, RecordValue, RiskTask
 from salus_learn.errors import SnapshotError
+from salus_learn.tasks.regions import measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,8 @@ def read_features(task: RiskTask, snapshot: PatientSnapshot) -> tuple[Reading, .
 
 def _read(spec: FeatureSpec, by_code: dict[str, list[RecordValue]], snapshot: PatientSnapshot) -> Reading:
     """The one reading of a feature."""
+    if spec.region:
+        return _of_region(spec, snapshot)
     found = by_code.get(spec.code or "", []) or by_code.get(spec.column or "", [])
     if spec.window_days is not None:
         start = snapshot.index_time - timedelta(days=spec.window_days)
@@ -74,6 +77,14 @@ def _read(spec: FeatureSpec, by_code: dict[str, list[RecordValue]], snapshot: Pa
     for value in found:
         _check_number(spec, value)
     return _aggregate(spec, found)
+
+
+def _of_region(spec: FeatureSpec, snapshot: PatientSnapshot) -> Reading:
+    """What is measured on the newest image of the slot on which something is marked."""
+    marked = [image for image in snapshot.images if image.slot == spec.region and image.region is not None]
+    newest = max(marked, key=lambda image: image.time, default=None)
+    value = measured(newest.region, str(spec.measure)) if newest is not None and newest.region is not None else None
+    return NOTHING if newest is None or value is None else Reading(value, f"marked region of {newest.source}", newest.time)
 
 
 def _check_number(spec: FeatureSpec, value: RecordValue) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from salus_learn.contracts import ImageSpec, Region, SnapshotImage
+from salus_learn.contracts import ImageSpec, SnapshotImage
 from salus_learn.imaging.network import INPUT_SIDE
 from salus_learn.imaging.prepare import Box, prepared
 
@@ -76,10 +76,10 @@ def _smaller(image: SnapshotImage, factor: float) -> SnapshotImage:
     size = max(LEAST_SIDE, round(width * factor)), max(LEAST_SIDE, round(height * factor))
     region = image.region
     if region is not None:
-        low = math.floor(region.left * factor), math.floor(region.top * factor)
-        region = Region(
-            *low, math.ceil(region.right * factor), math.ceil(region.bottom * factor), region.marked_by
-        )
+        region = replace(
+            region, left=math.floor(region.left * factor), top=math.floor(region.top * factor),
+            right=math.ceil(region.right * factor), bottom=math.ceil(region.bottom * factor),
+        )  # fmt: skip
     return replace(
         changed(image, lambda light: by_channel(light, lambda one: one.resize(size, Image.Resampling.BOX))),
         region=region,

@@ -14,7 +14,7 @@ import numpy as np
 
 from salus_learn.contracts import FeatureSpec, Part, PatientSnapshot, RiskResult
 from salus_learn.evaluation.subgroups import LEAST_SHOWN
-from salus_learn.features.readings import read_features
+from salus_learn.features.readings import NOTHING, Reading, read_features
 from salus_learn.stress.held_out import (
     HeldOut,
     abstains,
@@ -94,15 +94,29 @@ def _everything(held: HeldOut, full: Sequence[RiskResult]) -> list[Any]:
 
 
 def _imageless(held: HeldOut) -> HeldOut:
-    """Nobody has an image."""
-    return replace(held, snapshots=tuple(replace(one, images=()) for one in held.snapshots), prepared=None)
+    """Nobody has an image, and so nothing that is measured on one."""
+    measures = [spec for spec in held.model.task.features if spec.region]
+    return replace(
+        held, snapshots=tuple(replace(one, images=()) for one in held.snapshots), prepared=None,
+        readings=_unmeasured(held, held.readings, measures),
+    )  # fmt: skip
 
 
 def _blanked(held: HeldOut, specs: Sequence[FeatureSpec] | None) -> HeldOut:
     """Everybody without what these features read; without any recorded value where None is given."""
     snapshots = tuple(_without(one, specs) for one in held.snapshots)
-    return replace(
-        held, snapshots=snapshots, readings=tuple(read_features(held.model.task, one) for one in snapshots)
+    readings = tuple(read_features(held.model.task, one) for one in snapshots)
+    gone = held.model.task.features if specs is None else specs
+    return replace(held, snapshots=snapshots, readings=_unmeasured(held, readings, [spec for spec in gone if spec.region]))
+
+
+def _unmeasured(
+    held: HeldOut, readings: Sequence[tuple[Reading, ...]], measures: Sequence[FeatureSpec]
+) -> tuple[tuple[Reading, ...], ...]:
+    """The readings without these measures of marked regions: the image that they are taken from may stay."""
+    features = held.model.task.features
+    return tuple(
+        tuple(NOTHING if spec in measures else reading for spec, reading in zip(features, row, strict=True)) for row in readings
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from salus_learn.contracts import EMPTY_WORD, FeatureSpec, ImageSpec, OutcomeSpec, RiskTask
 from salus_learn.errors import TaskError
+from salus_learn.tasks.regions import MEASURES
 
 KINDS = ("number", "category", "flags")
 AGGREGATIONS = ("latest", "first", "mean", "min", "max", "count", "slope_per_day")
@@ -39,7 +40,7 @@ _TABLES: dict[str, dict[str, type | tuple[type, ...]]] = {
     "feature": {
         "name": str, "label": str, "kind": str, "unit": str, "code": str, "system": str, "column": str,
         "levels": list, "separator": str, "low": (int, float), "high": (int, float),
-        "window_days": (int, float), "aggregation": str, "modifiable": bool,
+        "window_days": (int, float), "aggregation": str, "modifiable": bool, "region": str, "measure": str,
     },
     "image": {
         "name": str, "label": str, "modality": str, "body_part": str, "view": str, "column": str,
@@ -174,10 +175,24 @@ def _feature(entry: dict[str, Any], name: str) -> FeatureSpec:
         raise TaskError(f"{name}: feature {entry['name']}: kind “{kind}” is not one of {', '.join(KINDS)}.")
     if entry.get("aggregation", "latest") not in AGGREGATIONS:
         raise TaskError(f"{name}: feature {entry['name']}: aggregation must be one of {', '.join(AGGREGATIONS)}.")
-    if not entry.get("column") and not entry.get("code"):
-        raise TaskError(f"{name}: feature {entry['name']} needs a column (case table) or a code (record).")
+    _check_source(entry, kind, f"{name}: feature {entry['name']}")
     known = {key: value for key, value in entry.items() if key not in {"label", "kind", "levels"}}
     return FeatureSpec(label=label, kind=kind, levels=tuple(str(word) for word in entry.get("levels", [])), **known)
+
+
+def _check_source(entry: dict[str, Any], kind: str, where: str) -> None:
+    """A feature is read in one place: a column or a code, or a region that is marked on an image."""
+    if not entry.get("region"):
+        if entry.get("measure"):
+            raise TaskError(f"{where}: measure needs region, the name of the [[image]] on which something is marked.")
+        if not entry.get("column") and not entry.get("code"):
+            raise TaskError(f"{where} needs a column (case table), a code (record) or a region (of an image).")
+        return
+    if entry.get("measure") not in MEASURES:
+        raise TaskError(f"{where}: with a region, measure must be one of {', '.join(MEASURES)}.")
+    others = sorted({"column", "code", "system", "unit", "window_days", "aggregation", "modifiable"} & entry.keys())
+    if others or kind != "number":
+        raise TaskError(f"{where}: a measure of a region is a plain number, so it takes no {others[0] if others else 'other kind'}.")
 
 
 def _image(entry: dict[str, Any], name: str) -> ImageSpec:
@@ -248,6 +263,10 @@ def _check_names(
         raise TaskError(f"{name}: the name {sorted(twice)[0]} is used twice.")
     if not names:
         raise TaskError(f"{name} names no feature and no image, so there is nothing to predict from.")
+    for feature in features:
+        marked = next((image for image in images if image.name == feature.region), None)
+        if feature.region and (marked is None or not marked.region_column):
+            raise TaskError(f"{name}: feature {feature.name}: region “{feature.region}” is no [[image]] with a region_column.")
     for spec in inputs:
         if spec.column and spec.column in never:
             raise TaskError(f"{name}: column {spec.column} is an input and also under never.")

@@ -47,7 +47,11 @@ class Series(models.Model):
 
 
 class Instance(models.Model):
-    """One DICOM object. `blob_*` is the whole object as accepted; `view` is ViewPosition or the task's slot."""
+    """One DICOM object. `blob_*` is the whole object as accepted; `view` is ViewPosition or the task's slot.
+
+    `region` is a marked box (left, top, right, bottom) and `outline` what its outline measures, where one was drawn:
+    {"solidity", "roundness"}, each in (0, 1].
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     patient = models.ForeignKey(Patient, on_delete=models.CASCADE)
@@ -64,6 +68,7 @@ class Instance(models.Model):
     pixel_spacing_mm = models.FloatField(null=True)
     acquired_at = models.DateTimeField()
     region = models.JSONField(null=True)
+    outline = models.JSONField(null=True)
     pixel_state = models.CharField(max_length=20, default="readable")
     pixel_problem_sealed = models.BinaryField(default=b"")
     blob_key = models.CharField(max_length=64)

@@ -15,7 +15,7 @@ from salus_web.records.models import Patient
 
 _COLUMNS = (
     "sop_class", "transfer_syntax", "view", "laterality", "rows", "columns", "frames", "photometric",
-    "pixel_spacing_mm", "region", "pixel_state", "pixel_problem", "source",
+    "pixel_spacing_mm", "region", "outline", "pixel_state", "pixel_problem", "source",
 )  # fmt: skip
 
 

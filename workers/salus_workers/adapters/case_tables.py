@@ -90,7 +90,10 @@ def _image(task: RiskTask, row: CaseRow, entry: RowImage, taken_at: datetime) ->
     image = wrap_picture(pixels, spec, row.person, f"{task.id}/{row.case}|{_name(entry)}")
     region = entry.region
     box = None if region is None else [region.left, region.top, region.right, region.bottom]
+    outline = None
+    if region is not None and region.solidity is not None:
+        outline = {"solidity": region.solidity, "roundness": region.roundness}
     return image | {
-        "region": box, "acquired_at": taken_at.isoformat(), "encounter": row.case,
+        "region": box, "outline": outline, "acquired_at": taken_at.isoformat(), "encounter": row.case,
         "source": _image_source(task, entry),
     }  # fmt: skip

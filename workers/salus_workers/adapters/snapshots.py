@@ -110,7 +110,7 @@ def snapshot_image(rendition: Rendition, slot: str) -> SnapshotImage:
     region = None
     if instance.region:
         left, top, right, bottom = instance.region
-        region = Region(left, top, right, bottom, marked_by="door")
+        region = Region(left, top, right, bottom, marked_by="door", **(instance.outline or {}))
     return SnapshotImage(
         slot=slot, modality=instance.series.modality, body_part=instance.series.body_part,
         view=instance.view, time=instance.acquired_at, source=instance.source, sha256=instance.blob_sha256,

@@ -90,7 +90,7 @@ def _image(dataset: Dataset, raw: bytes, name: str) -> dict[str, Any]:
         "photometric": str(dataset.get("PhotometricInterpretation", "") or ""),
         "pixel_spacing_mm": float(spacing[0]) if spacing else None, "acquired_at": _when(dataset),
         "pixel_state": "readable" if pixels is not None else ("unreadable" if problem else "none"),
-        "pixel_problem": problem, "region": None, "bytes": written, "source": f"DICOM {name}"[:200],
+        "pixel_problem": problem, "region": None, "outline": None, "bytes": written, "source": f"DICOM {name}"[:200],
         "renditions": renditions(pixels) if pixels is not None else [],
     }  # fmt: skip
 
