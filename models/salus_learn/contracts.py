@@ -61,7 +61,8 @@ class FeatureSpec:
 
 @dataclass(frozen=True, slots=True)
 class ImageSpec:
-    """One image slot. `region` names a case-table column whose mask or box marks where to look."""
+    """One image slot. `region_column` names a case-table column whose mask or box marks where to look; `side` is how many
+    pixels across the square is that the encoder is shown, the same for all slots of a task."""
 
     name: str
     label: str
@@ -75,6 +76,7 @@ class ImageSpec:
     region_margin: float = 0.25
     may_be_missing: bool = True
     flips: bool = False
+    side: int = 224
 
 
 @dataclass(frozen=True, slots=True)

@@ -321,7 +321,7 @@ def test_of_people_not_flagged_what_speaks_against_the_outcome_counts(world: Wor
 
 def test_only_the_cells_named_are_blurred() -> None:
     image = replace(_picture(np.uint8), region=None)  # 96 x 128: the square reaches 16 pixels over and under the film
-    same, one, everything = blurred_cells(image, SPEC, [np.array([], dtype=int), np.array([24]), np.arange(49)])
+    same, one, everything = blurred_cells(image, SPEC, [np.array([], dtype=int), np.array([24]), np.arange(49)], across=7)
     assert np.array_equal(same.pixels, image.pixels)
     rows, columns = np.nonzero(one.pixels != image.pixels)
     assert rows.min() >= 55 - 16 and rows.max() < 73 - 16 and columns.min() >= 55 and columns.max() < 73 and len(rows) > 200

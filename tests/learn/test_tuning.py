@@ -160,9 +160,10 @@ def test_augmenting_is_repeatable_and_mild() -> None:
 
 def test_pictures_grow_and_no_fit_looks_at_many_more_than_it_should() -> None:
     recipe = Recipe()
-    for images in (40, 1_000, 2_500, 50_000):
-        sides = recipe.side_of_each_pass(recipe.passes_over(min(images, recipe.most_a_pass)))
-        assert list(sides) == sorted(sides) and sides[0] == 128 and sides[-1] == 224, "it ends as large as it is served"
+    for images, served in ((40, 224), (1_000, 224), (2_500, 320), (50_000, 160)):
+        sides = recipe.side_of_each_pass(recipe.passes_over(min(images, recipe.most_a_pass)), served)
+        assert list(sides) == sorted(sides) and sides[0] < sides[-1] == served, "it ends as large as it is served"
+        assert all(side % 32 == 0 for side in sides), "and no size but what the encoder can halve five times"
         assert recipe.fewest_passes <= len(sides) <= recipe.most_passes
         assert len(sides) * min(images, recipe.most_a_pass) <= recipe.fewest_passes * recipe.most_a_pass
 

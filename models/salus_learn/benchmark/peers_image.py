@@ -19,13 +19,11 @@ from salus_learn.benchmark.people import Asked, Taught, inner_splits
 from salus_learn.errors import TrainingError
 from salus_learn.imaging.augment import policy_of
 from salus_learn.imaging.encoder import best_device
-from salus_learn.imaging.network import INPUT_SIDE
 from salus_learn.imaging.prepare import prepared
 
 BATCH = 16
 RATE = 3e-4
 KEPT_PART = 4  # one in four training people teaches nothing and gives the operating point, as with our tuned encoder
-SMALL_SIDE = INPUT_SIDE // 2
 PROBE = 4
 FEW_PASSES = 10  # under so many passes at full size, the images are halved
 CAUTION = "The network saw its training images under ten times, so it says little about what such a network can do."
@@ -33,17 +31,22 @@ CAUTION = "The network saw its training images under ten times, so it says littl
 
 @dataclass(frozen=True, eq=False)
 class _Pictures:
-    """N images as the model is shown them: pixels (N, C, 224, 224) uint8, the place of each one's case among the asked,
+    """N images as the model is shown them: pixels (N, C, S, S) uint8, the place of each one's case among the asked,
     and whether each may be mirrored (left-right, upside down), (N, 2) bool."""
 
     pixels: torch.Tensor
     case: np.ndarray
     mirrors: torch.Tensor
 
+    @property
+    def side(self) -> int:
+        """S, as the task shows them."""
+        return self.pixels.shape[-1]
+
     def batch(self, at: np.ndarray, side: int, device: str) -> torch.Tensor:
         """(B, C, side, side) float32 in [-1, 1]."""
         shown = (self.pixels[at].to(device).float() - 127.0) / 128.0
-        return shown if side == INPUT_SIDE else functional.interpolate(shown, side, mode="bilinear", antialias=True)
+        return shown if side == self.side else functional.interpolate(shown, side, mode="bilinear", antialias=True)
 
 
 class DenseNet:
@@ -83,7 +86,7 @@ class _Learner:
         nets = package("monai.networks.nets")
         self.device = best_device()
         self.network: nn.Module = nets.DenseNet121(spatial_dims=2, in_channels=channels, out_channels=2).to(self.device)
-        self.shown, self.target, self.side = shown, target, INPUT_SIDE
+        self.shown, self.target, self.side = shown, target, shown.side
         self.order = np.random.default_rng(seed)
         self.generator = torch.Generator().manual_seed(seed)
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=RATE)
@@ -118,7 +121,7 @@ class _Learner:
         self.network.load_state_dict(as_new)
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=RATE)
         if a_pass * FEW_PASSES > seconds:
-            self.side = SMALL_SIDE
+            self.side = self.shown.side // 2
 
     def _batches(self, images: np.ndarray) -> Iterator[np.ndarray]:
         """Pass after pass in random order. A last batch of one image is left out: it has no batch statistics."""
@@ -170,9 +173,10 @@ def _pictures(asked: Asked, channels: int) -> _Pictures:
     """Every image of the task's slots, cut out and scaled as for our encoder."""
     specs = {spec.name: spec for spec in asked.task.images}
     flat = [image for images in asked.images for image in images if image.slot in specs]
-    pixels = torch.empty(len(flat), channels, INPUT_SIDE, INPUT_SIDE, dtype=torch.uint8)
+    side = asked.task.images[0].side
+    pixels = torch.empty(len(flat), channels, side, side, dtype=torch.uint8)
     for at, image in enumerate(flat):
-        shown, _ = prepared(image, specs[image.slot])  # (3, 224, 224)
+        shown, _ = prepared(image, specs[image.slot])  # (3, S, S)
         pixels[at] = torch.from_numpy(np.clip(np.rint(shown[:channels] * 128 + 127), 0, 255).astype(np.uint8))
     allowed = [(specs[image.slot].flips, policy_of(specs[image.slot]).upside_down) for image in flat]
     return _Pictures(pixels, _cases(asked), torch.tensor(allowed, dtype=torch.bool).reshape(-1, 2))

@@ -11,17 +11,16 @@ from salus_learn.contracts import ImageSpec, SnapshotImage
 from salus_learn.imaging.augment import mirrors_of
 from salus_learn.imaging.encoder import BATCH, ServedEncoder
 from salus_learn.imaging.gate import gate_features
-from salus_learn.imaging.network import CHANNELS, MAP_SIDE
+from salus_learn.imaging.network import CHANNELS
 from salus_learn.imaging.prepare import Box, prepared
 
-CELLS = MAP_SIDE * MAP_SIDE
 Report = Callable[[float, str], None]
 Mirrors = tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """One image after the encoder: `cells` (49, C) float32, the box they lie over, its slot and hash.
+    """One image after the encoder: `cells` (c², C) float32 row by row, the box they lie over, its slot and hash.
 
     `kind` (496,) is what the gate looks at, from the image as it is (not averaged with its mirrors), `spread` the
     standard deviation of its pixels in the encoder's scale.
@@ -65,7 +64,7 @@ def embed(
         chunk = flat[start : start + BATCH]
         ready = [prepared(image, by_name[image.slot]) for _, image in chunk]
         stacked = np.stack([pixels for pixels, _ in ready])
-        maps = encoder.run(stacked)  # (B, C, 7, 7)
+        maps = encoder.run(stacked)  # (B, C, c, c)
         kinds = [gate_features(_flat(one), shown) for one, shown in zip(maps, stacked, strict=True)]
         cells = _cells(maps, stacked, [mirrors_of(by_name[image.slot]) for _, image in chunk], encoder)
         for at, (case, image) in enumerate(chunk):
@@ -77,12 +76,12 @@ def embed(
 
 
 def _flat(grid: np.ndarray) -> np.ndarray:
-    """(C, 7, 7) as cells row by row (49, C)."""
-    return grid.reshape(CHANNELS, CELLS).T
+    """(C, c, c) as cells row by row (c², C)."""
+    return grid.reshape(len(grid), -1).T
 
 
 def _cells(maps: np.ndarray, pixels: np.ndarray, mirrors: list[Mirrors], encoder: ServedEncoder) -> np.ndarray:
-    """(B, 49, C): the maps' cells row by row, averaged over the image and the mirrors its slot allows."""
+    """(B, c², C): the maps' cells row by row, averaged over the image and the mirrors its slot allows."""
     total = maps.copy()
     for axes in sorted({axes for allowed in mirrors for axes in allowed}):
         at = np.flatnonzero([axes in allowed for allowed in mirrors])

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from salus_learn.errors import BundleError
-from salus_learn.imaging.network import INPUT_SIDE, Encoder
+from salus_learn.imaging.network import INPUT_SIDE, REDUCTION, Encoder
 
 BATCH = 8
 AGREEMENT = 1e-3
@@ -25,7 +25,8 @@ TUNED = "ImageNet, all but its first three blocks tuned on the training people"
 
 @dataclass(frozen=True, slots=True)
 class ServedEncoder:
-    """`run` maps (B, 3, 224, 224) float32 to (B, C, 7, 7) float32; `weights` names where they came from."""
+    """`run` maps (B, 3, S, S) float32, S a multiple of 32, to (B, C, S / 32, S / 32) float32; `weights` names where they
+    came from. Encoders of bundles made before sides could be chosen take 224 and nothing else."""
 
     run: Callable[[np.ndarray], np.ndarray]
     folder: Path
@@ -72,25 +73,30 @@ def write_encoder(folder: Path, network: Encoder | None = None) -> str:
     network = network.eval()
     save_file(network.state_dict(), folder / "encoder.safetensors")
     export(network, folder / "encoder.onnx")
-    probe = np.random.default_rng(0).uniform(-1, 1, (2, 3, INPUT_SIDE, INPUT_SIDE)).astype(np.float32)
-    with torch.inference_mode():
-        by_torch = network(torch.from_numpy(probe)).numpy()
-    gap = float(np.abs(onnx_run(folder / "encoder.onnx")(probe) - by_torch).max())
-    if gap > AGREEMENT:
-        raise BundleError(f"The exported encoder differs from torch by {gap:.2g}.")
+    run, rng = onnx_run(folder / "encoder.onnx"), np.random.default_rng(0)
+    for side in (INPUT_SIDE, INPUT_SIDE + 3 * REDUCTION):  # it was traced at one side, and is served at others
+        probe = rng.uniform(-1, 1, (2, 3, side, side)).astype(np.float32)
+        with torch.inference_mode():
+            gap = float(np.abs(run(probe) - network(torch.from_numpy(probe)).numpy()).max())
+        if gap > AGREEMENT:
+            raise BundleError(f"The exported encoder differs from torch by {gap:.2g} at {side} pixels.")
     return weights
 
 
 def export(network: torch.nn.Module, path: Path) -> None:
-    """Write a module from pixels (B, 3, 224, 224) to maps as ONNX."""
+    """Write a module from pixels (B, 3, S, S), S any multiple of 32, to maps as ONNX."""
     example = torch.zeros(1, 3, INPUT_SIDE, INPUT_SIDE)
     with warnings.catch_warnings():
-        # padding depends on the fixed side of the input, so tracing it as a constant is right
+        # padding is the same for every side that is a multiple of 32, so tracing it as a constant is right
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
         torch.onnx.export(
             network, (example,), str(path), input_names=["pixels"], output_names=["maps"],
-            dynamic_axes={"pixels": {0: "batch"}, "maps": {0: "batch"}}, dynamo=False,
+            dynamic_axes={"pixels": _axes("pixels"), "maps": _axes("cells")}, dynamo=False,
         )  # fmt: skip
+
+
+def _axes(what: str) -> dict[int, str]:
+    return {0: "batch", 2: f"{what} down", 3: f"{what} across"}
 
 
 def open_encoder(folder: Path, weights: str = "", *, device: str = "auto", prefix: str = "") -> ServedEncoder:

@@ -8,6 +8,7 @@ training images that did not fit the gate, so that one or two good images in a h
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 
 from salus_learn.contracts import ImageSpec, SnapshotImage
 from salus_learn.imaging.augment import policy_of
-from salus_learn.imaging.network import MAP_SIDE, MID_CHANNELS
+from salus_learn.imaging.network import MID_CHANNELS
 from salus_learn.imaging.prepare import prepared
 
 COMPONENTS = 48
@@ -53,11 +54,12 @@ def spoilers(spec: ImageSpec) -> dict[str, Spoil]:
 
 
 def gate_features(cells: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    """(496,) means of block 10's channels over the four quarters, from an image's cells (49, C), and of its colours over
+    """(496,) means of block 10's channels over the four quarters, from an image's cells (c², C), and of its colours over
     a 4 x 4 grid, from its prepared pixels (3, H, W) in [-1, 1]."""
-    grid = cells[:, :MID_CHANNELS].reshape(MAP_SIDE, MAP_SIDE, MID_CHANNELS).astype(np.float64)
-    half = MAP_SIDE // 2
-    quarters = [grid[rows, columns] for rows in (slice(0, half + 1), slice(half, None)) for columns in (slice(0, half + 1), slice(half, None))]
+    side = math.isqrt(len(cells))
+    grid = cells[:, :MID_CHANNELS].reshape(side, side, MID_CHANNELS).astype(np.float64)
+    halves = (slice(0, (side + 1) // 2), slice(side // 2, None))  # of an odd side both have the middle row
+    quarters = [grid[rows, columns] for rows in halves for columns in halves]
     step = pixels.shape[1] // TINY
     tiny = pixels.astype(np.float64).reshape(3, TINY, step, TINY, step).mean(axis=(2, 4))  # (3, 4, 4)
     return np.concatenate([*(quarter.mean(axis=(0, 1)) for quarter in quarters), tiny.ravel()])
@@ -122,7 +124,7 @@ def fit_gate(
 ) -> Gate | None:
     """Fit on up to 300 training images of one slot; None under 40, where no threshold would hold.
 
-    `run` is the served encoder (B, 3, 224, 224) -> (B, C, 7, 7). Two thirds fit the gate, one third sets its thresholds.
+    `run` is the served encoder (B, 3, S, S) -> (B, C, c, c). Two thirds fit the gate, one third sets its thresholds.
     """
     if len(images) < 40:
         return None

@@ -6,6 +6,7 @@ idea of class activation under global average pooling).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from salus_learn.features.target import Target, choose_strength, ridge_fit
-from salus_learn.imaging.embed import CELLS, Embedded, Prepared
+from salus_learn.imaging.embed import Embedded, Prepared
 from salus_learn.imaging.network import CHANNELS, MID_CHANNELS
 
 COMPONENTS = 64
@@ -49,13 +50,13 @@ class ImageHead:
         return np.where(np.isfinite(pooled[:, :, 0]).any(axis=1), margins, np.nan)
 
     def cells(self, images: Sequence[Embedded]) -> list[np.ndarray]:
-        """Per image a (7, 7) map of margin over the training mean; over all images they sum to margin - reference."""
+        """Per image a (c, c) map of margin over the training mean; over all images they sum to margin - reference."""
         maps = []
         for image in images:
             at = self.slots.index(image.slot)
             views = sum(other.slot == image.slot for other in images)
-            flat = (image.cells.astype(np.float64) - self.centre[at]) @ self.weight[at] / (CELLS * views)  # (49,)
-            maps.append(flat.reshape(7, 7))
+            flat = (image.cells.astype(np.float64) - self.centre[at]) @ self.weight[at] / (len(image.cells) * views)
+            maps.append(flat.reshape((math.isqrt(len(flat)),) * 2))
         return maps
 
     def distances(self, prepared: Prepared, index: np.ndarray | None = None) -> np.ndarray:

@@ -12,9 +12,9 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-INPUT_SIDE = 224
-MAP_SIDE = 7
-# channels of the two maps that the head sees: block 10 (14 x 14, averaged to 7 x 7) and the last convolution
+INPUT_SIDE = 224  # what the weights were published for; a task may show larger or smaller pictures
+REDUCTION = 32  # pixels of the picture across one cell of the maps
+# channels of the two maps that the head sees: block 10 (twice as fine, averaged) and the last convolution
 MID_CHANNELS, LAST_CHANNELS = 112, 1280
 CHANNELS = MID_CHANNELS + LAST_CHANNELS
 _MID_BLOCK = 10
@@ -67,7 +67,7 @@ class _Block(nn.Module):
 
 
 class Encoder(nn.Module):
-    """(B, 3, 224, 224) in [-1, 1] → feature maps (B, 1392, 7, 7), all of them >= 0 or near it.
+    """(B, 3, S, S) in [-1, 1], S a multiple of 32 → feature maps (B, 1392, S / 32, S / 32), all of them >= 0 or near it.
 
     The first 112 channels are block 10's, always with the published weights: the gate knows images by them. A network
     that may be `tuned` therefore keeps the published blocks 3 to 10 beside its own.
@@ -83,7 +83,7 @@ class Encoder(nn.Module):
         self._published = nn.ModuleList(_all_blocks()[FIRST_TUNED : _MID_BLOCK + 1] if tuned else [])
 
     def front(self, x: torch.Tensor) -> torch.Tensor:
-        """The part that is never tuned: edges and colours, (B, 24, 56, 56) of 224 pixels."""
+        """The part that is never tuned: edges and colours, (B, 24, S / 4, S / 4)."""
         x = functional.relu6(self._bn0(self._conv_stem(x)), inplace=True)
         for block in self._blocks[:FIRST_TUNED]:
             x = block(x)
@@ -96,7 +96,7 @@ class Encoder(nn.Module):
         return nn.Sequential(stem, *(_fused(block) for block in self._blocks[:FIRST_TUNED])).requires_grad_(False)
 
     def back(self, x: torch.Tensor) -> torch.Tensor:
-        """From `front`'s maps to the last convolution, (B, 1280, 7, 7)."""
+        """From `front`'s maps to the last convolution, (B, 1280, S / 32, S / 32)."""
         for block in self._blocks[FIRST_TUNED:]:
             x = block(x)
         return self._last(x)
@@ -113,8 +113,8 @@ class Encoder(nn.Module):
             for block in self._blocks[_MID_BLOCK + 1 :]:
                 last = block(last)
             last = self._last(last)
-        # (B, 112, 7, 7) beside (B, 1280, 7, 7)
-        return torch.cat([functional.avg_pool2d(mid, 2), last], dim=1)  # (B, 1392, 7, 7)
+        # (B, 112, c, c) beside (B, 1280, c, c), c = S / 32 cells
+        return torch.cat([functional.avg_pool2d(mid, 2), last], dim=1)  # (B, 1392, c, c)
 
     def tuned_parts(self) -> list[nn.Module]:
         """What tuning may change: weights and batch statistics."""

@@ -7,13 +7,12 @@ from PIL import Image
 
 from salus_learn.contracts import ImageSpec, SnapshotImage
 from salus_learn.errors import SnapshotError
-from salus_learn.imaging.network import INPUT_SIDE
 
 Box = tuple[int, int, int, int]
 
 
 def prepared(image: SnapshotImage, spec: ImageSpec) -> tuple[np.ndarray, Box]:
-    """(3, 224, 224) float32 in [-1, 1] and the square box (left, top, right, bottom) it was cut from.
+    """(3, S, S) float32 in [-1, 1], S the slot's side, and the square box (left, top, right, bottom) it was cut from.
 
     The box may reach outside the image, where it is padded with the image's darkest value. Accepts
     (H, W) uint8 or uint16 and (H, W, 3) uint8; anything else raises SnapshotError.
@@ -22,11 +21,11 @@ def prepared(image: SnapshotImage, spec: ImageSpec) -> tuple[np.ndarray, Box]:
     if pixels.ndim not in (2, 3) or min(pixels.shape[:2]) < 8 or (pixels.ndim == 3 and pixels.shape[2] != 3):
         raise SnapshotError(f"{image.source}: an image of shape {pixels.shape} cannot be used.")
     box = _square(pixels, image, spec)
-    small = _cut(_eight_bit(pixels, image.source), box)  # (224, 224[, 3])
+    small = _cut(_eight_bit(pixels, image.source), box, spec.side)  # (S, S[, 3])
     if small.ndim == 2:
         small = np.repeat(small[..., None], 3, axis=2)
     scaled = (small.astype(np.float32) - 127.0) / 128.0
-    return np.ascontiguousarray(scaled.transpose(2, 0, 1)), box  # (3, 224, 224)
+    return np.ascontiguousarray(scaled.transpose(2, 0, 1)), box  # (3, S, S)
 
 
 def _square(pixels: np.ndarray, image: SnapshotImage, spec: ImageSpec) -> Box:
@@ -54,8 +53,8 @@ def _eight_bit(pixels: np.ndarray, source: str) -> np.ndarray:
     return np.clip(table, 0, 255).astype(np.uint8)[pixels]
 
 
-def _cut(pixels: np.ndarray, box: Box) -> np.ndarray:
-    """The square, padded where it reaches outside, resized to 224."""
+def _cut(pixels: np.ndarray, box: Box, shown: int) -> np.ndarray:
+    """The square, padded where it reaches outside, resized to so many pixels across."""
     height, width = pixels.shape[:2]
     left, top, right, bottom = box
     inner = pixels[max(top, 0) : min(bottom, height), max(left, 0) : min(right, width)]
@@ -66,4 +65,4 @@ def _cut(pixels: np.ndarray, box: Box) -> np.ndarray:
     y, x = max(-top, 0), max(-left, 0)
     canvas[y : y + inner.shape[0], x : x + inner.shape[1]] = inner
     picture = Image.fromarray(canvas)
-    return np.asarray(picture.resize((INPUT_SIDE, INPUT_SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0))
+    return np.asarray(picture.resize((shown, shown), Image.Resampling.BILINEAR, reducing_gap=2.0))

@@ -18,7 +18,7 @@ from salus_learn.contracts import ImageSpec, SnapshotImage
 from salus_learn.imaging.augment import augmented
 from salus_learn.imaging.embed import Report
 from salus_learn.imaging.encoder import best_device, new_network
-from salus_learn.imaging.network import INPUT_SIDE, LAST_CHANNELS, Encoder
+from salus_learn.imaging.network import LAST_CHANNELS, REDUCTION, Encoder
 from salus_learn.imaging.prepare import prepared
 
 CHUNK = 32
@@ -28,14 +28,13 @@ WATCHED = 96  # images whose loss is drawn after each pass: a curve, on which no
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """How long and how hard to tune. `views` is how many pictures are looked at in all, within the bounds of passes; of
-    the passes the first share is at 128 pixels and the last at 224, as served. `rate` is the top of the cycle; the
+    the passes the first share is at 4/7 of the side that is served (128 pixels of 224), the next at 5/7, and the last as served. `rate` is the top of the cycle; the
     classifier learns `head_rate` times as fast."""
 
     views: int = 8_500
     most_a_pass: int = 4_000  # of a large set each pass draws so many
     fewest_passes: int = 3
     most_passes: int = 12
-    sides: tuple[int, int, int] = (128, 160, 224)
     shares: tuple[float, float] = (0.4, 0.85)
     batch: int = 32
     rate: float = 4e-4
@@ -48,10 +47,11 @@ class Recipe:
         """How often so many images are looked at."""
         return int(np.clip(self.views // max(images, 1), self.fewest_passes, self.most_passes))
 
-    def side_of_each_pass(self, passes: int) -> tuple[int, ...]:
-        """Pixels of each of so many passes."""
+    def side_of_each_pass(self, passes: int, served: int) -> tuple[int, ...]:
+        """Pixels of each of so many passes, where so many are served."""
+        sides = (*(REDUCTION * round(served * part / 7 / REDUCTION) for part in (4, 5)), served)
         first, last = round(self.shares[0] * passes), min(round(self.shares[1] * passes), passes - 1)
-        return tuple(self.sides[(at >= first) + (at >= last)] for at in range(passes))
+        return tuple(sides[(at >= first) + (at >= last)] for at in range(passes))
 
     def on(self, device: str) -> Recipe:
         """The recipe of a device. A GPU takes twice the batch: as many steps over twice the pictures, and a rate that grows with
@@ -63,7 +63,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Pixels:
-    """N prepared images: shown (N, 3, 224, 224) uint8, each one's case, and its slot as a place in `specs`. `varied` says
+    """N prepared images: shown (N, 3, S, S) uint8, each one's case, and its slot as a place in `specs`. `varied` says
     whether tuning shows them varied."""
 
     shown: torch.Tensor
@@ -90,7 +90,8 @@ def read_pixels(
     """Cut out and scale every image of the slots once."""
     place = {spec.name: at for at, spec in enumerate(specs)}
     flat = [(case, image) for case, images in enumerate(cases) for image in images if image.slot in place]
-    shown = torch.empty(len(flat), 3, INPUT_SIDE, INPUT_SIDE, dtype=torch.uint8)
+    side = specs[0].side  # the same for all slots
+    shown = torch.empty(len(flat), 3, side, side, dtype=torch.uint8)
     for at, (_, image) in enumerate(flat):
         pixels, _ = prepared(image, specs[place[image.slot]])
         shown[at] = torch.from_numpy(pixels * 128 + 127).round().to(torch.uint8)
@@ -111,7 +112,7 @@ def tune(
     recipe, order = (recipe or Recipe()).on(best_device()), np.random.default_rng(seed)
     inside = np.flatnonzero(np.isin(pixels.case, cases) & (target[:, 0] >= 0))
     a_pass = min(len(inside), recipe.most_a_pass)
-    sides = recipe.side_of_each_pass(passes or recipe.passes_over(a_pass))
+    sides = recipe.side_of_each_pass(passes or recipe.passes_over(a_pass), pixels.shown.shape[-1])
     tuning = _Tuning(pixels, torch.from_numpy(target.astype(np.int64)), recipe, len(sides) * _steps(a_pass, recipe), seed)
     history: list[tuple[float, float | None]] = []
     for number, side in enumerate(sides):

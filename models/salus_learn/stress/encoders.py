@@ -31,7 +31,7 @@ def serving(model: Model) -> Iterator[ServedEncoder]:
 
 
 def random_encoder(pixels: np.ndarray, *, seed: int) -> ServedEncoder:
-    """The same network with random weights in every layer; pixels (n, 3, 224, 224), n >= 2, are a few prepared films.
+    """The same network with random weights in every layer; pixels (n, 3, S, S), n >= 2, are a few prepared films.
 
     Its batch statistics are those of the films. Without that the random layers would die away to nothing, and the maps
     would differ for a reason that has nothing to do with what was learnt.

@@ -6,6 +6,7 @@ with random weights after Adebayo and others (2018), Sanity checks for saliency 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,10 +15,9 @@ from scipy.stats import spearmanr
 
 from salus_learn.contracts import ImageSpec, SnapshotImage
 from salus_learn.evaluation.figures import figure
-from salus_learn.imaging.embed import CELLS, Report, embed
+from salus_learn.imaging.embed import Report, embed
 from salus_learn.imaging.encoder import ServedEncoder
 from salus_learn.imaging.head import ImageHead
-from salus_learn.imaging.network import MAP_SIDE
 from salus_learn.imaging.prepare import prepared
 from salus_learn.stress.corruption import blurred, runs_of
 from salus_learn.stress.encoders import random_encoder
@@ -35,9 +35,6 @@ from salus_learn.stress.held_out import (
 MOST_FILMS = 40
 FEWEST_FILMS = 5
 STEPS = 8
-CUTS = tuple(
-    round(CELLS * step / STEPS) for step in range(STEPS + 1)
-)  # how many cells are blurred at each step
 VARIANTS = 2 + 3 * (STEPS - 1)  # the film, the blurred film, and three orders between them
 HEAD_DRAWS, ENCODER_DRAWS = 10, 2
 CALIBRATED_ON = 32  # films that give the random encoder its batch statistics
@@ -48,7 +45,7 @@ TOO_FEW = "There are fewer than 5 films that the model judges."
 @dataclass(frozen=True, slots=True)
 class Film:
     """One film of one person: the case's place among the held out, the film's place among its maps, and its map as shown
-    (49,), percentage points of risk per cell. `direction`: 1 where the model flags the person, -1 where it does not."""
+    (cells,), percentage points of risk per cell. `direction`: 1 where the model flags the person, -1 where it does not."""
 
     case: int
     place: int
@@ -94,17 +91,19 @@ def deletion_part(
     persons = held.persons[[film.case for film in films]]
     deleted, inserted, by_chance = curves[:, 0], curves[:, 1], curves[:, 2]
     put_in_by_chance = by_chance[:, ::-1]  # what is blurred last is put in first, and that order is as random
+    cells = len(films[0].points)
+    shares = np.array(_cuts(cells)) / cells
     lines = {
         "put in, map order": inserted, "put in, random order": put_in_by_chance,
         "taken out, random order": by_chance, "taken out, map order": deleted,
     }  # fmt: skip
     return {
         "note": _deletion_note(len(films)), "x": "share of the film's cells taken out or put in, per cent",
-        "y": "support gained or lost since the start, points", "series": [_line(name, values, persons) for name, values in lines.items()],
+        "y": "support gained or lost since the start, points", "series": [_line(name, shares, values, persons) for name, values in lines.items()],
         "columns": ["order of the map against a random order", "area between them, points", "what it says"],
         "rows": [
-            _area_row("taking cells out: risk moves sooner", by_chance - deleted, persons),
-            _area_row("putting cells in: risk comes back sooner", inserted - put_in_by_chance, persons),
+            _area_row("taking cells out: risk moves sooner", shares, by_chance - deleted, persons),
+            _area_row("putting cells in: risk comes back sooner", shares, inserted - put_in_by_chance, persons),
         ],
     }  # fmt: skip
 
@@ -120,15 +119,18 @@ def _deletion_note(films: int) -> str:
 def _curves(held: HeldOut, film: Film, encoder: ServedEncoder, rng: np.random.Generator) -> np.ndarray:
     """(3, 9) support in points: cells out by map, cells in by map, cells out at random; NaN where there is no risk."""
     first = np.argsort(-film.direction * film.points, kind="stable")  # speaks most for what the model says
-    chance = rng.permutation(CELLS)
-    orders = [(first, CUTS), (first[::-1], CUTS), (chance, CUTS)]
-    gone = [
-        order[:cut] for order, cuts in orders for cut in cuts[1:-1]
-    ]  # cells blurred in each variant between the ends
+    chance = rng.permutation(len(first))
+    # cells blurred in each variant between the ends
+    gone = [order[:cut] for order in (first, first[::-1], chance) for cut in _cuts(len(first))[1:-1]]
     support = _support(held, film, encoder, [chance[:0], chance, *gone])
     whole, nothing, between = support[0], support[1], support[2:].reshape(3, STEPS - 1)
     out, back, random = (np.concatenate([[whole], middle, [nothing]]) for middle in between)
     return np.stack([out, back[::-1], random])
+
+
+def _cuts(cells: int) -> tuple[int, ...]:
+    """How many of so many cells are blurred at each step."""
+    return tuple(round(cells * step / STEPS) for step in range(STEPS + 1))
 
 
 def _support(held: HeldOut, film: Film, encoder: ServedEncoder, gone: list[np.ndarray]) -> np.ndarray:
@@ -137,7 +139,7 @@ def _support(held: HeldOut, film: Film, encoder: ServedEncoder, gone: list[np.nd
     specs = {spec.name: spec for spec in task.images}
     images = held.snapshots[film.case].images
     at = [number for number, image in enumerate(images) if image.slot in specs][film.place]
-    variants = blurred_cells(images[at], specs[images[at].slot], gone)
+    variants = blurred_cells(images[at], specs[images[at].slot], gone, across=math.isqrt(len(film.points)))
     several = held.take(np.full(len(gone), film.case))
     shown = tuple(
         replace(one, images=(*images[:at], variant, *images[at + 1 :]))
@@ -148,8 +150,8 @@ def _support(held: HeldOut, film: Film, encoder: ServedEncoder, gone: list[np.nd
     return risks if film.direction == 1 else 100 - risks
 
 
-def blurred_cells(image: SnapshotImage, spec: ImageSpec, gone: list[np.ndarray]) -> list[SnapshotImage]:
-    """The film, reduced, once for each set of cells (places 0 to 48, row by row), with these cells blurred.
+def blurred_cells(image: SnapshotImage, spec: ImageSpec, gone: list[np.ndarray], *, across: int) -> list[SnapshotImage]:
+    """The film, reduced, once for each set of cells (places row by row, `across` in a row), with these cells blurred.
 
     The blur is one cell wide, so that nothing smaller than a cell is left.
     """
@@ -157,31 +159,29 @@ def blurred_cells(image: SnapshotImage, spec: ImageSpec, gone: list[np.ndarray])
     left, top, right, bottom = looked_at(image, spec)
     height, width = np.asarray(image.pixels).shape[:2]
     side = right - left
-    edges = np.round(np.arange(MAP_SIDE + 1) * side / MAP_SIDE).astype(int)
+    edges = np.round(np.arange(across + 1) * side / across).astype(int)
     cell = np.full((height, width), -1)
-    for row in range(MAP_SIDE):
-        for column in range(MAP_SIDE):
+    for row in range(across):
+        for column in range(across):
             rows = slice(max(top + edges[row], 0), max(top + edges[row + 1], 0))
-            cell[rows, max(left + edges[column], 0) : max(left + edges[column + 1], 0)] = (
-                row * MAP_SIDE + column
-            )
-    smooth = np.asarray(changed(image, lambda light: blurred(light, side / MAP_SIDE)).pixels)
+            cell[rows, max(left + edges[column], 0) : max(left + edges[column + 1], 0)] = row * across + column
+    smooth = np.asarray(changed(image, lambda light: blurred(light, side / across)).pixels)
     pixels = np.asarray(image.pixels)
     masks = [np.isin(cell, cells).reshape(height, width, *[1] * (pixels.ndim - 2)) for cells in gone]
     return [replace(image, pixels=np.where(mask, smooth, pixels)) for mask in masks]
 
 
-def _line(name: str, values: np.ndarray, persons: np.ndarray) -> dict[str, Any]:
+def _line(name: str, shares: np.ndarray, values: np.ndarray, persons: np.ndarray) -> dict[str, Any]:
     """One curve (films, 9) since its start, as mean and 95 % band over people."""
     moved = values - values[:, :1]
     bands = np.array([mean_by_person(moved[:, step], persons) for step in range(STEPS + 1)]).round(4)
     body = {"y": bands[:, 0].tolist(), "low": bands[:, 1].tolist(), "high": bands[:, 2].tolist()}
-    return {"name": name, "x": [round(100 * cut / CELLS, 2) for cut in CUTS]} | body
+    return {"name": name, "x": (100 * shares).round(2).tolist()} | body
 
 
-def _area_row(name: str, gaps: np.ndarray, persons: np.ndarray) -> list[Any]:
+def _area_row(name: str, shares: np.ndarray, gaps: np.ndarray, persons: np.ndarray) -> list[Any]:
     """Area between two curves, gaps (films, 9) in points, as their mean along x."""
-    area = points_cell(np.trapezoid(gaps, np.array(CUTS) / CELLS, axis=1), persons)
+    area = points_cell(np.trapezoid(gaps, shares, axis=1), persons)
     low, high = area["low"] or 0.0, area["high"] or 0.0
     says = (
         "• what the map marks counts"
@@ -256,7 +256,7 @@ def _read_at_random(held: HeldOut, seed: int) -> HeldOut:
 
 
 def _maps(held: HeldOut, films: list[Film], head: ImageHead) -> np.ndarray:
-    """(films, 49) each film's map; `held` is in the order of `films`."""
+    """(films, cells) each film's map; `held` is in the order of `films`."""
     assert held.prepared is not None
     return np.stack([
         head.cells(images)[film.place].ravel() for film, images in zip(films, held.prepared.images, strict=True)
@@ -264,7 +264,7 @@ def _maps(held: HeldOut, films: list[Film], head: ImageHead) -> np.ndarray:
 
 
 def likeness(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Spearman's rank correlation of maps (n, 49), film by film (n,); 0 where one of the two is flat."""
+    """Spearman's rank correlation of maps (n, cells), film by film (n,); 0 where one of the two is flat."""
     flat = (np.ptp(first, axis=1) < FLAT) | (np.ptp(second, axis=1) < FLAT)
     return np.array([
         0.0 if bare else float(spearmanr(one, two).statistic) for bare, one, two in zip(flat, first, second, strict=True)

@@ -10,10 +10,9 @@ import numpy as np
 from PIL import Image
 
 from salus_learn.contracts import ImageSpec, SnapshotImage
-from salus_learn.imaging.network import INPUT_SIDE
 from salus_learn.imaging.prepare import Box, prepared
 
-LARGEST_SIDE = 2 * INPUT_SIDE  # of the square that the model looks at, in pixels
+LARGEST = 2  # across the square that the model looks at, in times the pixels that it is shown
 LEAST_SIDE = 8  # a smaller film is refused
 MOST_PIXELS = 1_000_000
 Light = (
@@ -39,7 +38,7 @@ def reduced(image: SnapshotImage, spec: ImageSpec) -> SnapshotImage:
     if image.region is not None and height * width > MOST_PIXELS:
         image = cut(image, _surroundings(looked_at(image, spec)))
     left, _, right, _ = looked_at(image, spec)
-    factor = LARGEST_SIDE / (right - left)
+    factor = LARGEST * spec.side / (right - left)
     return _smaller(image, factor) if factor < 1 else image
 
 

@@ -20,6 +20,7 @@ RULES = ("sensitivity", "specificity", "youden", "alerts_per_100")
 ONE_SIDED = ("CHEST", "THORAX", "HEART", "ABDOMEN")
 HEART = "the heart would lie on the right, and situs inversus is a finding, not noise"
 CASES = ("row", "patient")
+SIDES = tuple(range(160, 513, 32))  # the encoder halves its maps five times
 ENCODERS = ("auto", "frozen", "tuned")
 _TABLES: dict[str, dict[str, type | tuple[type, ...]]] = {
     "task": {
@@ -45,7 +46,7 @@ _TABLES: dict[str, dict[str, type | tuple[type, ...]]] = {
     "image": {
         "name": str, "label": str, "modality": str, "body_part": str, "view": str, "column": str,
         "folder": str, "region_column": str, "region_folder": str, "region_margin": (int, float),
-        "may_be_missing": bool, "flips": bool,
+        "may_be_missing": bool, "flips": bool, "side": int,
     },
 }  # fmt: skip
 _INDEX = re.compile(r"^encounter-start(?: \+ (\d+(?:\.\d+)?) h)?$")
@@ -203,6 +204,8 @@ def _image(entry: dict[str, Any], name: str) -> ImageSpec:
     spec = ImageSpec(label=label, **{key: value for key, value in entry.items() if key != "label"})
     if spec.flips and spec.body_part.upper() in ONE_SIDED:
         raise TaskError(f"{name}: image {spec.name}: flips is not allowed on a {spec.body_part} image: {HEART}.")
+    if spec.side not in SIDES:
+        raise TaskError(f"{name}: image {spec.name}: side {spec.side} is not one of {', '.join(map(str, SIDES))} pixels.")
     return spec
 
 
@@ -263,6 +266,8 @@ def _check_names(
         raise TaskError(f"{name}: the name {sorted(twice)[0]} is used twice.")
     if not names:
         raise TaskError(f"{name} names no feature and no image, so there is nothing to predict from.")
+    if len({image.side for image in images}) > 1:
+        raise TaskError(f"{name}: all images of a task are shown equally large, so they take the same side.")
     for feature in features:
         marked = next((image for image in images if image.name == feature.region), None)
         if feature.region and (marked is None or not marked.region_column):
