@@ -13,7 +13,7 @@ from salus_web.audit.models import Event
 from salus_web.cohorts.services import create_project
 from salus_web.common.clock import now
 from salus_web.jobs.models import Job, JobState
-from salus_web.predictions.models import Review
+from salus_web.predictions.models import Review, RiskMap
 from salus_web.predictions.services import request
 from salus_web.records.models import CareRelation, Encounter, Patient
 from salus_web.records.services import join_team
@@ -84,6 +84,7 @@ def clinician_judges_a_risk(page: Page, url: str) -> None:
     page.wait_for_selector("#replay progress")
     run(Job.objects.get(kind="replay"))
     page.wait_for_selector("text=the same risk and the same reasons")
+    a_part_of_the_film_has_a_frame(page, url)
     page.click(".banner .name")
     page.wait_for_selector("text=The record on one time axis")
 
@@ -105,6 +106,17 @@ def clinician_breaks_the_glass(page: Page, url: str) -> None:
     page.wait_for_selector("text=/^[12] h \\d\\d min$/")
     with page.expect_navigation():
         page.clock.fast_forward("02:00:05")
+
+
+def a_part_of_the_film_has_a_frame(page: Page, url: str) -> None:
+    """Where the model was shown a part only: the dashes are really drawn."""
+    page.goto(f"{url}/worklist/")
+    mine = [str(link.get_attribute("href")).split("/")[2] for link in page.locator("a[href^='/predictions/']").all()]
+    drawn = RiskMap.objects.for_actor(SYSTEM).filter(prediction_id__in=mine, prediction__state="computed")[0]
+    RiskMap.objects.for_actor(SYSTEM).filter(pk=drawn.pk).update(box=[5, 5, 60, 60])
+    page.goto(f"{url}/predictions/{drawn.prediction_id}/")
+    line = page.eval_on_selector(".film .frame", "frame => [getComputedStyle(frame).stroke, getComputedStyle(frame).strokeDasharray]")
+    assert line == ["rgb(255, 255, 255)", "6px, 4px"]
 
 
 def administrator_gives_access(page: Page, url: str) -> None:

@@ -324,3 +324,16 @@ def test_two_pictures_of_one_moment_are_told_apart_by_their_file(ward: tuple[Cli
     first.save(force_insert=True)
     captions = re.findall(r"<figcaption>(film of .*?)</figcaption>", client.get(page).content.decode())
     assert [caption.partition(" · ")[2] for caption in captions] == ["Qeyes", "eyes.csv row 3, left.jpg"]
+
+
+def test_a_frame_says_which_part_of_the_film_the_model_was_shown(ward: tuple[Client, Admit]) -> None:
+    """On the plain film, and named under it; the style sheet must not take its line away, as it once did."""
+    client, admit = ward
+    person = admit("Qframe")
+    page = f"/predictions/{person.prediction.pk}/"
+    whole = client.get(page).content.decode()
+    assert "what the model was shown" not in whole and 'class="frame"' not in whole, "the model was shown all of it"
+    RiskMap.objects.for_actor(SYSTEM).filter(prediction=person.prediction).update(box=[2, -3, 9, 4])
+    part = client.get(page).content.decode()
+    assert re.search(r"<figcaption>film of [^<]*; in the frame, what the model was shown</figcaption>", part)
+    assert re.search(r'<rect x="2" y="-3" width="7" height="7" [^>]*class="frame">', part)

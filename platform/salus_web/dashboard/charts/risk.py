@@ -10,6 +10,8 @@ from django.utils.safestring import SafeString, mark_safe
 
 from salus_web.dashboard.charts.marks import area, dot, line, number, path, picture, rect, text
 
+FRAMED = "what the model was shown"
+
 
 @dataclass(frozen=True, slots=True)
 class Bar:
@@ -120,6 +122,11 @@ class Overlay:
     image_url: str
     label: str
 
+    @property
+    def is_part(self) -> bool:
+        """Whether the model was shown a part of the film only."""
+        return self.box != (0, 0, self.width, self.height)
+
 
 def map_over(overlay: Overlay, map_class: str) -> SafeString:
     """The film with its exact activation cells on it. Raising cells are filled, lowering ones also carry a bar, so that
@@ -143,14 +150,13 @@ def map_over(overlay: Overlay, map_class: str) -> SafeString:
 
 
 def plain_film(overlay: Overlay) -> SafeString:
-    """The same film without its map."""
-    left, top, right, bottom = overlay.box
+    """The same film without its map, with a frame around the part that the model was shown, where that is not all of it."""
     frame = ""
-    if (left, top, right, bottom) != (0, 0, overlay.width, overlay.height):
-        frame = (
-            f'<rect x="{left}" y="{top}" width="{right - left}" height="{bottom - top}" fill="none" stroke="#fff" '
-            f'stroke-dasharray="6 4" stroke-width="{max(overlay.width // 200, 1)}"><title>marked region</title></rect>'
-        )
+    if overlay.is_part:
+        left, top, right, bottom = overlay.box
+        place = f'x="{left}" y="{top}" width="{right - left}" height="{bottom - top}" stroke-width="{max(overlay.width // 200, 1)}"'
+        # white dashes over a black line: seen on bright and on dark film
+        frame = f'<rect {place} class="frame-under"/><rect {place} class="frame"><title>{FRAMED}</title></rect>'
     return _film(overlay, frame, f"{overlay.label}, without the map")
 
 

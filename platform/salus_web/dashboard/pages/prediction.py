@@ -7,7 +7,16 @@ from datetime import datetime
 from typing import Any
 
 from salus_web.dashboard.charts.figures import bars
-from salus_web.dashboard.charts.risk import Bar, Overlay, icon_array, map_over, plain_film, signed, waterfall
+from salus_web.dashboard.charts.risk import (
+    FRAMED,
+    Bar,
+    Overlay,
+    icon_array,
+    map_over,
+    plain_film,
+    signed,
+    waterfall,
+)
 from salus_web.dashboard.pages.numbers import interval, of_hundred, percent
 from salus_web.dashboard.pages.wording import STATES, how, unit
 from salus_web.jobs.models import Job
@@ -66,6 +75,7 @@ class Film:
     plain: str
     mapped: str
     total: str
+    framed: str  # what a frame on the plain image stands for; empty without one
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +229,7 @@ def _film(found: RiskMap, label: str, *, with_map: bool) -> Film:
         image_url=f"/images/{instance.pk}/display.png", label=label,
     )  # fmt: skip
     mapped, total = (map_over(overlay, "salus-map"), signed(found.total_points)) if with_map else ("", "")
-    return Film(overlay.label, plain_film(overlay), mapped, total)
+    return Film(overlay.label, plain_film(overlay), mapped, total, FRAMED if overlay.is_part else "")
 
 
 def _before(prediction: Prediction) -> str:
