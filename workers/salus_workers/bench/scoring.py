@@ -31,7 +31,8 @@ def measure(row: ModelBundle, patient_ids: list[str], rounds: int, say: Any) -> 
     snapshots = [case.snapshot for case in cases]
     x = matrix(bundle.model.task, bundle.model.schema, read_all(bundle.model.task, snapshots))  # (n, d)
     images = sum(len(snapshot.images) for snapshot in snapshots)
-    pixels = np.random.default_rng(0).uniform(-1, 1, (images, 3, 224, 224)).astype(np.float32)  # (images, 3, 224, 224)
+    side = bundle.model.task.images[0].side if images else 0
+    pixels = np.random.default_rng(0).uniform(-1, 1, (images, 3, side, side)).astype(np.float32)  # (images, 3, S, S)
     product, limit, explain = [], [], []
     _product(row, patient_ids)
     for number in range(rounds):
