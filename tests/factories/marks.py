@@ -49,7 +49,7 @@ SIDE = 96
 
 
 def make_marked(folder: Path, *, people: int = 60, seed: int = 8) -> Path:
-    """Write task.toml, cases.csv, scans/*.png (noise) and masks/*.png: a disc, or a star of five points where ill."""
+    """Write task.toml, cases.csv, scans/*.png (noise) and masks/*.png: a disc, or a star of four points where ill, which is as tall as it is wide."""
     rng = np.random.default_rng(seed)
     for name in ("scans", "masks"):
         (folder / name).mkdir(parents=True)
@@ -61,7 +61,7 @@ def make_marked(folder: Path, *, people: int = 60, seed: int = 8) -> Path:
         table.writerow(["person", "case", "age", "scan", "mask", "ill"])
         for number in range(people):
             ill = number % 2
-            edge = 26 + rng.normal(0, 3) + ill * rng.normal(9, 2) * np.cos(5 * (angle + rng.uniform(0, 6)))
+            edge = 26 + rng.normal(0, 3) + ill * rng.normal(9, 2) * np.cos(4 * (angle + rng.uniform(0, 6)))
             Image.fromarray(far <= edge).save(folder / "masks" / f"m{number}.png")
             scan = np.clip(rng.normal(90, 18, (SIDE, SIDE)), 0, 255).astype(np.uint8)
             Image.fromarray(scan).save(folder / "scans" / f"s{number}.png")

@@ -1,4 +1,5 @@
-"""What a poor image does to the risk: eight faults at two strengths, made on the film itself, before anything reads it.
+"""What a poor image does to the risk: eight faults at two strengths, made on the film itself, before anything reads it;
+and where something is marked on films, what another mark does.
 
 After Hendrycks and Dietterich (2019), Benchmarking neural network robustness to common corruptions. What the gate stops
 is counted and then left out: a clinician sees no risk there.
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from salus_learn.imaging.augment import mirrors_of
 from salus_learn.imaging.embed import Report, embed
 from salus_learn.imaging.encoder import ServedEncoder
 from salus_learn.imaging.prepare import Box
+from salus_learn.stress.faults import Fault
 from salus_learn.stress.films import Light, by_channel, changed, cut, looked_at, reduced
 from salus_learn.stress.held_out import (
     HeldOut,
@@ -33,6 +35,7 @@ from salus_learn.stress.held_out import (
     share_cell,
     uses_image,
 )
+from salus_learn.stress.marks import MARK_FAULTS, with_measures
 
 MOST_PEOPLE = 200
 TOO_FEW = (
@@ -43,16 +46,6 @@ COLUMNS = [
     "fault", "how strong", "stopped at the gate", "AUROC, if not stopped", "change of AUROC", "mean shift of risk, points",
     "falls on the other side of the threshold",
 ]  # fmt: skip
-Change = Callable[[SnapshotImage, Box, float, np.random.Generator], SnapshotImage]
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing that goes wrong with an image, at two strengths, each with its words."""
-
-    name: str
-    change: Change
-    strengths: tuple[tuple[str, float], ...]
 
 
 def _noise(image: SnapshotImage, box: Box, strength: float, rng: np.random.Generator) -> SnapshotImage:
@@ -122,6 +115,13 @@ FAULTS = (
 VARIANTS = 1 + sum(len(fault.strengths) for fault in FAULTS)
 
 
+def faults_of(held: HeldOut) -> tuple[Fault, ...]:
+    """What can go wrong with these people's images; with marks too, where any image has one."""
+    slots = {spec.name for spec in held.model.task.images}
+    marked = any(image.region is not None for one in held.snapshots for image in one.images if image.slot in slots)
+    return (*FAULTS, *MARK_FAULTS) if marked else FAULTS
+
+
 def corrupted(
     image: SnapshotImage, spec: ImageSpec, fault: Fault, strength: float, rng: np.random.Generator
 ) -> SnapshotImage:
@@ -139,15 +139,16 @@ def corruption_part(
     held = _with_images(held, seed, most_runs)
     if not can_be_ranked(held.y):
         return {"note": TOO_FEW}
+    faults = faults_of(held)
     plain = _with_films(held, reduced)
     before = _again(plain, encoder)
     rows: list[list[Any]] = [_row("none", "as it is", held, before, before)]
-    for fault in FAULTS:
+    for fault in faults:
         for words, strength in fault.strengths:
             rng = np.random.default_rng([seed, len(rows)])
             spoiled = _spoiled(plain, fault, strength, rng)
             rows.append(_row(fault.name, words, held, before, _again(spoiled, encoder)))
-            report(len(rows) / VARIANTS, f"poor images, {fault.name}")
+            report(len(rows) / _variants(faults), f"poor images, {fault.name}")
     note = (
         f"{len(held.y)} people with an image whom the model has not seen. “Stopped” counts all of them; the other figures "
         "are of those whose image passes the gate both as it is and with the fault."
@@ -161,10 +162,15 @@ def _with_images(held: HeldOut, seed: int, most_runs: int) -> HeldOut:
         np.array([uses_image(one) for one in held.scored()], dtype=bool) & np.isfinite(held.y)
     )
     runs = (
-        VARIANTS * sum(runs_of(held.snapshots[at].images, held.model.task) for at in able) / max(len(able), 1)
+        _variants(faults_of(held)) * sum(runs_of(held.snapshots[at].images, held.model.task) for at in able) / max(len(able), 1)
     )
     most = min(MOST_PEOPLE, int(most_runs / max(runs, 1)))
     return held.take(able[drawn(held.y[able], most, seed)])
+
+
+def _variants(faults: Sequence[Fault]) -> int:
+    """How often every film is read: as it is, and with each fault at each strength."""
+    return 1 + sum(len(fault.strengths) for fault in faults)
 
 
 def runs_of(images: Sequence[SnapshotImage], task: RiskTask) -> int:
@@ -193,9 +199,10 @@ def _spoiled(held: HeldOut, fault: Fault, strength: float, rng: np.random.Genera
 
 
 def _again(held: HeldOut, encoder: ServedEncoder) -> list[RiskResult]:
-    """Read the images as they now are and score."""
-    prepared = embed([one.images for one in held.snapshots], held.model.task.images, encoder)
-    return replace(held, prepared=prepared).scored()
+    """Read the images and what is marked on them as they now are, and score."""
+    task = held.model.task
+    prepared = embed([one.images for one in held.snapshots], task.images, encoder)
+    return replace(held, prepared=prepared, readings=with_measures(held)).scored()
 
 
 def _row(
