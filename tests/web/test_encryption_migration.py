@@ -17,7 +17,6 @@ from salus_web.records.models import CareRelation, Encounter
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BEFORE = [("records", "0002_worklist_by_index"), ("imaging", "0001_initial"), ("ingest", "0001_initial")]
-AFTER = [("records", "0005_plain_free_text_gone"), ("imaging", "0004_plain_free_text_gone"), ("ingest", "0004_plain_free_text_gone")]
 
 
 def migrate(targets: list[tuple[str, str]]) -> Any:
@@ -57,8 +56,9 @@ def restored() -> Any:
 
 def test_plain_words_are_sealed_and_come_back(restored: None) -> None:
     stay, image, upload = planted(migrate(BEFORE))
-    migrate(AFTER)
-    # the models of today read them
+    executor = MigrationExecutor(connection)
+    executor.migrate(executor.loader.graph.leaf_nodes())
+    # the models of today read them, so the tables are today's
     assert Encounter._base_manager.get(pk=stay.pk).reason == "planted reason"
     row = Instance._base_manager.get(pk=image.pk)
     assert (row.source, row.pixel_problem) == ("DICOM planted.dcm", "planted problem") and key_name(row.source_sealed).owned
