@@ -31,6 +31,7 @@ ID_BYTES = 16
 CACHED_AT_MOST = 4096
 # another process goes on with a destroyed key for at most this long
 CACHED_SECONDS = 30.0
+WAIT_SECONDS = 30  # for another process at the file
 _NONCE_BYTES = 12
 _TABLES = """
 CREATE TABLE IF NOT EXISTS keys (
@@ -72,13 +73,27 @@ def _link() -> sqlite3.Connection:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise KeyTrouble(f"{path} can be read by other users of this machine. Run: chmod 600 {path}")
-    link = sqlite3.connect(path, timeout=30, isolation_level=None)
-    link.execute("PRAGMA journal_mode=WAL")
+    link = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None)
+    _write_ahead(link)
     link.execute("PRAGMA synchronous=FULL")
     link.execute("PRAGMA secure_delete=ON")
     link.executescript(_TABLES)
     _local.link, _local.mine = link, mine
     return link
+
+
+def _write_ahead(link: sqlite3.Connection) -> None:
+    """Switch the file to a write-ahead log. Of two that open a new file at once each may hold what the other needs; SQLite
+    then refuses one at once instead of letting it wait, so the waiting is done here."""
+    until = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            link.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.01)
 
 
 @contextmanager
