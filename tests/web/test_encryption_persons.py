@@ -337,3 +337,14 @@ def test_those_who_open_a_new_key_file_at_once_all_get_their_keys(tmp_path: Path
         with ThreadPoolExecutor(8) as pool:
             made = list(pool.map(make, owners))
         assert len(set(made)) == 8 and [keyring.sealing_key(owner).id for owner in owners] == made
+
+
+def test_a_key_file_that_cannot_be_read_is_said_at_once(tmp_path: Path, settings: Any) -> None:
+    """Only another process is waited for: no request hangs for half a minute on a broken disk."""
+    settings.SALUS_PERSON_KEYS_FILE = str(tmp_path / "keys.sqlite3")
+    (tmp_path / "keys.sqlite3-wal").mkdir()  # nobody can write a log there
+    Path(settings.SALUS_PERSON_KEYS_FILE).touch(mode=0o600)
+    began = time.monotonic()
+    with pytest.raises(sqlite3.OperationalError):
+        keyring.sealing_key(f"person:{new_id()}")
+    assert time.monotonic() - began < 10
