@@ -242,11 +242,13 @@ class ActivationMap:
 
 @dataclass(frozen=True, slots=True)
 class MissingInput:
-    """An input the model could use and did not have."""
+    """An input the model could use and did not have. `untaught`: next to nobody who taught it lacked this, and the risk was
+    held back or its interval widened for it."""
 
     name: str
     label: str
     part: Part
+    untaught: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,10 @@ def test_a_model_that_lives_by_the_outline_is_worth_nothing_with_a_box(world: Wo
     assert rows["none", "as it is"]["AUROC, if not stopped"]["value"] > 0.9
     boxed = rows["only a box drawn", "without the outline"]
     assert boxed["change of AUROC"]["high"] < -0.2 and boxed["AUROC, if not stopped"]["low"] < 0.6
+    # nobody who taught lacked an outline, so next to no answer is given, and hardly one that misleads
+    assert boxed["then keeps its answer to itself"]["value"] > 0.9 > rows["none", "as it is"]["then keeps its answer to itself"]["value"]
+    misled = "gives an answer, on the other side"
+    assert boxed[misled]["value"] < 0.1 < boxed["falls on the other side of the threshold"]["value"]
     # the outline is the same wherever it lies and however large it is
     for fault, strength in (("mark drawn beside", "by 10 % of its longer side"), ("mark drawn smaller", "by a third")):
         assert rows[fault, strength]["AUROC, if not stopped"]["value"] > 0.9

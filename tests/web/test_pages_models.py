@@ -141,6 +141,29 @@ def test_what_would_change_a_risk_stands_on_its_page_and_goes_with_the_number() 
     assert "What would change this" not in page and "looks upside down" in page and "The interval runs" not in page
 
 
+def test_what_nobody_lacked_who_taught_is_named_where_it_is_missing() -> None:
+    site = make_site()
+    user = make_user("clinician", site)
+    person = make_person(site, "Qone", make_bundle())
+    relate(user, person.patient)
+    risk = person.prediction
+    gap = {"name": "crp", "label": "CRP", "part": "record", "untaught": True}
+    change = {"name": "crp", "label": "CRP", "part": "record", "crossing": 0.4, "width_now": 0.3, "width_then": 0.21, "low": 0.11, "high": 0.52, "n": 30}
+    account = json.loads(risk.account_json) | {"missing": [gap, gap | {"label": "Ferritin", "untaught": False}], "would_change": [change]}
+
+    def shown(**changes: Any) -> str:
+        for name, value in changes.items():
+            setattr(risk, name, value)
+        risk.save()
+        return " ".join(client_of(user).get(f"/predictions/{risk.pk}/").content.decode().split())
+
+    page = shown(account_json=json.dumps(account))
+    assert "CRP, Ferritin" in page and "Hardly anybody who taught the model lacked CRP, so" in page and "The interval is as wide as" in page
+    page = shown(state="abstained", prediction_set=["ill"], why="Missing: CRP. It hangs on it.")
+    assert "Missing: CRP. It hangs on it." in page and "12 of 30" in page and "The interval is as wide as" not in page
+    assert "11–52" not in page.replace(" ", ""), "no number beside what cannot be told"
+
+
 def test_the_kinds_stand_beside_the_number_and_wrong_reasons_hide_them() -> None:
     site = make_site()
     user = make_user("clinician", site)

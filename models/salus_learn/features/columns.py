@@ -12,6 +12,7 @@ from salus_learn.contracts import FeatureSpec, PatientSnapshot, RiskTask
 from salus_learn.features.readings import Reading, read_features
 
 RAREST_LEVEL_CASES = 2
+TAUGHT_BY, TAUGHT_BY_SHARE = 10, 0.05  # a gap that fewer people had, and a smaller share of them, teaches nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +86,41 @@ def matrix(task: RiskTask, schema: FeatureSchema, readings: Sequence[Sequence[Re
                 body[case, at : at + len(words)] = [float(word in present) for word in words]
         at += len(words)
     return body  # (n, width)
+
+
+def gaps(task: RiskTask, schema: FeatureSchema, x: np.ndarray) -> np.ndarray:
+    """(n, features) where nothing that the model knows was recorded: x (n, d) is empty in all columns of the feature, or it is a
+    category in a word of none of them. A feature without columns has no gaps."""
+    owner = np.array(schema.owner, dtype=int)
+    found = np.zeros((len(x), len(task.features)), dtype=bool)
+    for position, spec in enumerate(task.features):
+        columns = x[:, owner == position]
+        if columns.shape[1]:
+            found[:, position] = np.isnan(columns).all(axis=1) | (spec.kind == "category") & (columns == 0).all(axis=1)
+    return found
+
+
+def always_there(task: RiskTask, schema: FeatureSchema, x: np.ndarray) -> tuple[str, ...]:
+    """The features that next to nobody lacked of the training people; x (n, d), the schema's columns of those people.
+
+    What is counted is never missing: not recorded reads as none.
+    """
+    lacked = gaps(task, schema, x).sum(axis=0)
+    has_columns = np.isin(np.arange(len(task.features)), schema.owner)
+    return tuple(
+        spec.name for spec, missing, told in zip(task.features, lacked, has_columns, strict=True)
+        if told and spec.aggregation != "count" and missing < _few(len(x))
+    )  # fmt: skip
+
+
+def slots_always_there(task: RiskTask, slots: np.ndarray | None) -> tuple[str, ...]:
+    """Of several image slots those that next to nobody lacked who had an image; slots (n, S) of the training people, NaN where missing."""
+    if slots is None:
+        return ()
+    there = np.isfinite(slots[np.isfinite(slots).any(axis=1)])
+    return tuple(spec.name for at, spec in enumerate(task.images) if (~there[:, at]).sum() < _few(len(there)))
+
+
+def _few(people: int) -> float:
+    """Fewer gaps than this among so many people teach nothing."""
+    return min(TAUGHT_BY, TAUGHT_BY_SHARE * people)

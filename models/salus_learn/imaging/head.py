@@ -49,6 +49,10 @@ class ImageHead:
         margins = self.bias + np.einsum("nsc,sc->n", apart, self.weight)
         return np.where(np.isfinite(pooled[:, :, 0]).any(axis=1), margins, np.nan)
 
+    def by_slot(self, prepared: Prepared, index: np.ndarray) -> np.ndarray:
+        """What each slot adds to the margin (n, S), NaN where it is missing; over the slots they sum to margin - reference."""
+        return np.einsum("nsc,sc->ns", prepared.pooled[index] - self.centre, self.weight)
+
     def cells(self, images: Sequence[Embedded]) -> list[np.ndarray]:
         """Per image a (c, c) map of margin over the training mean; over all images they sum to margin - reference."""
         maps = []

@@ -16,6 +16,7 @@ from salus_learn.imaging.encoder import ServedEncoder
 from salus_learn.kinds.account import account_kinds
 from salus_learn.scoring.account import Evidence, account, failed
 from salus_learn.scoring.change import would_change
+from salus_learn.scoring.untaught import hold_back
 from salus_learn.store.bundle import Bundle
 from salus_learn.store.model import Model, pattern_of
 
@@ -77,8 +78,10 @@ def account_all(
     prepared: Prepared | None,
     index: np.ndarray,
     bundle_digest: str,
+    *,
+    ask: bool = True,
 ) -> list[RiskResult]:
-    """Accounts of the cases `index` by one model. `prepared` holds all cases."""
+    """Accounts of the cases `index` by one model. `prepared` holds all cases. Without `ask` nobody is asked what would change them."""
     x = matrix(model.task, model.schema, readings)  # (n, d)
     line = model.line.terms(x[index]) if model.line is not None else None  # (k, d)
     trees = model.trees.contributions(x[index])[:, :-1] if model.trees is not None else None  # (k, d)
@@ -99,8 +102,10 @@ def account_all(
             _unusual(model, prepared.images[case], float(distances[at])) if has_image and prepared and distances is not None else "",
         )  # fmt: skip
         results.append(account(model, evidence, pattern, bundle_digest))
-    asked = would_change(model, [readings[case] for case in index.tolist()], results)
-    results = [replace(result, would_change=answers) for result, answers in zip(results, asked, strict=True)]
+    results = hold_back(model, x[index], results)
+    if ask:
+        asked = would_change(model, x[index], results)
+        results = [replace(result, would_change=answers) for result, answers in zip(results, asked, strict=True)]
     if model.kinds is None:
         return results
     kinds = account_kinds(model.kinds, model.schema.owner, x, prepared, index, results)

@@ -95,6 +95,7 @@ def _write_parts(folder: Path, model: Model, prefix: str) -> None:
         "schema": model.schema.to_json(),
         "thresholds": model.thresholds,
         "doubts": {name: doubt.to_json() for name, doubt in model.doubts.items()},
+        "always_there": list(model.always_there),
     }
     _json(folder / f"{prefix}reference.json", reference)
 
@@ -140,6 +141,8 @@ def _read_parts(folder: Path, task: RiskTask, prefix: str) -> Model:
         thresholds=reference["thresholds"],
         pool=Pool.from_file(pool) if pool.exists() else None,
         kinds=read_kinds(folder, prefix, tuple(spec.name for spec in task.images)),
+        # a bundle of before this was kept speaks as it did when it was judged
+        always_there=tuple(reference.get("always_there", ())),
     )
 
 

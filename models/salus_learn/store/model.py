@@ -26,7 +26,8 @@ class Model:
     """`thresholds` are operating points per arm (line, trees, image, fused), set on training people.
 
     `network` is the tuned encoder while training; None for the published weights, and in a model read from a bundle,
-    where the bundle serves it. `gates` by image slot; they saw no outcome and are shared by the folds."""
+    where the bundle serves it. `gates` by image slot; they saw no outcome and are shared by the folds. `always_there` are the features
+    and, of several, the image slots that next to nobody lacked who taught it."""
 
     task: RiskTask
     schema: FeatureSchema
@@ -40,6 +41,7 @@ class Model:
     gates: dict[str, Gate] = field(default_factory=dict)
     pool: Pool | None = None
     kinds: Kinds | None = None
+    always_there: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

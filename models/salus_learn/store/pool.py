@@ -14,10 +14,12 @@ MOST_ROWS = 500
 @dataclass(frozen=True, slots=True)
 class Pool:
     """x (n, d) columns of the model's schema, NaN where missing; image (n,) the image judge's margin over its
-    reference by a judge that had not seen the person, NaN without an image."""
+    reference by a judge that had not seen the person, NaN without an image. With several image slots, slots (n, S): what each
+    adds to the image margin of the model itself, NaN where it is missing."""
 
     x: np.ndarray
     image: np.ndarray
+    slots: np.ndarray | None = None
 
     def like(self, row: np.ndarray, candidates: np.ndarray, k: int) -> np.ndarray:
         """The k of `candidates` (indices) most like a row (d,): mean squared standardised difference over what is
@@ -32,7 +34,8 @@ class Pool:
 
     def to_file(self, path: Path) -> None:
         """Write as safetensors."""
-        save_file({"x": np.ascontiguousarray(self.x), "image": np.ascontiguousarray(self.image)}, path)
+        arrays = {"x": self.x, "image": self.image} | ({} if self.slots is None else {"slots": self.slots})
+        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
 
     @classmethod
     def from_file(cls, path: Path) -> Pool:
@@ -40,7 +43,7 @@ class Pool:
         return cls(**load_file(path))
 
 
-def draw_pool(x: np.ndarray, image: np.ndarray, *, seed: int) -> Pool:
-    """At most 500 rows, drawn at random: x (n, d), image (n,)."""
+def draw_pool(x: np.ndarray, image: np.ndarray, slots: np.ndarray | None = None, *, seed: int) -> Pool:
+    """At most 500 rows, drawn at random: x (n, d), image (n,), slots (n, S)."""
     rows = np.random.default_rng(seed).permutation(len(x))[:MOST_ROWS]
-    return Pool(x[rows].astype(np.float64), image[rows].astype(np.float64))
+    return Pool(x[rows].astype(np.float64), image[rows].astype(np.float64), None if slots is None else slots[rows].astype(np.float64))

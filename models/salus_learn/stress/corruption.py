@@ -25,6 +25,7 @@ from salus_learn.stress.faults import Fault
 from salus_learn.stress.films import Light, by_channel, changed, cut, looked_at, reduced
 from salus_learn.stress.held_out import (
     HeldOut,
+    abstains,
     auroc_cell,
     can_be_ranked,
     difference_cell,
@@ -44,7 +45,7 @@ TOO_FEW = (
 )
 COLUMNS = [
     "fault", "how strong", "stopped at the gate", "AUROC, if not stopped", "change of AUROC", "mean shift of risk, points",
-    "falls on the other side of the threshold",
+    "falls on the other side of the threshold", "then keeps its answer to itself", "gives an answer, on the other side",
 ]  # fmt: skip
 
 
@@ -151,7 +152,8 @@ def corruption_part(
             report(len(rows) / _variants(faults), f"poor images, {fault.name}")
     note = (
         f"{len(held.y)} people with an image whom the model has not seen. “Stopped” counts all of them; the other figures "
-        "are of those whose image passes the gate both as it is and with the fault."
+        "are of those whose image passes the gate both as it is and with the fault. Risks that the model keeps to itself count in "
+        "them too, but for the last column: only an answer that is given misleads anybody."
     )
     return {"note": note, "columns": COLUMNS, "rows": rows}
 
@@ -214,13 +216,15 @@ def _row(
     p_before, p = risks_of(before), risks_of(after)
     passed &= np.isfinite(p) & np.isfinite(p_before)
     y, persons = held.y[passed], held.persons[passed]
+    silent = np.array([abstains(one) for one in after], dtype=bool)
     cells: list[Any] = [name, words, share_cell(stopped), auroc_cell(y, p[passed], persons)]
     if before is after:
-        return [*cells, "–", "–", "–"]
+        return [*cells, "–", "–", "–", share_cell(silent[passed]), "–"]
     other_side = np.array(
         [one.above_threshold != two.above_threshold for one, two in zip(before, after, strict=True)]
     )
     return [
         *cells, difference_cell(y, p[passed], p_before[passed], persons),
-        points_cell(100 * np.abs(p - p_before)[passed], persons), share_cell(other_side[passed]),
+        points_cell(100 * np.abs(p - p_before)[passed], persons), share_cell(other_side[passed]), share_cell(silent[passed]),
+        share_cell((other_side & ~silent)[passed]),
     ]  # fmt: skip

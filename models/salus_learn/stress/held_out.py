@@ -46,7 +46,7 @@ class HeldOut:
     def scored(self) -> list[RiskResult]:
         """One result per case, by the path that every served risk takes."""
         return account_all(
-            self.model, self.snapshots, self.readings, self.prepared, np.arange(len(self.y)), ""
+            self.model, self.snapshots, self.readings, self.prepared, np.arange(len(self.y)), "", ask=False
         )
 
 
@@ -61,10 +61,10 @@ def held_out(
 ) -> HeldOut:
     """The cases `outside` (k,) of all cases; `model` was fitted on others and `prepared` comes from its own encoder.
 
-    The pool of like patients and the kinds are left out: neither is asked for here, and both are slow.
+    The kinds are left out: nobody asks for them here, and they are slow.
     """
     everybody = HeldOut(
-        replace(model, pool=None, kinds=None), tuple(snapshots), tuple(readings), prepared,
+        replace(model, kinds=None), tuple(snapshots), tuple(readings), prepared,
         target.at(model.task.outcome.horizon_days), persons,
     )  # fmt: skip
     return everybody.take(outside)

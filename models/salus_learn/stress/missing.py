@@ -68,6 +68,12 @@ def _note(held: HeldOut, singles: int) -> str:
     )
     if singles:
         note += f" Single features are the most used, {MOST_FEATURES} at most."
+    always = [spec.label for spec in held.model.task.features if spec.name in held.model.always_there]
+    if always:
+        note += (
+            f" Next to nobody who taught lacked: {', '.join(always)}. Where one of these is missing the model keeps its answer to "
+            "itself, unless the answer would be the same with the values of patients like this one."
+        )
     if any(spec.aggregation == "count" for spec in held.model.task.features):
         note += (
             " A diagnosis or medicine that is not recorded reads as “no”, for the model as in a real record."

@@ -12,7 +12,7 @@ from salus_learn.calibration.threshold import operating_threshold
 from salus_learn.contracts import RiskTask
 from salus_learn.errors import TrainingError
 from salus_learn.explain.points import risk_of
-from salus_learn.features.columns import fit_schema, matrix
+from salus_learn.features.columns import always_there, fit_schema, matrix, slots_always_there
 from salus_learn.fusion.chair import PATTERNS, Chair, fit_chair
 from salus_learn.imaging.head import fit_head
 from salus_learn.store.model import Margins, Model, judge_margins
@@ -62,8 +62,14 @@ def fit_model(material: Material, index: np.ndarray, *, seed: int) -> Model:
     link = next(iter(chairs.values())).link
     risks = np.array([risk_of(margin, link) for margin in fused])
     thresholds = _thresholds(task, inner, risks, known[index])
-    pool = draw_pool(x[index], inner.by_judge.get("image", np.full(len(index), np.nan)), seed=seed)
-    return Model(task, schema, model.line, model.trees, model.head, chairs, doubts, thresholds, pool=pool)
+    slots = None
+    if model.head is not None and material.prepared is not None and len(model.head.slots) > 1:
+        slots = model.head.by_slot(material.prepared, index)
+    pool = draw_pool(x[index], inner.by_judge.get("image", np.full(len(index), np.nan)), slots, seed=seed)
+    return Model(
+        task, schema, model.line, model.trees, model.head, chairs, doubts, thresholds, pool=pool,
+        always_there=(*always_there(task, schema, x[index]), *slots_always_there(task, slots)),
+    )  # fmt: skip
 
 
 def fit_judges(

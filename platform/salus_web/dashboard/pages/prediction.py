@@ -96,6 +96,7 @@ class Page:
     adds_up: bool
     inputs: list[Input]
     missing: list[str]
+    untaught: list[str]  # of these, what next to nobody lacked who taught the model
     changes: list[Change] | None
     scores: list[dict[str, Any]]
     kinds: list[Kind]
@@ -118,6 +119,7 @@ def page_of(prediction: Prediction, viewer: Any, *, standing: Standing) -> Page:
     shown = state == PredictionState.COMPUTED
     adds_up = _adds_up(prediction, reasons)
     kinds = _kinds(account, reasons) if shown else []
+    untaught = [entry["label"] for entry in account.get("missing", []) if entry.get("untaught")]
     maps = maps_of(viewer=viewer, prediction=prediction) if prediction.state != PredictionState.FAILED else []
     return Page(
         prediction=prediction, state=state, sign=sign, word=word, is_number=shown,
@@ -127,10 +129,10 @@ def page_of(prediction: Prediction, viewer: Any, *, standing: Standing) -> Page:
         waterfall=_waterfall(prediction, reasons) if adds_up and shown else "",
         waterfall_narrow=_waterfall(prediction, reasons, narrow=True) if adds_up and shown else "", adds_up=adds_up,
         inputs=[_input(reason, shown) for reason in reasons if not reason["missing"]],
-        missing=[entry["label"] for entry in account.get("missing", [])],
+        missing=[entry["label"] for entry in account.get("missing", [])], untaught=untaught,
         scores=account.get("known_scores", []) if state not in PASSED else [],
         kinds=kinds, kinds_chart=bars([(kind.name, kind.probability, kind.number) for kind in kinds], "Risk of each kind") if kinds else "",
-        changes=_changes(account, shown or (state == "abstained" and len(prediction.prediction_set) == 2), with_numbers=shown),
+        changes=_changes(account, shown or (state == "abstained" and (len(prediction.prediction_set) == 2 or bool(untaught))), with_numbers=shown),
         films=_films(maps, with_map=shown), reviews=reviews_of(viewer=viewer, prediction=prediction),
         reasons=REVIEW_REASONS, before=_before(prediction), how=how(prediction.origin, prediction.bundle.state), is_stale=state == PredictionState.STALE, other=standing.other,
     )  # fmt: skip
