@@ -236,6 +236,10 @@ def test_verdicts_go_no_further_than_the_intervals(judged: JudgedPeople, report:
     assert said[1].startswith("• Fusion: better")
     alike = replace(judged, probabilities=judged.probabilities | {"line": judged.probabilities["fused"]})
     assert verdicts(build_report(alike))[1].startswith("◐ Fusion: not shown to differ")
+    alone = {arm: p if arm in ("image", "fused") else np.full_like(p, np.nan) for arm, p in judged.probabilities.items()}
+    one = build_report(replace(judged, probabilities=alone))
+    assert one["differences"] == [] and verdicts(one)[1].startswith("– Fusion: none. There is one arm, image;")
+    assert "so nothing is fused" in page_html(one) and "so nothing is fused" not in page_html(report)
     never = replace(judged, sets=np.zeros((420, 2), dtype=bool))
     assert verdicts(build_report(never))[3].startswith("✕ 90 % sets: the promise is broken")
 

@@ -87,6 +87,17 @@ def test_what_is_said_of_fusing_is_what_its_interval_shows(desk: Client, differe
     assert said in page and sum(words in page for words in ("Fusion helps", "holds zero", "Fusion does not help", "cannot be told")) == 1
 
 
+def test_of_a_model_of_one_arm_nothing_is_said_to_be_fused(desk: Client) -> None:
+    bundle = make_bundle()
+    arms = bundle.crossval["arms"]
+    bundle.crossval = bundle.crossval | {"arms": {"image": arms["line"], "fused": arms["fused"]}, "fused_minus_best": [-0.003, -0.006, -0.001]}
+    bundle.save()
+    page = desk.get(f"/models/{bundle.pk}/").content.decode()
+    assert "There is one arm, image, so nothing is fused" in page and "Fusion" not in page and "-0.003" not in page
+    row = desk.get("/models/").content.decode()
+    assert "one arm" in row and "-0.003" not in row
+
+
 def test_who_trained_a_model_is_said_by_name(desk: Client) -> None:
     bundle, trainer = make_bundle(), make_user("administrator", make_site(), username="berta")
     assert "trained by Salus itself (train task)" in desk.get(f"/models/{bundle.pk}/").content.decode()

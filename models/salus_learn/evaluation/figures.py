@@ -169,9 +169,13 @@ def all_arms(judged: JudgedPeople) -> dict[str, Any]:
 
 
 def paired_differences(judged: JudgedPeople) -> list[dict[str, Any]]:
-    """Fused minus each single arm, each on the people for whom both speak: AUROC and Brier (under 0 is better)."""
-    rows = []
-    for arm in (arm for arm in judged.speaking() if arm != "fused"):
+    """Fused minus each single arm, each on the people for whom both speak: AUROC and Brier (under 0 is better).
+
+    Empty beside one arm: nothing is fused, and what differs is that each fold's model is calibrated by itself.
+    """
+    rows: list[dict[str, Any]] = []
+    singles = [arm for arm in judged.speaking() if arm != "fused"]
+    for arm in singles if len(singles) > 1 else ():
         both = judged.known("fused") & judged.known(arm)
         y, persons = judged.y[both], judged.persons[both]
         fused, single = judged.probabilities["fused"][both], judged.probabilities[arm][both]

@@ -29,7 +29,8 @@ def arms_report(
     uncalibrated: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The JSON form of an evaluation. Each arm is judged on the people for whom it has a probability;
-    the paired difference on those for whom every arm has one. A figure that cannot be computed is null; so are those
+    the paired difference on those for whom every arm has one; none beside one arm, where nothing is fused. A figure that
+    cannot be computed is null; so are those
     of the arms in `uncalibrated` that read a value as a probability."""
     arms = {arm: _arm(y, p, flagged[arm]) for arm, p in probabilities.items() if np.isfinite(p).any()}
     for arm in set(uncalibrated) & set(arms):
@@ -37,7 +38,7 @@ def arms_report(
     singles = [arm for arm in arms if arm != "fused"]
     together = np.all([np.isfinite(probabilities[arm]) for arm in arms], axis=0)
     best, difference = None, None
-    if "fused" in arms and singles and together.any():
+    if "fused" in arms and len(singles) > 1 and together.any():
         areas = {arm: auroc_delong(y[together], probabilities[arm][together])[0] for arm in singles}
         best = max(areas, key=lambda arm: -1.0 if math.isnan(areas[arm]) else areas[arm])
         pair = probabilities["fused"][together], probabilities[best][together]

@@ -20,6 +20,7 @@ from salus_learn.reporting.words import (
     ARM_WORDS,
     FIGURE_WORDS,
     NOT_APPLICABLE,
+    SINGLES,
     cell,
     guarded,
     number,
@@ -29,6 +30,10 @@ from salus_learn.reporting.words import (
     span,
 )
 
+ONE_ARM = (
+    "There is one arm, so nothing is fused. Within a fold the risk ranks people exactly as its arm does; over all folds the two "
+    "may differ, because every fold's model is calibrated by itself, on few people."
+)
 LONGEST_WORDS = 30  # a cell of more letters is a sentence and reads from the left
 EXTRA_TITLES = {
     "kinds": ("Which kind", "the task names no kinds of the outcome, or one has too few people"),
@@ -79,6 +84,8 @@ def _figures(report: dict[str, Any]) -> Section:
     ]  # fmt: skip
     if report["differences"]:
         blocks.append(_differences(report))
+    elif sum(arm in arms for arm in SINGLES) == 1:
+        blocks.append(Prose(ONE_ARM))
     blocks.append(Pictures(((roc_chart(report), None),)))
     return Section("figures", "Figures", tuple(blocks))
 

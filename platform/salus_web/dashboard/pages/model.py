@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+ARMS = (("line", "record, line"), ("trees", "record, trees"), ("image", "image"), ("fused", "fused"))
+
+
+def only_arm(crossval: dict[str, Any]) -> str:
+    """The one arm of a model that fuses nothing, in words; empty where there are several, or none is known."""
+    singles = [words for arm, words in ARMS if arm in crossval.get("arms", {}) and arm != "fused"]
+    return singles[0] if len(singles) == 1 else ""
+
 
 def fusion_said(difference: Any) -> str:
     """What [fused minus the best single arm, low, high] shows: that fusing helps, that it does not, or neither."""

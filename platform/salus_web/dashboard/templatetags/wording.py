@@ -10,10 +10,12 @@ from django import template
 from salus_web.common.clock import now
 from salus_web.dashboard.pages import numbers, wording
 from salus_web.dashboard.pages.looks import said_of
+from salus_web.dashboard.pages.model import only_arm
 
 register = template.Library()
 register.filter("percent", numbers.percent)
 register.filter("as_of", wording.as_of)
+register.filter("only_arm", only_arm)
 
 
 @register.filter
