@@ -105,7 +105,7 @@ class RiskTask:
 
     Of a case table: `only` keeps the rows whose column holds one of the words; `same_person` lists ids that are one
     person; `leave_out_unknown` leaves rows without an outcome out instead of refusing the table; `pooled` makes all rows of
-    a person one case.
+    a person one case; `encoding` is how its letters are stored ("": UTF-8, or UTF-16 with a mark), `decimal` how decimals are written.
     """
 
     id: str
@@ -132,6 +132,8 @@ class RiskTask:
     same_person: tuple[tuple[str, ...], ...] = ()
     leave_out_unknown: bool = False
     pooled: bool = False
+    encoding: str = ""
+    decimal: str = "."
 
 
 @dataclass(frozen=True, slots=True)

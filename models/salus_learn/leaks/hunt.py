@@ -19,8 +19,8 @@ from salus_learn.leaks.finding import MOST_ROWS, Finding
 from salus_learn.leaks.people import duplicate_rows, same_person, sharing_images
 from salus_learn.leaks.sources import is_source
 from salus_learn.leaks.twins import Pair, Prints, fingerprint, near_duplicates
-from salus_learn.tasks.cases import read_table
 from salus_learn.tasks.pictures import picture
+from salus_learn.tasks.table import read_table, table_of
 from salus_learn.tasks.words import outcome_of, word_of
 
 PERSON_COLUMNS = ("patient", "patientid", "patient_id", "person", "group", "cluster", "subject", "subject_id", "lesion_id", "id")
@@ -68,7 +68,7 @@ def _of_task(folder: Path, task: RiskTask) -> _Sheet:
     """The task's own table, its rows, persons and inputs."""
     if not task.table:
         raise CaseError(f"The task {task.id} names no case table.")
-    header, lines = read_table(folder / task.table)
+    header, lines = table_of(task, folder / task.table)
     lines = [(number, line) for number, line in lines if all(line.get(column, "") in words for column, words in task.only)]
     table = Table(task.table, _cells(header, lines), [number for number, _ in lines], frozenset(task.missing_words) | {""})
     y = np.array([_outcome(task, line) for _, line in lines])

@@ -5,7 +5,6 @@ Every refusal names the file, the row (the header is row 1) and the column.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections import Counter
 from datetime import UTC, datetime
@@ -23,10 +22,10 @@ from salus_learn.contracts import (
     SnapshotImage,
 )
 from salus_learn.errors import CaseError
-from salus_learn.tasks.arff import arff_reader
 from salus_learn.tasks.pictures import mask_region, picture, text_region
 from salus_learn.tasks.pooling import pooled
 from salus_learn.tasks.rows import CaseRow, RowImage
+from salus_learn.tasks.table import WITH_COMMA, table_of
 from salus_learn.tasks.words import kind_of, outcome_of, word_of
 
 # A case table has no clock: every case is taken at one moment, and its outcome a second later.
@@ -46,7 +45,7 @@ def read_case_rows(task: RiskTask, folder: Path | str, *, require_outcome: bool 
     folder = Path(folder)
     if not task.table:
         raise CaseError(f"The task {task.id} names no case table ([cases] table = …).")
-    header, lines = read_table(_inside(folder, "", task.table, "The task file", "table"))
+    header, lines = table_of(task, _inside(folder, "", task.table, "The task file", "table"))
     _check_columns(task, header, require_outcome)
     kept = [(number, line) for number, line in lines if all(line.get(column, "") in words for column, words in task.only)]
     if not kept:
@@ -101,24 +100,6 @@ def _snapshot_image(entry: RowImage, table: str) -> SnapshotImage:
     )  # fmt: skip
 
 
-def read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """The header and the numbered rows of a CSV file (UTF-8, with or without a mark) or an ARFF file.
-
-    A row that ends early has no cell in the columns it does not reach."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = arff_reader(stream) if path.suffix.lower() == ".arff" else csv.DictReader(stream)
-            header = list(reader.fieldnames or [])
-            lines = [(number, {k: v.strip() for k, v in line.items() if k and v is not None}) for number, line in enumerate(reader, 2)]
-    except FileNotFoundError:
-        raise CaseError(f"The case table {path.name} is not in the folder {path.parent.name}.") from None
-    except (UnicodeDecodeError, csv.Error, AttributeError, TypeError) as error:
-        raise CaseError(f"{path.name} cannot be read as a CSV table in UTF-8: {error}.") from None
-    if not header or not lines:
-        raise CaseError(f"{path.name} has no rows.")
-    return header, lines
-
-
 def _check_columns(task: RiskTask, header: list[str], require_outcome: bool) -> None:
     """Every column the task names is there."""
     wanted = [task.patient_column, task.case_column, *(spec.column for spec in task.features)]
@@ -168,7 +149,8 @@ def _value(spec: FeatureSpec, word: str, where: str) -> float | str:
     try:
         number = float(word)
     except ValueError:
-        raise CaseError(f"{where}, column {spec.column}: “{word}” is not a number.") from None
+        hint = " If decimals have a comma here, the task file says so under [cases]: decimal = \",\"." if WITH_COMMA.fullmatch(word) else ""
+        raise CaseError(f"{where}, column {spec.column}: “{word}” is not a number.{hint}") from None
     if not math.isfinite(number):
         raise CaseError(f"{where}, column {spec.column}: “{word}” is not a finite number.")
     unit = f" {spec.unit}" if spec.unit else ""

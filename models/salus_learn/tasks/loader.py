@@ -12,6 +12,7 @@ from typing import Any
 from salus_learn.contracts import EMPTY_WORD, FeatureSpec, ImageSpec, OutcomeSpec, RiskTask
 from salus_learn.errors import TaskError
 from salus_learn.tasks.regions import MEASURES
+from salus_learn.tasks.table import DECIMALS, ENCODINGS
 
 KINDS = ("number", "category", "flags")
 AGGREGATIONS = ("latest", "first", "mean", "min", "max", "count", "slope_per_day")
@@ -34,7 +35,7 @@ _TABLES: dict[str, dict[str, type | tuple[type, ...]]] = {
     },
     "cases": {
         "table": str, "patient": str, "case": str, "missing": list, "only": dict, "same_person": list,
-        "leave_out_unknown": bool, "one_case_per": str,
+        "leave_out_unknown": bool, "one_case_per": str, "encoding": str, "decimal": str,
     },
     "threshold": {"rule": str, "target": (int, float)},
     "training": {"encoder": str},
@@ -95,8 +96,17 @@ def task_from_text(text: str, *, name: str = "task file") -> RiskTask:
         patient_column=cases.get("patient"), case_column=cases.get("case"),
         missing_words=tuple(str(word) for word in cases.get("missing", [""])), digest=digest, source_text=text, encoder=encoder,
         only=_only(cases, name), same_person=_same_person(cases, name), leave_out_unknown=bool(cases.get("leave_out_unknown")),
-        pooled=_pooled(cases, outcome, name),
+        pooled=_pooled(cases, outcome, name), encoding=_one_of(cases, "encoding", ENCODINGS, "", name),
+        decimal=_one_of(cases, "decimal", DECIMALS, ".", name),
     )  # fmt: skip
+
+
+def _one_of(cases: dict[str, Any], key: str, known: tuple[str, ...], usual: str, name: str) -> str:
+    """A word of [cases] that must be one of a few, in small letters; the usual one where nothing is said."""
+    word = str(cases.get(key, usual)).lower()
+    if word not in (*known, usual):
+        raise TaskError(f"{name}: [cases] {key} “{word}” is not one of {', '.join(known)}.")
+    return word
 
 
 def _only(cases: dict[str, Any], name: str) -> tuple[tuple[str, tuple[str, ...]], ...]:

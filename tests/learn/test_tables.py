@@ -1,0 +1,106 @@
+"""Tables as hospitals write them: what separates cells, how decimals and letters are written, and what is refused in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from salus_learn.contracts import RiskTask
+from salus_learn.errors import CaseError, TaskError
+from salus_learn.leaks.hunt import hunt
+from salus_learn.tasks.cases import read_case_rows
+from salus_learn.tasks.loader import task_from_text
+from salus_learn.tasks.table import read_table
+
+TASK = """
+[task]
+id = "knee"
+title = "Arthrosis of the knee"
+[outcome]
+label = "arthrosis"
+column = "Arthrose?"
+positive = ["Ja"]
+negative = ["Nein"]
+[cases]
+table = "fälle.csv"
+patient = "Person"
+[[feature]]
+name = "age"
+label = "Age"
+column = "Alter"
+[[feature]]
+name = "notes"
+label = "Notes"
+kind = "flags"
+column = "Zeichen"
+separator = ","
+"""
+COMMA = TASK.replace("[cases]", '[cases]\ndecimal = ","')
+ROWS = [("Person", "Alter", "Zeichen", "Arthrose?"), ("Ä", "61,5", "steif,dick", "Ja"), ("B", "40", "", "Nein"), ("C", "7,25e1", "dick", "Ja"), ("D", "-3,5", "", "Nein")]
+
+
+def write(folder: Path, separator: str = ";", encoding: str = "utf-8", rows: list[tuple[str, ...]] = ROWS) -> Path:
+    def cell(word: str) -> str:
+        return f'"{word}"' if separator in word else word
+
+    text = "".join(separator.join(map(cell, row)) + "\r\n" for row in rows)
+    (folder / "fälle.csv").write_bytes(text.encode(encoding))
+    return folder
+
+
+def task(text: str = COMMA) -> RiskTask:
+    return task_from_text(text)
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|", ","])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_table_reads_the_same_however_it_is_written(tmp_path: Path, separator: str, encoding: str) -> None:
+    rows = read_case_rows(task(), write(tmp_path, separator, encoding))
+    assert [row.person for row in rows] == ["Ä", "B", "C", "D"] and [row.outcome for row in rows] == [1, 0, 1, 0]
+    assert [row.values["age"] for row in rows] == [61.5, 40.0, 72.5, -3.5]
+    assert rows[0].values["notes"] == "steif,dick", "a comma that is no decimal stays"
+
+
+def test_an_old_encoding_is_named_by_the_task_and_a_wrong_one_refused_in_words(tmp_path: Path) -> None:
+    write(tmp_path, encoding="windows-1252")
+    with pytest.raises(CaseError, match=r"fälle.csv is not written in UTF-8. Save it as “CSV UTF-8”, or name its encoding"):
+        read_case_rows(task(), tmp_path)
+    assert read_case_rows(task(COMMA.replace("[cases]", '[cases]\nencoding = "Windows-1252"')), tmp_path)[0].person == "Ä"
+
+
+def test_a_decimal_comma_is_never_guessed(tmp_path: Path) -> None:
+    write(tmp_path)
+    with pytest.raises(CaseError, match=r'row 2, column Alter: “61,5” is not a number. If decimals have a comma here, .* decimal = ","'):
+        read_case_rows(task(TASK), tmp_path)
+    for odd in ("1.234,5", "61.5"):
+        write(tmp_path, rows=[*ROWS[:2], ("E", odd, "", "Nein"), *ROWS[2:]])
+        with pytest.raises(CaseError, match=f"fälle.csv row 3, column Alter: “{odd}” has a point"):
+            read_case_rows(task(), tmp_path)
+
+
+def test_a_row_that_runs_past_its_header_is_refused(tmp_path: Path) -> None:
+    """A separator inside a cell without quotes moves every cell after it into the wrong column."""
+    write(tmp_path, rows=[*ROWS, ("E", "50", "steif", "Nein", "Ja")])
+    with pytest.raises(CaseError, match=r"fälle.csv row 6 has more cells than the header's 4 \(“Ja” is beyond the last\)"):
+        read_case_rows(task(), tmp_path)
+    write(tmp_path, rows=[*ROWS, ("E", "50", "steif", "Nein", "", " ")])
+    assert len(read_case_rows(task(), tmp_path)) == 5, "empty cells at the end, as spreadsheets leave them"
+
+
+def test_a_column_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, rows=[("Person", "Alter", "Alter", "Arthrose?"), ("A", "1", "2", "Ja")])
+    with pytest.raises(CaseError, match="two columns “Alter”"):
+        read_case_rows(task(), tmp_path)
+
+
+@pytest.mark.parametrize(("key", "word"), [("decimal", "'"), ("encoding", "klingon")])
+def test_a_task_says_only_what_can_be_read(key: str, word: str) -> None:
+    with pytest.raises(TaskError, match=rf"\[cases\] {key} “{word}” is not one of"):
+        task(TASK.replace("[cases]", f'[cases]\n{key} = "{word}"'))
+
+
+def test_the_leak_hunter_reads_the_table_as_the_task_does(tmp_path: Path) -> None:
+    rows = [ROWS[0], *[(f"P{at}", f"{at % 2},{at:03d}", "", "Ja" if at % 2 else "Nein") for at in range(60)]]
+    found = hunt(write(tmp_path, rows=rows), task=task(COMMA.replace('column = "Zeichen"', 'column = "Zeichen"\n')))
+    assert any(one.severity == "blocks" and "Alter" in one.evidence for one in found), "a number that gives the answer away"
+    assert read_table(tmp_path / "fälle.csv")[0] == list(ROWS[0])
