@@ -172,7 +172,7 @@ def _image(task: RiskTask, spec: ImageSpec, folder: Path, number: int, line: dic
     region = None
     if spec.region_column and marked not in task.missing_words and marked:
         if marked.replace(",", " ").replace(".", " ").replace("-", " ").replace(" ", "").isdigit():
-            region = text_region(marked, f"{where}, column {spec.region_column}")
+            region = text_region(marked, path, f"{where}, column {spec.region_column}")
         else:
             mask = _inside(folder, spec.region_folder or spec.folder, marked, where, spec.region_column)
             region = mask_region(mask, path, f"{where}, column {spec.region_column}")

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from salus_learn.contracts import Region
 from salus_learn.errors import CaseError
@@ -15,23 +15,31 @@ from salus_learn.tasks.regions import outline_of
 
 LONGEST_SIDE_PIXELS = 20_000
 Image.MAX_IMAGE_PIXELS = 200_000_000
+BEYOND = 0.05  # a box drawn by hand may reach so far over the edge, as a share of the side
 STRETCHED = 0.02  # a mask whose pixels are less square than that, over its image, is made square before it is measured
 
 
 def picture(path: Path, where: str) -> tuple[np.ndarray, str]:
-    """Pixels of a JPEG or PNG: (H, W) uint8/uint16 grey or (H, W, 3) uint8; and the file's sha256."""
+    """Pixels of a JPEG, PNG or TIFF, upright: (H, W) uint8/uint16 grey or (H, W, 3) uint8; and the file's sha256.
+
+    Refused, as it would be read wrongly and in silence: several pictures in one file, grey with decimals or of more than 16 bits.
+    """
     raw = path.read_bytes()
     try:
         with Image.open(path) as image:
+            if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # a telephone's MPO has a preview beside the picture
+                raise CaseError(f"{where}: {path.name} holds {image.n_frames} pictures, and a cell names one.")  # type: ignore[attr-defined]
             image.load()
-            pixels = _pixels(image)
+            pixels = _pixels(ImageOps.exif_transpose(image), f"{where}: {path.name}")
     except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
         raise CaseError(f"{where}: {path.name} cannot be read as an image ({error}).") from None
     return pixels, hashlib.sha256(raw).hexdigest()
 
 
-def _pixels(image: Image.Image) -> np.ndarray:
+def _pixels(image: Image.Image, where: str) -> np.ndarray:
     """Grey stays grey; equal channels become grey; everything else RGB."""
+    if image.mode in {"I", "F"}:
+        return _sixteen_bits(np.asarray(image), where)
     if image.mode.startswith("I;16"):
         return np.asarray(image).astype(np.uint16)
     if image.mode in {"1", "L"}:
@@ -42,10 +50,18 @@ def _pixels(image: Image.Image) -> np.ndarray:
     return rgb
 
 
+def _sixteen_bits(grey: np.ndarray, where: str) -> np.ndarray:
+    """Grey of 32 bits as uint16, where it is whole numbers that fit."""
+    if grey.dtype.kind == "f" or grey.min() < 0 or grey.max() > np.iinfo(np.uint16).max:
+        raise CaseError(f"{where} has decimals, or grey values outside 0 to 65535. Save it with 8 or 16 whole bits for each pixel.")
+    return grey.astype(np.uint16)
+
+
 def mask_region(mask_path: Path, image_path: Path, where: str) -> Region:
     """The box around a mask's non-zero pixels, in pixels of the image it marks, and what their outline measures."""
     try:
         with Image.open(mask_path) as mask, Image.open(image_path) as image:
+            _check_upright(image, image_path, where)
             drawn, size = mask.convert("L"), image.size
     except (UnidentifiedImageError, OSError) as error:
         raise CaseError(f"{where}: {mask_path.name} cannot be read as a mask ({error}).") from None
@@ -67,12 +83,26 @@ def mask_region(mask_path: Path, image_path: Path, where: str) -> Region:
     )  # fmt: skip
 
 
-def text_region(text: str, where: str) -> Region:
-    """A box written as `left, top, width, height` in pixels."""
+def _check_upright(image: Image.Image, path: Path, where: str) -> None:
+    """A marked picture must lie as it is stored, or a mark could be meant either way up."""
+    if image.getexif().get(ExifTags.Base.Orientation, 1) not in {0, 1}:
+        raise CaseError(f"{where}: {path.name} was taken with the camera turned, and nobody can say which way up it was marked. Save it upright.")
+
+
+def text_region(text: str, image_path: Path, where: str) -> Region:
+    """A box written as `left, top, width, height` in pixels of the image."""
     try:
         left, top, width, height = (int(float(part)) for part in text.replace(",", " ").split())
     except ValueError:
         raise CaseError(f"{where}: “{text}” is not a box (left, top, width, height in pixels).") from None
     if width <= 0 or height <= 0 or left < 0 or top < 0:
         raise CaseError(f"{where}: the box “{text}” is empty or outside the image.")
+    try:
+        with Image.open(image_path) as image:
+            _check_upright(image, image_path, where)
+            across, down = image.size
+    except (UnidentifiedImageError, OSError) as error:
+        raise CaseError(f"{where}: {image_path.name} cannot be read as an image ({error}).") from None
+    if left + width > (1 + BEYOND) * across or top + height > (1 + BEYOND) * down:
+        raise CaseError(f"{where}: the box “{text}” reaches outside {image_path.name}, which has {across} × {down} pixels; was it drawn on a larger copy?")
     return Region(left, top, left + width, top + height, marked_by="box")
