@@ -55,6 +55,10 @@ name = "ward"
 label = "Ward"
 kind = "category"
 column = "ward"
+[[feature]]
+name = "weight"
+label = "Weight"
+column = "weight"
 """
 PLANES = TASK[: TASK.index("[[feature]]")] + "".join(
     f"""[[image]]
@@ -75,12 +79,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "task.toml").write_text(TASK)
     with (place / "cases.csv").open("w", newline="") as stream:
         table = csv.writer(stream)
-        table.writerow(["person", "strong", "idle", "patchy", "ward", "ill"])
+        table.writerow(["person", "strong", "idle", "patchy", "ward", "weight", "ill"])
         for number in range(400):
             strong, idle, patchy = rng.normal(size=3)
             ward = ("north", "south")[int(rng.integers(2))]
             ill = rng.random() < 1 / (1 + math.exp(-4 * strong - 2 * patchy - 3 * (ward == "south") + 1.5))
-            table.writerow([f"p{number}", strong, idle, "" if number % 2 else patchy, ward, "yes" if ill else "no"])
+            table.writerow([f"p{number}", strong, idle, "" if number % 2 else patchy, ward, rng.normal(), "yes" if ill else "no"])
     train(load_task(place / "task.toml"), read_cases(load_task(place / "task.toml"), place), place / "bundle", repeats=1, folds=3)
     return place
 
@@ -111,15 +115,15 @@ def kept_to_itself(result: RiskResult) -> bool:
 
 
 def test_what_next_to_nobody_lacked_is_kept_with_every_model(folder: Path, bundle: Bundle) -> None:
-    assert bundle.model.always_there == ("strong", "idle", "ward")
-    assert all(fold.always_there == ("strong", "idle", "ward") for fold in bundle.folds)
-    task, schema, x = bundle.model.task, bundle.model.schema, np.zeros((400, 5))
+    assert bundle.model.always_there == ("strong", "idle", "ward", "weight")
+    assert all(fold.always_there == ("strong", "idle", "ward", "weight") for fold in bundle.folds)
+    task, schema, x = bundle.model.task, bundle.model.schema, np.zeros((400, 6))
     x[:9, 0], x[:10, 1], x[10:, 3] = np.nan, np.nan, 1
-    assert always_there(task, schema, x) == ("strong", "patchy"), "ten gaps of 400 teach, nine do not; a word of no column is a gap"
+    assert always_there(task, schema, x) == ("strong", "patchy", "weight"), "ten gaps of 400 teach, nine do not; a word of no column is a gap"
     x[10, 3] = 1
     x[0, 4] = 1
-    assert always_there(task, schema, x) == ("strong", "patchy", "ward"), "nine words of no column"
-    assert always_there(task, schema, x[:60]) == ("patchy",), "nine of sixty are many"
+    assert always_there(task, schema, x) == ("strong", "patchy", "ward", "weight"), "nine words of no column"
+    assert always_there(task, schema, x[:60]) == ("patchy", "weight"), "nine of sixty are many"
 
 
 @pytest.mark.parametrize("fold", [None, 1])
@@ -167,6 +171,13 @@ def test_several_gaps_are_filled_together_and_named(bundle: Bundle, cases: list[
     found = score(bundle, [without(without(one, "strong"), "idle") for one in sure(bundle, cases)[::2]])
     held = [result for result in found if kept_to_itself(result)]
     assert held and all(result.why.startswith("Missing: Lactate and Height. Hardly anybody who taught the model lacked these, ") for result in held)
+
+
+def test_of_many_gaps_the_sentence_names_a_few_and_the_list_all(bundle: Bundle, cases: list[Case]) -> None:
+    bare = [replace(case.snapshot, values=tuple(value for value in case.snapshot.values if value.code == "patchy")) for case in cases]
+    held = [result for result in score(bundle, bare) if kept_to_itself(result)]
+    assert held and all(result.why.startswith("Missing: Lactate, Height and 2 more. Hardly") for result in held)
+    assert all([one.label for one in result.missing if one.untaught] == ["Lactate", "Height", "Ward", "Weight"] for result in held)
 
 
 def test_where_nobody_is_like_this_one_it_says_so(bundle: Bundle, cases: list[Case]) -> None:

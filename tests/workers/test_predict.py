@@ -115,6 +115,18 @@ def test_a_stay_that_has_come_to_its_moment_is_judged_again(site: Site, bundle: 
     assert risk_of(patient).state == "computed"
 
 
+def test_a_sentence_longer_than_its_column_fails_nobody(site: Site, bundle: ModelBundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL refuses what SQLite would take, and with it the risks of everybody in the job."""
+    long = "Missing: " + "a very long name of an input, " * 40
+    patients = [make_patient(site), make_patient(site)]
+    for one in patients:
+        stay(one, timedelta(days=3))
+    monkeypatch.setattr(predict, "score", lambda _, snapshots: [said(bundle, one, why=long if at else "") for at, one in enumerate(snapshots)])
+    asked(bundle, *patients)
+    kept = sorted((risk_of(one).prediction.why for one in patients), key=len)
+    assert kept[0] == "" and kept[1].startswith("Missing: a very long name") and kept[1].endswith("…") and 390 < len(kept[1]) <= 400
+
+
 @pytest.mark.parametrize(("began", "lasted", "kind"), [
     (timedelta(hours=3), timedelta(hours=1), "EMER"), (timedelta(hours=3), None, "AMB"), (-2 * DAY, None, "IMP"),
 ])  # fmt: skip

@@ -1,8 +1,9 @@
 """What nobody lacked who taught a model cannot be lacked when it is asked: it never learnt what a gap there means.
 
 The line then stands at the middle of the others and the trees take a way that no data chose, so the risk is a guess that looks
-like any other. A category in a word that the model does not know is such a gap too. The values of the most similar training people are put in the place of all such gaps at once. Where the answer
-hangs on them the model keeps it to itself; where it does not, the interval is widened to hold what they would have made of it.
+like any other. A category in a word that the model does not know is such a gap too. The values of the most similar training
+people are put in the place of all such gaps at once. Where the answer hangs on them the model keeps it to itself; where it does
+not, the interval is widened to hold what they would have made of it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from salus_learn.scoring.supposed import SupposedRisks, own_image, risks_of_all,
 from salus_learn.store.model import Model
 
 CROSSING = 0.05
+MOST_NAMED = 3
 _INSIDE = (0.05, 0.95)
 
 
@@ -67,8 +69,8 @@ def _marked(model: Model, result: RiskResult, found: _Gaps) -> RiskResult:
 
 def _judged(result: RiskResult, supposed: SupposedRisks | None) -> RiskResult:
     """Held back where the answer hangs on the gaps or nobody can say; else with an interval that holds what it might have been."""
-    *first, last = [one.label for one in result.missing if one.untaught]
-    said = f"Missing: {', '.join(first)}{' and ' if first else ''}{last}. Hardly anybody who taught the model lacked {'these' if first else 'this'}"
+    labels = [one.label for one in result.missing if one.untaught]
+    said = f"Missing: {_listed(labels)}. Hardly anybody who taught the model lacked {'these' if len(labels) > 1 else 'this'}"
     if supposed is None:
         return replace(result, state=RiskState.ABSTAINED, why=f"{said}, so its risk would be a guess.")
     other = int(((supposed.risks >= result.threshold) != result.above_threshold).sum())
@@ -80,3 +82,9 @@ def _judged(result: RiskResult, supposed: SupposedRisks | None) -> RiskResult:
     low, high = np.quantile(supposed.intervals[:, 0], _INSIDE[0]), np.quantile(supposed.intervals[:, 1], _INSIDE[1])
     assert result.interval is not None  # a computed risk has one
     return replace(result, interval=(min(result.interval[0], float(low)), max(result.interval[1], float(high))))
+
+
+def _listed(labels: Sequence[str]) -> str:
+    """At most three by name; all of them stand among what is missing."""
+    *first, last = labels if len(labels) <= MOST_NAMED else (*labels[: MOST_NAMED - 1], f"{len(labels) - MOST_NAMED + 1} more")
+    return f"{', '.join(first)} and {last}" if first else last

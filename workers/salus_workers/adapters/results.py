@@ -10,6 +10,7 @@ import numpy as np
 from django.conf import settings
 from salus_learn.contracts import PatientSnapshot, RiskResult
 from salus_learn.known_scores.scores import score_patient
+from salus_web.predictions.models import Prediction
 from salus_web.predictions.services import MapFile, Outcome
 
 from salus_workers.adapters.snapshots import StoredCase
@@ -19,7 +20,7 @@ def outcome_of(case: StoredCase, result: RiskResult, *, fold: int | None = None)
     """One result with everything that is kept of it; `fold` names the kept model that gave an out-of-fold risk."""
     low, high = result.interval or (None, None)
     columns = {
-        "state": result.state.value, "why": result.why, "index_at": case.snapshot.index_time,
+        "state": result.state.value, "why": _fitting(result.why), "index_at": case.snapshot.index_time,
         "probability": result.probability, "low": low, "high": high,
         "reference_probability": result.reference_probability, "margin": result.margin,
         "reference_margin": result.reference_margin, "threshold": result.threshold, "pattern": result.pattern,
@@ -39,6 +40,12 @@ def outcome_of(case: StoredCase, result: RiskResult, *, fold: int | None = None)
         "scored": not case.too_early, "snapshot": _snapshot(case.snapshot), "outputs": columns, "account": account,
     }  # fmt: skip
     return Outcome(case.patient_id, case.encounter_id, columns, account, receipt, _maps(case.snapshot, result), case.data_version)
+
+
+def _fitting(why: str) -> str:
+    """The sentence as long as its column: one patient's long one must not fail the others of a job."""
+    most = int(Prediction._meta.get_field("why").max_length or 0)
+    return why if len(why) <= most else f"{why[: most - 1].rstrip()}…"
 
 
 def _snapshot(snapshot: PatientSnapshot) -> dict[str, Any]:
