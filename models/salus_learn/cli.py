@@ -25,7 +25,7 @@ from salus_learn.scoring.judged import judged_people
 from salus_learn.scoring.score import score
 from salus_learn.simulate.hospital import simulate
 from salus_learn.store.bundle import load_bundle
-from salus_learn.tasks.cases import read_cases, read_snapshots
+from salus_learn.tasks.cases import left_out, read_cases, read_snapshots
 from salus_learn.tasks.loader import load_task
 from salus_learn.training.train import train
 
@@ -101,9 +101,12 @@ def _train(options: argparse.Namespace) -> int:
     )
     end_progress()
     say(f"bundle {done.digest}")
+    others = left_out(task, options.data)
     _show(done.crossval)
+    for said, n in others:
+        say(f"  of the table: {n} {said}")
     if options.report:
-        write_report(done.judged, options.report)
+        write_report(done.judged.with_left_out(others), options.report)
     return 0
 
 
@@ -116,7 +119,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     _show(found)
     if options.report:
         threshold = bundle.model.thresholds["fused"]
-        write_report(judged_people(task, cases, sheet, origin="cases the model was given", threshold=threshold), options.report)
+        judged = judged_people(task, cases, sheet, origin="cases the model was given", threshold=threshold)
+        write_report(judged.with_left_out(left_out(task, options.data)), options.report)
     if options.json:
         options.json.write_text(json.dumps(found, indent=1))
     return 0

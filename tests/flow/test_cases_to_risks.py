@@ -70,6 +70,20 @@ def test_every_case_gets_an_explained_risk_with_a_receipt(tmp_path: Path) -> Non
     assert_replays(predictions)
 
 
+def test_who_of_a_table_is_no_case_is_counted_and_not_quoted(tmp_path: Path) -> None:
+    folder = make_cases(tmp_path / "data", people=6)
+    with (folder / "cases.csv").open("a", encoding="utf-8") as table:
+        table.write("p90,90,60,f,none,,,perhaps Mr Miller,0\n")
+    upload = receive(filename="cases.zip", content=packed(folder), site=make_site(), by=SYSTEM)
+    assert upload.job is not None
+    held = claim(job_id=str(upload.job.pk), worker="test")
+    assert held is not None
+    load_cases.run(held, quiet)
+    counts = Upload.objects.get(pk=upload.pk).counts
+    assert counts["cases"] == 6 and counts["left out: cases of another outcome or none"] == 1
+    assert counts["left out: rows that the task does not keep"] == 0 and "Miller" not in str(counts)
+
+
 def test_a_case_table_is_not_read_into_the_reserve_of_the_disk(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def read(*_: Any, **__: Any) -> Any:
         raise AssertionError("it was read")

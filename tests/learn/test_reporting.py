@@ -244,6 +244,12 @@ def test_verdicts_go_no_further_than_the_intervals(judged: JudgedPeople, report:
     assert verdicts(build_report(never))[3].startswith("✕ 90 % sets: the promise is broken")
 
 
+def test_who_of_the_table_was_not_judged_stands_at_the_head(judged: JudgedPeople, report: dict) -> None:
+    assert "Of the table, not judged" not in page_html(report)
+    some = build_report(judged.with_left_out((("rows that the task does not keep", 1770), ("cases whose outcome is “<b>”", 55))))
+    assert "1\u202f770 rows that the task does not keep; 55 cases whose outcome is “&lt;b&gt;”" in page_html(some)
+
+
 def test_one_outcome_only_is_said_in_words(judged: JudgedPeople, tmp_path: Path) -> None:
     nothing = write_report(replace(judged, y=np.zeros(420, dtype=int)), tmp_path)
     arm = json.loads(nothing.json.read_text())["arms"]["fused"]

@@ -8,7 +8,7 @@ import pytest
 from salus_learn.contracts import RiskTask
 from salus_learn.errors import CaseError, TaskError
 from salus_learn.leaks.hunt import hunt
-from salus_learn.tasks.cases import read_case_rows
+from salus_learn.tasks.cases import left_out, read_case_rows
 from salus_learn.tasks.loader import task_from_text
 from salus_learn.tasks.table import read_table
 
@@ -104,3 +104,23 @@ def test_the_leak_hunter_reads_the_table_as_the_task_does(tmp_path: Path) -> Non
     found = hunt(write(tmp_path, rows=rows), task=task(COMMA.replace('column = "Zeichen"', 'column = "Zeichen"\n')))
     assert any(one.severity == "blocks" and "Alter" in one.evidence for one in found), "a number that gives the answer away"
     assert read_table(tmp_path / "fälle.csv")[0] == list(ROWS[0])
+
+
+def test_who_is_no_case_is_counted_in_words(tmp_path: Path) -> None:
+    others = [("E", "50", "", "Vielleicht"), ("F", "50", "", "ja"), ("G", "50", "", "Vielleicht"), ("H", "50", "weg", "Nein")]
+    write(tmp_path, rows=[*ROWS, *others])
+    only = COMMA.replace("[cases]", '[cases]\nonly = {Zeichen = ["", "dick", "steif,dick"]}')
+    assert len(read_case_rows(task(only), tmp_path)) == 4
+    assert left_out(task(only), tmp_path) == (
+        ("rows that the task does not keep", 1), ("cases whose outcome is “Vielleicht”", 2), ("cases whose outcome is “ja”", 1),
+    )  # fmt: skip
+    assert left_out(task(), write(tmp_path)) == ()
+
+
+def test_where_no_word_for_without_is_listed_a_misspelt_one_is_seen(tmp_path: Path) -> None:
+    write(tmp_path, rows=[*ROWS, ("E", "50", "", "JA"), *[(f"W{at}", "50", "", f"w{at}") for at in range(6)]])
+    open_ended = COMMA.replace('negative = ["Nein"]\n', "")
+    said = dict(left_out(task(open_ended), tmp_path))
+    assert said["cases taken for without the outcome, which is “Nein”"] == 2
+    assert said["cases taken for without the outcome, which is “JA”"] == 1, "as everything is that is no word for it"
+    assert said["cases taken for without the outcome, which is a rarer word"] == 3 and len(said) == 6

@@ -26,7 +26,7 @@ from salus_learn.contracts import Case, RiskTask
 from salus_learn.errors import LearnError
 from salus_learn.imaging.embed import Report
 from salus_learn.reporting.write import write_report
-from salus_learn.tasks.cases import read_cases
+from salus_learn.tasks.cases import left_out, read_cases
 from salus_learn.training.train import Trained, train
 
 Say = Callable[[str], None]
@@ -123,7 +123,7 @@ class Bench:
             )  # fmt: skip
             seconds = time.monotonic() - began
             if self.bundles is not None:
-                write_report(trained.judged, place / "report")
+                write_report(trained.judged.with_left_out(left_out(task, row.folder)), place / "report")
         ours = _ours(trained, seconds)
         self.say(f"{row.file}: trained in {seconds:.0f} s, {ours['seconds_per_fit']:.1f} s a fit")
         people = everybody(task, cases, trained.fold_of)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -23,7 +23,8 @@ FORM = 1
 @dataclass(frozen=True, slots=True)
 class JudgedTask:
     """What was predicted, of whom, for what and for what not. `origin` says in words how the people were held back;
-    `threshold` is the probability from which the served model flags, None where there is not one."""
+    `threshold` is the probability from which the served model flags, None where there is not one; `left_out` is who of the
+    table is no case, in words and counted."""
 
     id: str
     title: str
@@ -35,6 +36,7 @@ class JudgedTask:
     origin: str = "out of fold"
     threshold: float | None = None
     simulated: bool = False
+    left_out: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +64,10 @@ class JudgedPeople:
     abstained: np.ndarray
     groups: dict[str, np.ndarray] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
+
+    def with_left_out(self, left_out: tuple[tuple[str, int], ...]) -> JudgedPeople:
+        """The same, with who of the table is no case."""
+        return replace(self, task=replace(self.task, left_out=left_out))
 
     def __post_init__(self) -> None:
         n = len(self.y)
@@ -121,8 +127,9 @@ def load_judged(path: Path) -> JudgedPeople:
             else:
                 parts[part] = values
         names = {entry.name for entry in fields(JudgedPeople)}
+        left_out = tuple((str(said), int(n)) for said, n in head["task"].get("left_out", ()))
         return JudgedPeople(
-            task=JudgedTask(**head["task"]), extra=head["extra"], **{k: v for k, v in parts.items() if k in names}
+            task=JudgedTask(**head["task"] | {"left_out": left_out}), extra=head["extra"], **{k: v for k, v in parts.items() if k in names}
         )
     except (BadZipFile, KeyError, TypeError, ValueError, EOFError) as error:
         raise BundleError(f"{path.name} cannot be read as judged people: {error}") from error

@@ -28,6 +28,8 @@ from salus_learn.tasks.rows import CaseRow, RowImage
 from salus_learn.tasks.table import WITH_COMMA, table_of
 from salus_learn.tasks.words import kind_of, outcome_of, word_of
 
+NOT_KEPT = "rows that the task does not keep"
+MOST_WORDS, LONGEST_WORD = 5, 40  # of an outcome's column, as said of who is left out
 # A case table has no clock: every case is taken at one moment, and its outcome a second later.
 CASE_INDEX_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -42,7 +44,35 @@ def read_case_rows(task: RiskTask, folder: Path | str, *, require_outcome: bool 
 
     Where the outcome is needed, cases whose word is neither positive nor negative are left out when the task lists both.
     """
-    folder = Path(folder)
+    found, _ = _found(task, Path(folder), require_outcome)
+    rows = [row for row in found if not (require_outcome and _left_out(task, row))]
+    _check_rows(task, rows, require_outcome)
+    return rows
+
+
+def left_out(task: RiskTask, folder: Path | str) -> tuple[tuple[str, int], ...]:
+    """Who of the table is no case, in words and counted: rows that the task does not keep, and cases of another outcome or none.
+
+    Where the task lists no word for “without the outcome”, also what was taken for it, word by word: a misspelt one would be among them.
+    """
+    found, not_kept = _found(task, Path(folder), True)
+    words = Counter(row.outcome_word for row in found if _left_out(task, row))
+    counts = [(NOT_KEPT, not_kept), *((f"cases whose outcome is {word}", n) for word, n in _commonest(words))]
+    if not task.outcome.negative:
+        taken = Counter(row.outcome_word for row in found if row.outcome == 0)
+        counts += [(f"cases taken for without the outcome, which is {word}", n) for word, n in _commonest(taken)]
+    return tuple((said, n) for said, n in counts if n)
+
+
+def _commonest(words: Counter[str]) -> list[tuple[str, int]]:
+    """The commonest words, as quoted, with their counts, and the rest in one."""
+    most = words.most_common(MOST_WORDS)
+    rest = sum(words.values()) - sum(n for _, n in most)
+    return [*((f"“{word[:LONGEST_WORD]}”" if word else "not known", n) for word, n in most), ("a rarer word", rest)]
+
+
+def _found(task: RiskTask, folder: Path, require_outcome: bool) -> tuple[list[CaseRow], int]:
+    """Every case of the rows that the task keeps, and how many rows it does not keep."""
     if not task.table:
         raise CaseError(f"The task {task.id} names no case table ([cases] table = …).")
     header, lines = table_of(task, _inside(folder, "", task.table, "The task file", "table"))
@@ -54,9 +84,7 @@ def read_case_rows(task: RiskTask, folder: Path | str, *, require_outcome: bool 
     if task.pooled:
         _check_twice(task, found)
         found = pooled(task, found)
-    rows = [row for row in found if not (require_outcome and _left_out(task, row))]
-    _check_rows(task, rows, require_outcome)
-    return rows
+    return found, len(lines) - len(kept)
 
 
 def read_cases(task: RiskTask, folder: Path | str) -> list[Case]:

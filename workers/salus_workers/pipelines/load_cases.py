@@ -42,20 +42,21 @@ def _read_and_store(claim: Claim, upload: Upload, report: Callable[[float, str],
     check_room(upload.blob_bytes)  # a table without images becomes rows alone, which have no door of their own
     people: list[dict[str, Any]] = []
     task: dict[str, str] = {}
+    left_out: dict[str, int] = {}
     with open_folder("salus-cases-", size_bytes=2 * upload.blob_bytes) as folder:
         head = {"name": upload.filename, "folder": str(folder), "taken_at": upload.received_at.isoformat()}
         pieces = vault.pieces(upload.blob_key, sha256=upload.blob_sha256)
         for part in read_in_child(CHILD, head, pieces, size_bytes=upload.blob_bytes):
             people += part.get("people", [])
-            task = part.get("task", task)
+            task, left_out = part.get("task", task), part.get("left_out", left_out)
             report(0.4, f"{len(people)} cases read")
     report(0.5, f"{len(people)} cases read")
     with transaction.atomic():
-        _store(task, people, upload)
+        _store(task, people, left_out, upload)
         finish(claim=claim, result={"cases": len(people)}, by=ACTOR)
 
 
-def _store(task: dict[str, str], people: list[dict[str, Any]], upload: Upload) -> None:
+def _store(task: dict[str, str], people: list[dict[str, Any]], left_out: dict[str, int], upload: Upload) -> None:
     holds: list[str] = []
     touched: list[str] = []
     hold_people(people=people, site=upload.site, by=ACTOR)
@@ -69,7 +70,8 @@ def _store(task: dict[str, str], people: list[dict[str, Any]], upload: Upload) -
     data_changed(patient_ids=touched, by=ACTOR, ask=False)
     note_holds(f"upload:{upload.pk}", persons=holds)
     task_file = register_task_file(text=task["text"], task_id=task["id"], title=task["title"], digest=task["digest"], by=ACTOR)
-    settle(upload=upload, state="stored", by=ACTOR, form="cases", counts={"cases": len(people)})
+    counts = {"cases": len(people)} | {f"left out: {kind}": number for kind, number in left_out.items()}
+    settle(upload=upload, state="stored", by=ACTOR, form="cases", counts=counts)
     enqueue(
         kind="train_task", unique_key=f"train:{task_file.pk}:{upload.blob_sha256[:16]}", queue="gpu",
         payload={"task_file_id": str(task_file.pk), "asked_by": upload.received_by}, title=f"Training: {task['title']}", by=ACTOR,
