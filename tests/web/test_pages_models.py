@@ -170,6 +170,7 @@ def test_what_nobody_lacked_who_taught_is_named_where_it_is_missing() -> None:
 
     page = shown(account_json=json.dumps(account))
     assert "CRP, Ferritin" in page and "Hardly anybody who taught the model lacked CRP, so" in page and "The interval is as wide as" in page
+    assert "What else is missing is asked once that is known." in page
     page = shown(state="abstained", prediction_set=["ill"], why="Missing: CRP. It hangs on it.")
     assert "Missing: CRP. It hangs on it." in page and "12 of 30" in page and "The interval is as wide as" not in page
     assert "11–52" not in page.replace(" ", ""), "no number beside what cannot be told"

@@ -39,17 +39,18 @@ class _Question:
 
 
 def would_change(model: Model, x: np.ndarray, results: Sequence[RiskResult]) -> list[tuple[WouldChange, ...]]:
-    """Per case the missing inputs that would matter, the most telling first; empty when nothing would.
+    """Per case the missing inputs that would matter, the most telling first; empty when nothing would. A case that is answered
+    already (for what nobody lacked who taught: what else is missing is asked once that is known) keeps its answer.
 
     `x` (n, d), the schema's columns, and `results` are of the same cases. A case without a risk gets none.
     """
-    asked = [_questions(model, x[at], result) for at, result in enumerate(results)]
+    asked = [[] if result.would_change else _questions(model, x[at], result) for at, result in enumerate(results)]
     risks = iter(risks_of_all(model, [question.supposed for questions in asked for question in questions]))
     out = []
     for result, questions in zip(results, asked, strict=True):
-        answers = [_answer(question, next(risks), result) for question in questions]
-        kept = [answer for answer in answers if answer is not None and _matters(answer)]
-        out.append(tuple(sorted(kept, key=lambda one: (-one.crossing, one.width_then))))
+        answers = [answered(question.name, question.label, question.part, next(risks), result) for question in questions]
+        kept = [answer for answer in answers if answer is not None and matters(answer)]
+        out.append(result.would_change or tuple(sorted(kept, key=lambda one: (-one.crossing, one.width_then))))
     return out
 
 
@@ -74,18 +75,18 @@ def _questions(model: Model, row: np.ndarray, result: RiskResult) -> list[_Quest
     return questions
 
 
-def _answer(question: _Question, supposed: SupposedRisks | None, result: RiskResult) -> WouldChange | None:
-    """The risk as it would be with each like patient's value in place."""
+def answered(name: str, label: str, part: Part, supposed: SupposedRisks | None, result: RiskResult) -> WouldChange | None:
+    """The risk as it would be with each like patient's value in place; None where that was not worked out."""
     if supposed is None or result.interval is None or result.threshold is None:
         return None
     above = supposed.risks >= result.threshold
     return WouldChange(
-        name=question.name, label=question.label, part=question.part, crossing=float((above != result.above_threshold).mean()),
+        name=name, label=label, part=part, crossing=float((above != result.above_threshold).mean()),
         width_now=result.interval[1] - result.interval[0], width_then=float((supposed.intervals[:, 1] - supposed.intervals[:, 0]).mean()),
         low=float(np.quantile(supposed.risks, 0.1)), high=float(np.quantile(supposed.risks, 0.9)), n=len(supposed.risks),
     )  # fmt: skip
 
 
-def _matters(answer: WouldChange) -> bool:
+def matters(answer: WouldChange) -> bool:
     """At least one in twenty like patients would cross the threshold, or the interval would narrow by a tenth."""
     return answer.crossing >= CROSSING_MATTERS or answer.width_then <= answer.width_now * (1 - NARROWING_MATTERS)

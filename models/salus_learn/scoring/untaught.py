@@ -15,6 +15,7 @@ import numpy as np
 
 from salus_learn.contracts import MissingInput, Part, RiskResult, RiskState
 from salus_learn.features.columns import gaps
+from salus_learn.scoring.change import answered, matters
 from salus_learn.scoring.supposed import SupposedRisks, own_image, risks_of_all, with_their_values
 from salus_learn.store.model import Model
 
@@ -69,22 +70,28 @@ def _marked(model: Model, result: RiskResult, found: _Gaps) -> RiskResult:
 
 def _judged(result: RiskResult, supposed: SupposedRisks | None) -> RiskResult:
     """Held back where the answer hangs on the gaps or nobody can say; else with an interval that holds what it might have been."""
-    labels = [one.label for one in result.missing if one.untaught]
-    said = f"Missing: {_listed(labels)}. Hardly anybody who taught the model lacked {'these' if len(labels) > 1 else 'this'}"
+    gone = [one for one in result.missing if one.untaught]
+    said = f"Missing: {_listed(gone)}. Hardly anybody who taught the model lacked {'these' if len(gone) > 1 else 'this'}"
     if supposed is None:
         return replace(result, state=RiskState.ABSTAINED, why=f"{said}, so its risk would be a guess.")
     other = int(((supposed.risks >= result.threshold) != result.above_threshold).sum())
     if other >= CROSSING * len(supposed.risks):
-        return replace(
-            result, state=RiskState.ABSTAINED,
-            why=f"{said}, and with the values of {len(supposed.risks)} patients like this one {other} would be on the other side of the threshold.",
-        )  # fmt: skip
+        why = f"{said}, and with the values of {len(supposed.risks)} patients like this one {other} would be on the other side of the threshold."
+        return _answering(replace(result, state=RiskState.ABSTAINED, why=why), gone, supposed)
     low, high = np.quantile(supposed.intervals[:, 0], _INSIDE[0]), np.quantile(supposed.intervals[:, 1], _INSIDE[1])
     assert result.interval is not None  # a computed risk has one
-    return replace(result, interval=(min(result.interval[0], float(low)), max(result.interval[1], float(high))))
+    wide = (min(result.interval[0], float(low)), max(result.interval[1], float(high)))
+    return _answering(replace(result, interval=wide), gone, supposed)
 
 
-def _listed(labels: Sequence[str]) -> str:
+def _answering(result: RiskResult, gone: Sequence[MissingInput], supposed: SupposedRisks) -> RiskResult:
+    """With what knowing all of the gaps at once would change: one alone leaves the others."""
+    answer = answered("+".join(one.name for one in gone), _listed(gone), gone[0].part, supposed, result)
+    return replace(result, would_change=(answer,) if answer is not None and matters(answer) else ())
+
+
+def _listed(gone: Sequence[MissingInput]) -> str:
     """At most three by name; all of them stand among what is missing."""
+    labels = [one.label for one in gone]
     *first, last = labels if len(labels) <= MOST_NAMED else (*labels[: MOST_NAMED - 1], f"{len(labels) - MOST_NAMED + 1} more")
     return f"{', '.join(first)} and {last}" if first else last
