@@ -25,7 +25,7 @@ from salus_learn.scoring.judged import judged_people
 from salus_learn.scoring.score import score
 from salus_learn.simulate.hospital import simulate
 from salus_learn.store.bundle import load_bundle
-from salus_learn.tasks.cases import left_out, read_cases, read_snapshots
+from salus_learn.tasks.cases import cases_of, read_case_table, read_snapshots
 from salus_learn.tasks.loader import load_task
 from salus_learn.training.train import train
 
@@ -93,26 +93,27 @@ def _simulate(options: argparse.Namespace) -> int:
 
 def _train(options: argparse.Namespace) -> int:
     task = load_task(options.task)
-    cases = read_cases(task, options.data)
+    table = read_case_table(task, options.data)
     done = train(
-        task, cases, options.out, seed=options.seed, repeats=options.repeats, folds=options.folds,
+        task, cases_of(task, table), options.out, seed=options.seed, repeats=options.repeats, folds=options.folds,
         stress=not options.no_stress,
         ablation=options.ablation, report=progress_or_lines,
     )
     end_progress()
     say(f"bundle {done.digest}")
-    others = left_out(task, options.data)
     _show(done.crossval)
-    for said, n in others:
+    for said, n in table.left_out():
         say(f"  of the table: {n} {said}")
     if options.report:
-        write_report(done.judged.with_left_out(others), options.report)
+        write_report(done.judged.with_left_out(table.left_out()), options.report)
     return 0
 
 
 def _evaluate(options: argparse.Namespace) -> int:
     bundle = load_bundle(options.bundle)
-    task, cases = bundle.model.task, read_cases(bundle.model.task, options.data)
+    task = bundle.model.task
+    table = read_case_table(task, options.data)
+    cases = cases_of(task, table)
     sheet = fill_sheet(bundle, cases)
     found = sheet.report(task, target_of(cases))
     add_kinds(found, task, cases, sheet)
@@ -120,7 +121,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     if options.report:
         threshold = bundle.model.thresholds["fused"]
         judged = judged_people(task, cases, sheet, origin="cases the model was given", threshold=threshold)
-        write_report(judged.with_left_out(left_out(task, options.data)), options.report)
+        write_report(judged.with_left_out(table.left_out()), options.report)
     if options.json:
         options.json.write_text(json.dumps(found, indent=1))
     return 0

@@ -11,6 +11,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+# The single arms: two of the record, one of the images. What is fused from them stands beside them.
+JUDGES = ("line", "trees", "image")
 # An empty cell of the outcome's column, where the task file lists "" among its words: everything behind the table sees this.
 EMPTY_WORD = "(empty)"
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-TASK = """
-never = ["answer_sheet"]
+HEAD = """
 [task]
 id = "tiny"
 title = "A tiny task"
@@ -25,6 +24,10 @@ case = "case"
 missing = ["", "unknown"]
 [threshold]
 rule = "youden"
+"""
+TASK = f"""
+never = ["answer_sheet"]
+{HEAD}
 [[feature]]
 name = "age_years"
 label = "Age"

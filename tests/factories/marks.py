@@ -8,19 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-MARKED_TASK = """
-[task]
-id = "marked"
-title = "A task about what is marked"
-[outcome]
-label = "ill"
-column = "ill"
-positive = ["yes"]
-negative = ["no"]
-[cases]
-table = "cases.csv"
-patient = "person"
-case = "case"
+from tests.factories.cases import HEAD
+
+MARKED_TASK = f"""
+{HEAD.replace("tiny", "marked")}
 [[feature]]
 name = "tall"
 label = "Height over width"

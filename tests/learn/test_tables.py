@@ -8,7 +8,7 @@ import pytest
 from salus_learn.contracts import RiskTask
 from salus_learn.errors import CaseError, TaskError
 from salus_learn.leaks.hunt import hunt
-from salus_learn.tasks.cases import left_out, read_case_rows
+from salus_learn.tasks.cases import read_case_rows, read_case_table
 from salus_learn.tasks.loader import task_from_text
 from salus_learn.tasks.table import read_table
 
@@ -65,7 +65,7 @@ def test_an_old_encoding_is_named_by_the_task_and_a_wrong_one_refused_in_words(t
     write(tmp_path, encoding="windows-1252")
     with pytest.raises(CaseError, match=r"fälle.csv is not written in UTF-8. Save it as “CSV UTF-8”, or name its encoding"):
         read_case_rows(task(), tmp_path)
-    assert read_case_rows(task(COMMA.replace("[cases]", '[cases]\nencoding = "Windows-1252"')), tmp_path)[0].person == "Ä"
+    assert read_case_rows(task(COMMA.replace("[cases]", '[cases]\nencoding = "windows-1252"')), tmp_path)[0].person == "Ä"
 
 
 def test_a_decimal_comma_is_never_guessed(tmp_path: Path) -> None:
@@ -111,16 +111,16 @@ def test_who_is_no_case_is_counted_in_words(tmp_path: Path) -> None:
     write(tmp_path, rows=[*ROWS, *others])
     only = COMMA.replace("[cases]", '[cases]\nonly = {Zeichen = ["", "dick", "steif,dick"]}')
     assert len(read_case_rows(task(only), tmp_path)) == 4
-    assert left_out(task(only), tmp_path) == (
+    assert read_case_table(task(only), tmp_path).left_out() == (
         ("rows that the task does not keep", 1), ("cases whose outcome is “Vielleicht”", 2), ("cases whose outcome is “ja”", 1),
     )  # fmt: skip
-    assert left_out(task(), write(tmp_path)) == ()
+    assert read_case_table(task(), write(tmp_path)).left_out() == ()
 
 
 def test_where_no_word_for_without_is_listed_a_misspelt_one_is_seen(tmp_path: Path) -> None:
     write(tmp_path, rows=[*ROWS, ("E", "50", "", "JA"), *[(f"W{at}", "50", "", f"w{at}") for at in range(6)]])
     open_ended = COMMA.replace('negative = ["Nein"]\n', "")
-    said = dict(left_out(task(open_ended), tmp_path))
+    said = dict(read_case_table(task(open_ended), tmp_path).left_out())
     assert said["cases taken for without the outcome, which is “Nein”"] == 2
     assert said["cases taken for without the outcome, which is “JA”"] == 1, "as everything is that is no word for it"
     assert said["cases taken for without the outcome, which is a rarer word"] == 3 and len(said) == 6

@@ -17,9 +17,38 @@ pytestmark = pytest.mark.django_db
 POLICY = "default-src 'none'; style-src 'sha256-abc'"
 
 
+CHANGE = {"name": "crp", "label": "CRP", "part": "record", "crossing": 0.4, "width_now": 0.3, "width_then": 0.21, "low": 0.11, "high": 0.52, "n": 30}
+
+
 @pytest.fixture
 def desk() -> Client:
     return client_of(make_user("administrator", make_site()))
+
+
+class Opened:
+    """A risk and the page of it that its patient's clinician reads."""
+
+    def __init__(self) -> None:
+        site = make_site()
+        user = make_user("clinician", site)
+        person = make_person(site, "Qone", make_bundle())
+        relate(user, person.patient)
+        self.risk, self.client = person.prediction, client_of(user)
+        self.account = json.loads(self.risk.account_json)
+
+    def shown(self, account: dict[str, Any] | None = None, **columns: Any) -> str:
+        """The page after these parts of the account and these columns were changed, with single spaces."""
+        if account is not None:
+            columns["account_json"] = json.dumps(self.account | account)
+        for name, value in columns.items():
+            setattr(self.risk, name, value)
+        self.risk.save()
+        return " ".join(self.client.get(f"/predictions/{self.risk.pk}/").content.decode().split())
+
+
+@pytest.fixture
+def opened() -> Opened:
+    return Opened()
 
 
 def test_a_report_is_a_page_of_its_own_policy_and_its_reading_is_logged(desk: Client) -> None:
@@ -107,91 +136,47 @@ def test_who_trained_a_model_is_said_by_name(desk: Client) -> None:
     assert "trained by Berta" in page and str(trainer.pk) not in page
 
 
-def test_known_scores_stand_beside_the_risk_and_a_missing_input_is_no_number() -> None:
-    site = make_site()
-    user = make_user("clinician", site)
-    person = make_person(site, "Qone", make_bundle())
-    relate(user, person.patient)
-    risk = person.prediction
+def test_known_scores_stand_beside_the_risk_and_a_missing_input_is_no_number(opened: Opened) -> None:
     part = {"label": "Pulse", "value": "135 /min", "points": 3, "source": "x", "time": None}
     news2 = {"name": "news2", "title": "NEWS2", "points": 3, "highest": 20, "parts": [part], "missing": [], "band": "low to medium", "meaning": "review", "source": "RCP 2017"}
     curb = {"name": "curb65", "title": "CURB-65", "points": None, "highest": 5, "parts": [], "missing": ["urea"], "band": "", "meaning": "", "source": "Lim 2003"}
-    client = client_of(user)
-    assert "Known scores" not in client.get(f"/predictions/{risk.pk}/").content.decode()
-    risk.account_json = json.dumps(json.loads(risk.account_json) | {"known_scores": [news2, curb]})
-    risk.save()
-    page = " ".join(client.get(f"/predictions/{risk.pk}/").content.decode().split())
+    assert "Known scores" not in opened.shown()
+    page = opened.shown({"known_scores": [news2, curb]})
     assert "<strong>NEWS2 3</strong> of 20: low to medium" in page and "Pulse: 135 /min, 3 points" in page and "RCP 2017" in page
     assert '<strong>CURB-65</strong> <span class="state">✕ not computed</span> for want of: urea' in page and "CURB-65 None" not in page
 
 
-def test_what_would_change_a_risk_stands_on_its_page_and_goes_with_the_number() -> None:
-    site = make_site()
-    user = make_user("clinician", site)
-    person = make_person(site, "Qone", make_bundle())
-    relate(user, person.patient)
-    risk = person.prediction
-    account = json.loads(risk.account_json)
-    account["missing"] = [{"name": "crp", "label": "CRP", "part": "record"}]
-    change = {"name": "crp", "label": "CRP", "part": "record", "crossing": 0.4, "width_now": 0.3, "width_then": 0.21, "low": 0.11, "high": 0.52, "n": 30}
-    address, client = f"/predictions/{risk.pk}/", client_of(user)
-
-    def shown(**changes: Any) -> str:
-        for name, value in changes.items():
-            setattr(risk, name, value)
-        risk.save()
-        return client.get(address).content.decode()
-
-    assert "What would change this" not in shown(account_json=json.dumps(account)), "an old risk for which it was not asked"
-    page = shown(account_json=json.dumps(account | {"would_change": [change]}))
+def test_what_would_change_a_risk_stands_on_its_page_and_goes_with_the_number(opened: Opened) -> None:
+    missing = {"missing": [{"name": "crp", "label": "CRP", "part": "record"}]}
+    assert "What would change this" not in opened.shown(missing), "an old risk for which it was not asked"
+    page = opened.shown(missing | {"would_change": [CHANGE]})
     assert "12 of 30" in page and "30 → 21" in page and "11–52" in page.replace(" ", "")
-    assert "Nothing would" in shown(account_json=json.dumps(account | {"would_change": []}))
-    page = shown(account_json=json.dumps(account | {"would_change": [change]}), state="abstained", prediction_set=["ill", "not ill"])
+    assert "Nothing would" in opened.shown(missing | {"would_change": []})
+    page = opened.shown(missing | {"would_change": [CHANGE]}, state="abstained", prediction_set=["ill", "not ill"])
     assert "12 of 30" in page and "11–52" not in page.replace(" ", ""), "no number beside what cannot be told"
-    page = shown(state="abstained", prediction_set=["ill"], why="The image looks upside down.")
+    page = opened.shown(state="abstained", prediction_set=["ill"], why="The image looks upside down.")
     assert "What would change this" not in page and "looks upside down" in page and "The interval runs" not in page
 
 
-def test_what_nobody_lacked_who_taught_is_named_where_it_is_missing() -> None:
-    site = make_site()
-    user = make_user("clinician", site)
-    person = make_person(site, "Qone", make_bundle())
-    relate(user, person.patient)
-    risk = person.prediction
+def test_what_nobody_lacked_who_taught_is_named_where_it_is_missing(opened: Opened) -> None:
     gap = {"name": "crp", "label": "CRP", "part": "record", "untaught": True}
-    change = {"name": "crp", "label": "CRP", "part": "record", "crossing": 0.4, "width_now": 0.3, "width_then": 0.21, "low": 0.11, "high": 0.52, "n": 30}
-    account = json.loads(risk.account_json) | {"missing": [gap, gap | {"label": "Ferritin", "untaught": False}], "would_change": [change]}
-
-    def shown(**changes: Any) -> str:
-        for name, value in changes.items():
-            setattr(risk, name, value)
-        risk.save()
-        return " ".join(client_of(user).get(f"/predictions/{risk.pk}/").content.decode().split())
-
-    page = shown(account_json=json.dumps(account))
+    page = opened.shown({"missing": [gap, gap | {"label": "Ferritin", "untaught": False}], "would_change": [CHANGE]})
     assert "CRP, Ferritin" in page and "Hardly anybody who taught the model lacked CRP, so" in page and "The interval is as wide as" in page
     assert "What else is missing is asked once that is known." in page
-    page = shown(state="abstained", prediction_set=["ill"], why="Missing: CRP. It hangs on it.")
+    page = opened.shown(state="abstained", prediction_set=["ill"], why="Missing: CRP. It hangs on it.")
     assert "Missing: CRP. It hangs on it." in page and "12 of 30" in page and "The interval is as wide as" not in page
     assert "11–52" not in page.replace(" ", ""), "no number beside what cannot be told"
 
 
-def test_the_kinds_stand_beside_the_number_and_wrong_reasons_hide_them() -> None:
-    site = make_site()
-    user = make_user("clinician", site)
-    person = make_person(site, "Qone", make_bundle())
-    relate(user, person.patient)
-    risk, client = person.prediction, client_of(user)
-    account, p, p0 = json.loads(risk.account_json), risk.probability, risk.reference_probability
+def test_the_kinds_stand_beside_the_number_and_wrong_reasons_hide_them(opened: Opened) -> None:
+    p, p0 = opened.risk.probability, opened.risk.reference_probability
     assert p is not None and p0 is not None
-    rest = [0.0] * (len(account["reasons"]) - 1)
+    rest = [0.0] * (len(opened.account["reasons"]) - 1)
     rare = {"name": "Glioma", "probability": 0.1 * p, "reference_probability": 0.1 * p0, "points": [10 * (p - p0), *rest]}
     usual = {"name": "Meningioma", "probability": 0.9 * p, "reference_probability": 0.9 * p0, "points": [90 * (p - p0), *rest]}
 
     def shown(kinds: list[dict[str, Any]], state: str = "computed") -> str:
-        risk.account_json, risk.state = json.dumps(account | {"kinds": kinds}), state
-        risk.save()
-        return " ".join(client.get(f"/predictions/{risk.pk}/").content.decode().split())
+        return opened.shown({"kinds": kinds}, state=state)
 
     page = shown([rare, usual])
     part = page.split("Which kind")[1].split("</section>")[0]

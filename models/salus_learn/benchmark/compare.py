@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from salus_learn.contracts import JUDGES
 from salus_learn.evaluation.figures import all_arms, arm_figures, auroc_difference, figure, person_weights
 from salus_learn.evaluation.judged import JudgedPeople
 from salus_learn.evaluation.metrics import NOTHING, Z95, Figure
@@ -13,7 +14,6 @@ from salus_learn.evaluation.survival import auroc_at, harrell_c
 from salus_learn.features.target import Target
 
 SAME_PART = {"record": ("line", "trees"), "image": ("image",)}
-SINGLES = ("line", "trees", "image")
 DRAWS = 1000
 _CHUNK = 512
 
@@ -31,7 +31,7 @@ def our_arms(judged: JudgedPeople, *, hazards: bool) -> dict[str, Any]:
     """Figures of our arms. With `hazards` (time to an event) the single arms only rank people: what reads their values as
     probabilities is left empty."""
     arms = all_arms(judged)
-    for arm in set(arms) & set(SINGLES) if hazards else ():
+    for arm in set(arms) & set(JUDGES) if hazards else ():
         arms[arm] |= {name: _no_probability(arms[arm][name]) for name in ("brier", "calibration_slope", "calibration_intercept")}
     return arms
 

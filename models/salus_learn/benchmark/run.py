@@ -26,7 +26,7 @@ from salus_learn.contracts import Case, RiskTask
 from salus_learn.errors import LearnError
 from salus_learn.imaging.embed import Report
 from salus_learn.reporting.write import write_report
-from salus_learn.tasks.cases import left_out, read_cases
+from salus_learn.tasks.cases import cases_of, read_case_table
 from salus_learn.training.train import Trained, train
 
 Say = Callable[[str], None]
@@ -114,7 +114,8 @@ class Bench:
     def _measured(self, row: Row, task: RiskTask, identity: dict[str, Any]) -> dict[str, Any]:
         """Ours and every peer on one task."""
         self.say(f"{row.file}: reading and training")
-        cases = read_cases(task, row.folder)
+        table = read_case_table(task, row.folder)
+        cases = cases_of(task, table)
         with self._place(row) as place:
             began = time.monotonic()
             trained = train(
@@ -123,7 +124,7 @@ class Bench:
             )  # fmt: skip
             seconds = time.monotonic() - began
             if self.bundles is not None:
-                write_report(trained.judged.with_left_out(left_out(task, row.folder)), place / "report")
+                write_report(trained.judged.with_left_out(table.left_out()), place / "report")
         ours = _ours(trained, seconds)
         self.say(f"{row.file}: trained in {seconds:.0f} s, {ours['seconds_per_fit']:.1f} s a fit")
         people = everybody(task, cases, trained.fold_of)

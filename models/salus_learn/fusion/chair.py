@@ -15,7 +15,6 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from salus_learn.features.target import Target, breslow, cox_loss, margin_loss
 
-JUDGES = ("line", "trees", "image")
 PATTERNS: dict[str, tuple[str, ...]] = {
     "record": ("line", "trees"),
     "image": ("image",),

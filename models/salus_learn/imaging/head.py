@@ -45,13 +45,13 @@ class ImageHead:
     def margins(self, prepared: Prepared, index: np.ndarray | None = None) -> np.ndarray:
         """Margins (n,), NaN where a case has no image; a missing slot stands at its training mean."""
         pooled = prepared.pooled if index is None else prepared.pooled[index]
-        apart = np.nan_to_num(pooled - self.centre)  # (n, S, C)
-        margins = self.bias + np.einsum("nsc,sc->n", apart, self.weight)
+        margins = self.bias + np.nan_to_num(self.by_slot(prepared, index)).sum(axis=1)
         return np.where(np.isfinite(pooled[:, :, 0]).any(axis=1), margins, np.nan)
 
-    def by_slot(self, prepared: Prepared, index: np.ndarray) -> np.ndarray:
+    def by_slot(self, prepared: Prepared, index: np.ndarray | None = None) -> np.ndarray:
         """What each slot adds to the margin (n, S), NaN where it is missing; over the slots they sum to margin - reference."""
-        return np.einsum("nsc,sc->ns", prepared.pooled[index] - self.centre, self.weight)
+        pooled = prepared.pooled if index is None else prepared.pooled[index]
+        return np.einsum("nsc,sc->ns", pooled - self.centre, self.weight)
 
     def cells(self, images: Sequence[Embedded]) -> list[np.ndarray]:
         """Per image a (c, c) map of margin over the training mean; over all images they sum to margin - reference."""

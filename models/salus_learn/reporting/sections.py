@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from salus_learn.contracts import JUDGES
 from salus_learn.reporting.blocks import Cell, Photo, Pictures, Prose, Section, Sliders, Table
 from salus_learn.reporting.charts import (
     calibration_chart,
@@ -20,7 +21,6 @@ from salus_learn.reporting.words import (
     ARM_WORDS,
     FIGURE_WORDS,
     NOT_APPLICABLE,
-    SINGLES,
     cell,
     guarded,
     number,
@@ -85,7 +85,7 @@ def _figures(report: dict[str, Any]) -> Section:
     ]  # fmt: skip
     if report["differences"]:
         blocks.append(_differences(report))
-    elif sum(arm in arms for arm in SINGLES) == 1:
+    elif sum(arm in arms for arm in JUDGES) == 1:
         blocks.append(Prose(ONE_ARM))
     blocks.append(Pictures(((roc_chart(report), None),)))
     return Section("figures", "Figures", tuple(blocks))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from salus_learn.contracts import JUDGES
 from salus_learn.reporting.words import (
     ARM_WORDS,
     NOT_APPLICABLE,
-    SINGLES,
     number,
     people,
     percent,
@@ -33,7 +33,7 @@ def _order(report: dict[str, Any]) -> str:
 
 
 def _fusion(report: dict[str, Any]) -> str:
-    singles = [arm for arm in SINGLES if arm in report["arms"]]
+    singles = [arm for arm in JUDGES if arm in report["arms"]]
     if len(singles) == 1:
         return f"– Fusion: none. There is one arm, {ARM_WORDS[singles[0]]}; the risk is that arm's, calibrated."
     pairs = [row for row in report["differences"] if row["auroc"]["value"] is not None]

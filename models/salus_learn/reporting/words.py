@@ -11,7 +11,6 @@ ARM_WORDS = {
     "line": "record, line", "trees": "record, trees", "image": "image", "fused": "fused",
     "fused_spoken": "fused, where it does not abstain",
 }  # fmt: skip
-SINGLES = ("line", "trees", "image")
 FIGURE_WORDS = {
     "auroc": "AUROC", "auprc": "AUPRC", "brier": "Brier score", "calibration_slope": "calibration slope",
     "calibration_intercept": "calibration intercept", "sensitivity": "sensitivity", "specificity": "specificity",

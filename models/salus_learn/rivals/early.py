@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from salus_learn.contracts import JUDGES
 from salus_learn.features.target import Target
-from salus_learn.rivals.evidence import JUDGES, Evidence
+from salus_learn.rivals.evidence import Evidence
 from salus_learn.tabular.trees import Trees, choose_shape, fit_trees
 
 _IMAGE = JUDGES.index("image")

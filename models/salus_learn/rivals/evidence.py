@@ -8,8 +8,6 @@ from typing import Protocol
 
 import numpy as np
 
-JUDGES = ("line", "trees", "image")
-
 
 @dataclass(frozen=True, slots=True)
 class Evidence:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from salus_learn.contracts import JUDGES
 from salus_learn.features.target import Target, ridge_fit
-from salus_learn.rivals.evidence import JUDGES, Evidence
+from salus_learn.rivals.evidence import Evidence
 
 WEAK_RIDGE = 100.0
 FEWEST = 12

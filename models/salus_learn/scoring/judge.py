@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from salus_learn.contracts import Case, RiskResult, RiskState, RiskTask
+from salus_learn.contracts import JUDGES, Case, RiskResult, RiskState, RiskTask
 from salus_learn.evaluation.kinds import kinds_report
 from salus_learn.evaluation.report import arms_report
 from salus_learn.evaluation.survival import survival_report
@@ -18,8 +18,7 @@ from salus_learn.scoring.score import score
 from salus_learn.store.bundle import Bundle
 from salus_learn.store.model import Model
 
-SINGLES = ("line", "trees", "image")
-ARMS = (*SINGLES, "fused")
+ARMS = (*JUDGES, "fused")
 
 
 class ArmSheet:
@@ -71,7 +70,7 @@ class ArmSheet:
         known = np.isfinite(y)
         found = arms_report(
             task.id, y[known].astype(int), {arm: p[known] for arm, p in self.probabilities.items()},
-            {arm: flags[known] for arm, flags in self.flagged.items()}, uncalibrated=SINGLES if target.is_survival else (),
+            {arm: flags[known] for arm, flags in self.flagged.items()}, uncalibrated=JUDGES if target.is_survival else (),
         )  # fmt: skip
         if target.time is not None and self.free is not None and self.grid is not None:
             found["survival"] = survival_report(

@@ -24,12 +24,10 @@ from salus_learn.contracts import (
 from salus_learn.errors import CaseError
 from salus_learn.tasks.pictures import mask_region, picture, text_region
 from salus_learn.tasks.pooling import pooled
-from salus_learn.tasks.rows import CaseRow, RowImage
+from salus_learn.tasks.rows import CaseRow, CaseTable, RowImage
 from salus_learn.tasks.table import WITH_COMMA, table_of
 from salus_learn.tasks.words import kind_of, outcome_of, word_of
 
-NOT_KEPT = "rows that the task does not keep"
-MOST_WORDS, LONGEST_WORD = 5, 40  # of an outcome's column, as said of who is left out
 # A case table has no clock: every case is taken at one moment, and its outcome a second later.
 CASE_INDEX_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -39,36 +37,22 @@ def case_system(task: RiskTask) -> str:
     return f"urn:salus:case-table:{task.id}"
 
 
-def read_case_rows(task: RiskTask, folder: Path | str, *, require_outcome: bool = True) -> list[CaseRow]:
+def read_case_table(task: RiskTask, folder: Path | str, *, require_outcome: bool = True) -> CaseTable:
     """Read and check every case without decoding images. Raises CaseError.
 
     Where the outcome is needed, cases whose word is neither positive nor negative are left out when the task lists both.
     """
-    found, _ = _found(task, Path(folder), require_outcome)
+    found, not_kept = _found(task, Path(folder), require_outcome)
+    others = [row for row in found if require_outcome and _left_out(task, row)]
     rows = [row for row in found if not (require_outcome and _left_out(task, row))]
     _check_rows(task, rows, require_outcome)
-    return rows
+    taken = [] if task.outcome.negative else [row.outcome_word for row in rows if row.outcome == 0]
+    return CaseTable(rows, not_kept, Counter(row.outcome_word for row in others), Counter(taken))
 
 
-def left_out(task: RiskTask, folder: Path | str) -> tuple[tuple[str, int], ...]:
-    """Who of the table is no case, in words and counted: rows that the task does not keep, and cases of another outcome or none.
-
-    Where the task lists no word for “without the outcome”, also what was taken for it, word by word: a misspelt one would be among them.
-    """
-    found, not_kept = _found(task, Path(folder), True)
-    words = Counter(row.outcome_word for row in found if _left_out(task, row))
-    counts = [(NOT_KEPT, not_kept), *((f"cases whose outcome is {word}", n) for word, n in _commonest(words))]
-    if not task.outcome.negative:
-        taken = Counter(row.outcome_word for row in found if row.outcome == 0)
-        counts += [(f"cases taken for without the outcome, which is {word}", n) for word, n in _commonest(taken)]
-    return tuple((said, n) for said, n in counts if n)
-
-
-def _commonest(words: Counter[str]) -> list[tuple[str, int]]:
-    """The commonest words, as quoted, with their counts, and the rest in one."""
-    most = words.most_common(MOST_WORDS)
-    rest = sum(words.values()) - sum(n for _, n in most)
-    return [*((f"“{word[:LONGEST_WORD]}”" if word else "not known", n) for word, n in most), ("a rarer word", rest)]
+def read_case_rows(task: RiskTask, folder: Path | str, *, require_outcome: bool = True) -> list[CaseRow]:
+    """The cases of `read_case_table` alone."""
+    return read_case_table(task, folder, require_outcome=require_outcome).rows
 
 
 def _found(task: RiskTask, folder: Path, require_outcome: bool) -> tuple[list[CaseRow], int]:
@@ -89,7 +73,12 @@ def _found(task: RiskTask, folder: Path, require_outcome: bool) -> tuple[list[Ca
 
 def read_cases(task: RiskTask, folder: Path | str) -> list[Case]:
     """Rows with their outcome and decoded images, ready for training and judging."""
-    return [_case(task, row) for row in read_case_rows(task, folder)]
+    return cases_of(task, read_case_table(task, folder))
+
+
+def cases_of(task: RiskTask, table: CaseTable) -> list[Case]:
+    """The cases of a table that is read, with decoded images."""
+    return [_case(task, row) for row in table.rows]
 
 
 def _case(task: RiskTask, row: CaseRow) -> Case:

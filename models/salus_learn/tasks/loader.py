@@ -79,14 +79,10 @@ def task_from_text(text: str, *, name: str = "task file") -> RiskTask:
     _check_names(features, images, outcome, never, name)
     if task.get("index", "case") != "case" and not _INDEX.match(task["index"]):
         raise TaskError(f"{name}: [task] index “{task['index']}” is neither “case” nor “encounter-start + N h”.")
-    rule = threshold.get("rule", "youden")
-    if rule not in RULES:
-        raise TaskError(f"{name}: [threshold] rule “{rule}” is not one of {', '.join(RULES)}.")
+    rule = _one_of(threshold, "threshold", "rule", RULES, "youden", name)
     if outcome.time_column and raw.get("training", {}).get("encoder") == "tuned":
         raise TaskError(f"{name}: a tuned encoder learns yes or no; with a time_column use encoder = \"frozen\".")
-    encoder = raw.get("training", {}).get("encoder", "auto")
-    if encoder not in ENCODERS:
-        raise TaskError(f"{name}: [training] encoder “{encoder}” is not one of {', '.join(ENCODERS)}.")
+    encoder = _one_of(raw.get("training", {}), "training", "encoder", ENCODERS, "auto", name)
     digest = hashlib.sha256(json.dumps(raw, sort_keys=True, default=str).encode()).hexdigest()
     return RiskTask(
         id=task["id"], title=task["title"], version=str(task.get("version", "1")), who=task.get("who", ""),
@@ -96,16 +92,16 @@ def task_from_text(text: str, *, name: str = "task file") -> RiskTask:
         patient_column=cases.get("patient"), case_column=cases.get("case"),
         missing_words=tuple(str(word) for word in cases.get("missing", [""])), digest=digest, source_text=text, encoder=encoder,
         only=_only(cases, name), same_person=_same_person(cases, name), leave_out_unknown=bool(cases.get("leave_out_unknown")),
-        pooled=_pooled(cases, outcome, name), encoding=_one_of(cases, "encoding", ENCODINGS, "", name),
-        decimal=_one_of(cases, "decimal", DECIMALS, ".", name),
+        pooled=_pooled(cases, outcome, name), encoding=_one_of(cases, "cases", "encoding", ENCODINGS, "", name),
+        decimal=_one_of(cases, "cases", "decimal", DECIMALS, ".", name),
     )  # fmt: skip
 
 
-def _one_of(cases: dict[str, Any], key: str, known: tuple[str, ...], usual: str, name: str) -> str:
-    """A word of [cases] that must be one of a few, in small letters; the usual one where nothing is said."""
-    word = str(cases.get(key, usual)).lower()
+def _one_of(table: dict[str, Any], section: str, key: str, known: tuple[str, ...], usual: str, name: str) -> str:
+    """A word that must be one of a few; the usual one where nothing is said."""
+    word = str(table.get(key, usual))
     if word not in (*known, usual):
-        raise TaskError(f"{name}: [cases] {key} “{word}” is not one of {', '.join(known)}.")
+        raise TaskError(f"{name}: [{section}] {key} “{word}” is not one of {', '.join(known)}.")
     return word
 
 
@@ -127,10 +123,7 @@ def _same_person(cases: dict[str, Any], name: str) -> tuple[tuple[str, ...], ...
 
 def _pooled(cases: dict[str, Any], outcome: OutcomeSpec, name: str) -> bool:
     """Whether all rows of a person are one case."""
-    unit = cases.get("one_case_per", "row")
-    if unit not in CASES:
-        raise TaskError(f"{name}: [cases] one_case_per “{unit}” is not one of {', '.join(CASES)}.")
-    if unit == "row":
+    if _one_of(cases, "cases", "one_case_per", CASES, "row", name) == "row":
         return False
     if not cases.get("patient"):
         raise TaskError(f"{name}: [cases] one_case_per = \"patient\" needs patient, the column that says whose row it is.")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from salus_learn.contracts import ImageSpec, Region
+
+MOST_WORDS, LONGEST_WORD = 5, 40  # of an outcome's column, as said of who is left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +42,28 @@ class CaseRow:
     outcome: int | None
     outcome_word: str
     time_days: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CaseTable:
+    """The cases of a table, and who of it is none: rows that the task does not keep (`not_kept`), and cases by the word of their
+    outcome, "" where it is not known (`others`). `taken` are the words taken for “without the outcome” where the task lists none."""
+
+    rows: list[CaseRow]
+    not_kept: int
+    others: Counter[str]
+    taken: Counter[str]
+
+    def left_out(self) -> tuple[tuple[str, int], ...]:
+        """In words and counted; a misspelt outcome would be among them."""
+        counts = [("rows that the task does not keep", self.not_kept)]
+        counts += [(f"cases whose outcome is {word}", n) for word, n in _commonest(self.others)]
+        counts += [(f"cases taken for without the outcome, which is {word}", n) for word, n in _commonest(self.taken)]
+        return tuple((said, n) for said, n in counts if n)
+
+
+def _commonest(words: Counter[str]) -> list[tuple[str, int]]:
+    """The commonest words, as quoted, with their counts, and the rest in one."""
+    most = words.most_common(MOST_WORDS)
+    rest = words.total() - sum(n for _, n in most)
+    return [*((f"“{word[:LONGEST_WORD]}”" if word else "not known", n) for word, n in most), ("a rarer word", rest)]

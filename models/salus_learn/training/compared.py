@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from salus_learn.contracts import JUDGES
 from salus_learn.explain.points import sigmoid
 from salus_learn.features.columns import matrix
 from salus_learn.rivals.early import fit_early
-from salus_learn.rivals.evidence import JUDGES, Evidence, Fit
+from salus_learn.rivals.evidence import Evidence, Fit
 from salus_learn.rivals.joint import fit_joint
 from salus_learn.rivals.mean import fit_mean
 from salus_learn.rivals.part import chairs_part

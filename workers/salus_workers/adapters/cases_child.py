@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from salus_learn.errors import LearnError
-from salus_learn.tasks.cases import NOT_KEPT, left_out, read_case_rows
+from salus_learn.tasks.cases import read_case_table
 from salus_learn.tasks.loader import load_task
 from salus_web.ingest.parse_child import limit, run, said_head
 from salus_web.ingest.parsers.archive import MOST_BYTES, TASK_FILE, checked_entries, unpacked
@@ -25,17 +25,17 @@ def read(raw: bytes, folder: Path, name: str, taken_at: datetime) -> Iterator[di
     _unpack(raw, folder, name)
     try:
         task = load_task(folder / TASK_FILE)
-        for row in read_case_rows(task, folder):
+        table = read_case_table(task, folder)
+        for row in table.rows:
             person = person_of_row(task, row, taken_at)
             check_person(person, name)
             yield {"people": [person]}
-        others = left_out(task, folder)
     except LearnError as error:
         raise Unreadable(str(error)) from None
     # how many, and not in which words: a count is read by more people than the file
-    not_kept = sum(n for said, n in others if said == NOT_KEPT)
-    no_case = sum(n for said, n in others if said.startswith("cases whose"))
-    yield {"done": True, "left_out": {NOT_KEPT: not_kept, "cases of another outcome or none": no_case}, "task": {"id": task.id, "title": task.title, "digest": task.digest, "text": task.source_text}}
+    left_out = {"rows that the task does not keep": table.not_kept, "cases of another outcome or none": table.others.total()}
+    said = {"id": task.id, "title": task.title, "digest": task.digest, "text": task.source_text}
+    yield {"done": True, "left_out": left_out, "task": said}
 
 
 def _unpack(raw: bytes, folder: Path, name: str) -> None:
