@@ -36,6 +36,7 @@ from salus_learn.evaluation.metrics import (
 from salus_learn.reporting.build import build_report
 from salus_learn.reporting.chart import Axis, Chart, Dot, Points, strokes
 from salus_learn.reporting.page import content_policy, page_html
+from salus_learn.reporting.sections import facts
 from salus_learn.reporting.verdicts import verdicts
 from salus_learn.reporting.write import Written, write_report
 from sklearn.linear_model import LogisticRegression
@@ -246,6 +247,8 @@ def test_verdicts_go_no_further_than_the_intervals(judged: JudgedPeople, report:
 
 def test_who_of_the_table_was_not_judged_stands_at_the_head(judged: JudgedPeople, report: dict) -> None:
     assert "Of the table, not judged" not in page_html(report)
+    nameless = dict(facts(build_report(replace(judged, task=replace(judged.task, who="")))))
+    assert nameless["Of whom"] == "not stated" and nameless["For"] == judged.task.use
     some = build_report(judged.with_left_out((("rows that the task does not keep", 1770), ("cases whose outcome is “<b>”", 55))))
     assert "1\u202f770 rows that the task does not keep; 55 cases whose outcome is “&lt;b&gt;”" in page_html(some)
 

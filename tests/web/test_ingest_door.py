@@ -17,7 +17,7 @@ from salus_web.ingest.services import read_and_store, receive
 from salus_web.jobs.models import Job
 from salus_web.records.models import Observation, Patient
 
-from tests.factories.people import SYSTEM, actor_of, make_site, make_user
+from tests.factories.people import SYSTEM, actor_of, client_of, make_site, make_user
 from tests.web.test_ingest_parsers import bundle
 
 pytestmark = pytest.mark.django_db
@@ -76,6 +76,19 @@ def test_a_refused_file_may_come_again() -> None:
     first = receive(filename="a", content=b"no record", site=site, by=SYSTEM)
     read_and_store(upload=first, by=SYSTEM)
     assert receive(filename="a", content=b"no record", site=site, by=SYSTEM).state == UploadState.RECEIVED
+
+
+def test_a_refused_file_s_row_says_its_reason_and_does_not_send_to_itself() -> None:
+    site = make_site()
+    user = make_user("administrator", site)
+    upload = receive(filename="a", content=b"no record", site=site, by=actor_of(user))
+    read_and_store(upload=upload, by=SYSTEM)
+    Job.objects.filter(pk=upload.job_id).update(state="failed", failure="The file was refused. The reason stands with it on the page Uploads.")
+    upload.refresh_from_db()
+    page = client_of(user).get("/uploads/").content.decode()
+    assert upload.problems[0][:20] in page and "on the page Uploads" not in page
+    Upload.objects.filter(pk=upload.pk).update(state=UploadState.RECEIVED, problems_sealed=b"")
+    assert "on the page Uploads" in client_of(user).get("/uploads/").content.decode(), "a failure without a reason of the file is shown"
 
 
 def test_a_researcher_may_not_upload() -> None:

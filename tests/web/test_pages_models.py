@@ -127,6 +127,14 @@ def test_of_a_model_of_one_arm_nothing_is_said_to_be_fused(desk: Client) -> None
     assert "one arm" in row and "-0.003" not in row
 
 
+def test_what_a_task_file_does_not_say_is_not_left_empty(desk: Client) -> None:
+    bundle = make_bundle()
+    bundle.card = bundle.card | {"who": "", "use": "", "not_for": "Any decision", "features": []}
+    bundle.save()
+    page = desk.get(f"/models/{bundle.pk}/").content.decode()
+    assert page.count("<dd>not stated</dd>") == 2 and "<dd>Any decision</dd>" in page and "<dt>record inputs</dt><dd>none</dd>" in page
+
+
 def test_who_trained_a_model_is_said_by_name(desk: Client) -> None:
     bundle, trainer = make_bundle(), make_user("administrator", make_site(), username="berta")
     assert "trained by Salus itself (train task)" in desk.get(f"/models/{bundle.pk}/").content.decode()

@@ -64,7 +64,7 @@ def facts(report: dict[str, Any]) -> list[tuple[str, str]]:
     held = f"{people(who['n'])} cases of {people(who['persons'])} people, {task['origin']}"
     return [
         ("Predicts", f"{task['outcome']}, within {task['horizon_days']:g} days" if task["horizon_days"] else task["outcome"]),
-        ("Of whom", task["who"]), ("For", task["use"]), ("Not for", task["not_for"]),
+        *((words, task[key] or "not stated") for words, key in (("Of whom", "who"), ("For", "use"), ("Not for", "not_for"))),
         ("Judged on", held + (f"; {people(who['without_fused'])} without a fused risk" if who["without_fused"] else "")),
         *([("Of the table, not judged", "; ".join(f"{people(n)} {said}" for said, n in task["left_out"]))] if task["left_out"] else []),
         ("With the outcome", f"{people(who['events'])} of {people(who['n'])}: {percent(who['prevalence']['value'])} "
