@@ -103,9 +103,11 @@ def _train(options: argparse.Namespace) -> int:
     say(f"bundle {done.digest}")
     _show(done.crossval)
     for said, n in table.left_out():
-        say(f"  of the table: {n} {said}")
+        say(f"  left out of the table: {n} {said}")
+    for said, n in table.taken_for_without():
+        say(f"  taken for without the outcome: {n} {said}")
     if options.report:
-        write_report(done.judged.with_left_out(table.left_out()), options.report)
+        write_report(done.judged.of_table(table), options.report)
     return 0
 
 
@@ -121,7 +123,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     if options.report:
         threshold = bundle.model.thresholds["fused"]
         judged = judged_people(task, cases, sheet, origin="cases the model was given", threshold=threshold)
-        write_report(judged.with_left_out(table.left_out()), options.report)
+        write_report(judged.of_table(table), options.report)
     if options.json:
         options.json.write_text(json.dumps(found, indent=1))
     return 0

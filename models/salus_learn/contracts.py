@@ -83,7 +83,7 @@ class ImageSpec:
 
 @dataclass(frozen=True, slots=True)
 class OutcomeSpec:
-    """What is predicted. In a case table: a column and its words; in a record: a condition code.
+    """What is predicted. In a case table: a column and its words (several in a cell where `separator` is set); in a record: a condition code.
 
     `kinds` names the kinds of the outcome and the words of each; together they are the positive words. With `time_column` it is time to an event: the days (`time_unit_days` each) to the outcome, or to the last time the
     person was seen without it; the risk is then of the outcome by `horizon_days`.
@@ -99,6 +99,7 @@ class OutcomeSpec:
     time_column: str | None = None
     time_unit_days: float = 1.0
     kinds: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    separator: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -257,7 +257,7 @@ def test_every_shipped_task_knows_its_folder(repository_root: Path, tmp_path: Pa
         "covid_death.toml", "covid_icu.toml", "covid_intubation.toml",
     }  # fmt: skip
     assert {file for file, name in named.items() if name == "odir_fundus"} == {
-        "odir_patient.toml", "odir_patient_referable.toml", "odir_referable.toml",
+        "odir_patient.toml", "odir_patient_referable.toml", "odir_referable.toml", "odir_view.toml",
     }  # fmt: skip
     with pytest.raises(TaskError, match="no task file"):
         rows_of(tmp_path, tmp_path)

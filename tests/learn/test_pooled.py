@@ -221,6 +221,7 @@ def test_training_sees_one_case_with_the_mean_of_its_views(tmp_path: Path) -> No
         ("odir_referable", 3045, 862, 1643, 3045, {}),
         ("odir_patient", 1643, 823, 1643, 3141, {}),
         ("odir_patient_referable", 1643, 552, 1643, 3141, {}),
+        ("odir_view", 3141, 28, 1643, 3141, {}),
     ],
 )
 def test_the_shipped_tasks_count_eyes_and_people_as_they_are(

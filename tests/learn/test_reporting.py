@@ -7,6 +7,7 @@ import json
 import math
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -39,6 +40,7 @@ from salus_learn.reporting.page import content_policy, page_html
 from salus_learn.reporting.sections import facts
 from salus_learn.reporting.verdicts import verdicts
 from salus_learn.reporting.write import Written, write_report
+from salus_learn.tasks.rows import CaseTable
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import auc, average_precision_score, confusion_matrix, precision_score, roc_auc_score
 
@@ -249,8 +251,10 @@ def test_who_of_the_table_was_not_judged_stands_at_the_head(judged: JudgedPeople
     assert "Of the table, not judged" not in page_html(report)
     nameless = dict(facts(build_report(replace(judged, task=replace(judged.task, who="")))))
     assert nameless["Of whom"] == "not stated" and nameless["For"] == judged.task.use
-    some = build_report(judged.with_left_out((("rows that the task does not keep", 1770), ("cases whose outcome is “<b>”", 55))))
-    assert "1\u202f770 rows that the task does not keep; 55 cases whose outcome is “&lt;b&gt;”" in page_html(some)
+    head = dict(facts(build_report(judged.of_table(CaseTable([], 1770, Counter({"<b>": 55}), Counter({"well": 20}))))))
+    assert head["Of the table, not judged"] == "1\u202f770 rows that the task does not keep; 55 cases whose outcome is “<b>”"
+    assert head["Taken for without the outcome"] == "20 cases whose outcome is “well”", "they were judged"
+    assert "“&lt;b&gt;”" in page_html(build_report(judged.of_table(CaseTable([], 0, Counter({"<b>": 5}), Counter()))))
 
 
 def test_one_outcome_only_is_said_in_words(judged: JudgedPeople, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from salus_learn.leaks.hunt import hunt
 from salus_learn.tasks.cases import read_case_rows, read_case_table
 from salus_learn.tasks.loader import task_from_text
 from salus_learn.tasks.table import read_table
+from salus_learn.tasks.words import kind_of
 
 TASK = """
 [task]
@@ -87,6 +88,18 @@ def test_a_row_that_runs_past_its_header_is_refused(tmp_path: Path) -> None:
     assert len(read_case_rows(task(), tmp_path)) == 5, "empty cells at the end, as spreadsheets leave them"
 
 
+def test_spaces_around_a_columns_name_are_no_part_of_it(tmp_path: Path) -> None:
+    spaced = [("Person ", " Alter", "Zeichen", "Arthrose? "), *ROWS[1:]]
+    assert read_case_rows(task(), write(tmp_path, rows=spaced)) == read_case_rows(task(), write(tmp_path))
+    with pytest.raises(CaseError, match="two columns “Alter”"):
+        read_table(write(tmp_path, rows=[("Person", "Alter", "Alter ", "Arthrose?"), ("A", "1", "2", "Ja")]) / "fälle.csv")
+
+
+def test_a_quoted_cell_after_a_space_is_one_cell(tmp_path: Path) -> None:
+    (tmp_path / "fälle.csv").write_text('Person, "Alter", Zeichen, Arthrose?\nA, 61, "steif, dick", Ja\nB, 4, "", Nein\n')
+    assert read_table(tmp_path / "fälle.csv")[1][0][1] == {"Person": "A", "Alter": "61", "Zeichen": "steif, dick", "Arthrose?": "Ja"}
+
+
 def test_a_column_that_stands_twice_is_refused(tmp_path: Path) -> None:
     write(tmp_path, rows=[("Person", "Alter", "Alter", "Arthrose?"), ("A", "1", "2", "Ja")])
     with pytest.raises(CaseError, match="two columns “Alter”"):
@@ -120,7 +133,38 @@ def test_who_is_no_case_is_counted_in_words(tmp_path: Path) -> None:
 def test_where_no_word_for_without_is_listed_a_misspelt_one_is_seen(tmp_path: Path) -> None:
     write(tmp_path, rows=[*ROWS, ("E", "50", "", "JA"), *[(f"W{at}", "50", "", f"w{at}") for at in range(6)]])
     open_ended = COMMA.replace('negative = ["Nein"]\n', "")
-    said = dict(read_case_table(task(open_ended), tmp_path).left_out())
-    assert said["cases taken for without the outcome, which is “Nein”"] == 2
-    assert said["cases taken for without the outcome, which is “JA”"] == 1, "as everything is that is no word for it"
-    assert said["cases taken for without the outcome, which is a rarer word"] == 3 and len(said) == 6
+    table = read_case_table(task(open_ended), tmp_path)
+    said = dict(table.taken_for_without())
+    assert table.left_out() == () and said["cases whose outcome is “Nein”"] == 2
+    assert said["cases whose outcome is “JA”"] == 1, "as everything is that is no word for it"
+    assert said["cases whose outcome is a rarer word"] == 3 and len(said) == 6
+    assert read_case_table(task(), write(tmp_path)).taken_for_without() == (), "a list of its own says who is without"
+
+
+SEVERAL = COMMA.replace('positive = ["Ja"]\nnegative = ["Nein"]', 'separator = ";"\npositive = ["Gonarthrose", "Coxarthrose"]\nnegative = ["gesund", "Knick-Senkfuß"]')
+FINDINGS = [("Gonarthrose", 1), ("gesund", 0), ("Riss; Coxarthrose ;", 1), ("gesund;Knick-Senkfuß", 0), ("gesund; Riss", None), ("Gonarthrose?", None)]
+
+
+def test_several_words_in_a_cell_are_the_outcome_where_one_of_them_is(tmp_path: Path) -> None:
+    rows = [ROWS[0], *[(f"P{at}", "50", "", cell) for at, (cell, _) in enumerate(FINDINGS)]]
+    table = read_case_table(task(SEVERAL), write(tmp_path, rows=rows))
+    assert [(row.person, row.outcome) for row in table.rows] == [(f"P{at}", outcome) for at, (_, outcome) in enumerate(FINDINGS) if outcome is not None]
+    assert dict(table.left_out()) == {"cases whose outcome is “gesund; Riss”": 1, "cases whose outcome is “Gonarthrose?”": 1}, "part of a word is no word"
+    open_ended = SEVERAL.replace('negative = ["gesund", "Knick-Senkfuß"]', "")
+    assert [row.outcome for row in read_case_rows(task(open_ended), tmp_path)] == [1, 0, 1, 0, 0, 0]
+    whole = task(SEVERAL.replace('separator = ";"', ""))
+    assert [row.outcome for row in read_case_rows(whole, tmp_path, require_outcome=False)] == [1, 0, None, None, None, None]
+
+
+def test_of_several_kinds_in_a_cell_the_last_that_the_task_names_counts() -> None:
+    several = SEVERAL.replace("[cases]", '[outcome.kinds]\nKnie = ["Gonarthrose"]\nHüfte = ["Coxarthrose"]\n[cases]'.replace("Hüfte", '"Hüfte"'))
+    outcome = task(several).outcome
+    cells = ("Gonarthrose", "Coxarthrose;Gonarthrose", "Gonarthrose; Riss", "gesund")
+    assert [kind_of(outcome, cell) for cell in cells] == ["Knie", "Hüfte", "Knie", None]
+
+
+def test_a_separator_that_its_own_words_hold_is_refused() -> None:
+    with pytest.raises(TaskError, match="“Knick-Senkfuß” holds the separator “-”, so it is no one word"):
+        task(SEVERAL.replace('separator = ";"', 'separator = "-"'))
+    with pytest.raises(TaskError, match="and no column is named"):
+        task(SEVERAL.replace('column = "Arthrose?"', 'code = "1"'))

@@ -124,7 +124,7 @@ class Bench:
             )  # fmt: skip
             seconds = time.monotonic() - began
             if self.bundles is not None:
-                write_report(trained.judged.with_left_out(table.left_out()), place / "report")
+                write_report(trained.judged.of_table(table), place / "report")
         ours = _ours(trained, seconds)
         self.say(f"{row.file}: trained in {seconds:.0f} s, {ours['seconds_per_fit']:.1f} s a fit")
         people = everybody(task, cases, trained.fold_of)

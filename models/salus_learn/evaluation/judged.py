@@ -11,6 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from salus_learn.errors import BundleError
+from salus_learn.tasks.rows import CaseTable
 
 ARMS = ("line", "trees", "image", "fused")
 EXTRA_PARTS = (
@@ -24,7 +25,7 @@ FORM = 1
 class JudgedTask:
     """What was predicted, of whom, for what and for what not. `origin` says in words how the people were held back;
     `threshold` is the probability from which the served model flags, None where there is not one; `left_out` is who of the
-    table is no case, in words and counted."""
+    table is no case and `taken` who counts as without the outcome because no list holds their word, in words and counted."""
 
     id: str
     title: str
@@ -37,6 +38,7 @@ class JudgedTask:
     threshold: float | None = None
     simulated: bool = False
     left_out: tuple[tuple[str, int], ...] = ()
+    taken: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +67,9 @@ class JudgedPeople:
     groups: dict[str, np.ndarray] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
 
-    def with_left_out(self, left_out: tuple[tuple[str, int], ...]) -> JudgedPeople:
-        """The same, with who of the table is no case."""
-        return replace(self, task=replace(self.task, left_out=left_out))
+    def of_table(self, table: CaseTable) -> JudgedPeople:
+        """The same, with who of the table they were read from is no case, and who counts as without the outcome."""
+        return replace(self, task=replace(self.task, left_out=table.left_out(), taken=table.taken_for_without()))
 
     def __post_init__(self) -> None:
         n = len(self.y)
@@ -127,9 +129,9 @@ def load_judged(path: Path) -> JudgedPeople:
             else:
                 parts[part] = values
         names = {entry.name for entry in fields(JudgedPeople)}
-        left_out = tuple((str(said), int(n)) for said, n in head["task"].get("left_out", ()))
+        counted = {part: tuple((str(said), int(n)) for said, n in head["task"].get(part, ())) for part in ("left_out", "taken")}
         return JudgedPeople(
-            task=JudgedTask(**head["task"] | {"left_out": left_out}), extra=head["extra"], **{k: v for k, v in parts.items() if k in names}
+            task=JudgedTask(**head["task"] | counted), extra=head["extra"], **{k: v for k, v in parts.items() if k in names}
         )
     except (BadZipFile, KeyError, TypeError, ValueError, EOFError) as error:
         raise BundleError(f"{path.name} cannot be read as judged people: {error}") from error

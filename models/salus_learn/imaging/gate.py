@@ -19,6 +19,7 @@ from sklearn.linear_model import LogisticRegression
 
 from salus_learn.contracts import ImageSpec, SnapshotImage
 from salus_learn.imaging.augment import policy_of
+from salus_learn.imaging.directions import leading_directions
 from salus_learn.imaging.network import MID_CHANNELS
 from salus_learn.imaging.prepare import prepared
 
@@ -151,9 +152,8 @@ def _fit(spec: ImageSpec, copies: list[np.ndarray], held: np.ndarray) -> Gate:
     own = copies[0]
     centre, scale = own.mean(axis=0), own.std(axis=0) + 1e-3
     z = (own - centre) / scale
-    components = int(min(COMPONENTS, len(own) // 3))
-    _, singular, right = np.linalg.svd(z, full_matrices=False)
-    basis, spread = right[:components], singular[:components] / np.sqrt(len(own)) + 1e-9
+    singular, basis = leading_directions(z, min(COMPONENTS, len(own) // 3))
+    spread = singular / np.sqrt(len(own)) + 1e-9
     rest = float(np.sqrt(((z - z @ basis.T @ basis) ** 2).mean())) + 1e-9
     names = (_AS_IT_IS, *spoilers(spec))
     bare = Gate(spec.name, names, centre, scale, basis, spread, rest, np.inf, np.zeros(0), np.zeros(0), 0.0)

@@ -15,6 +15,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from salus_learn.features.target import Target, choose_strength, ridge_fit
+from salus_learn.imaging.directions import leading_directions
 from salus_learn.imaging.embed import Embedded, Prepared
 from salus_learn.imaging.network import CHANNELS, MID_CHANNELS
 
@@ -102,9 +103,8 @@ def fit_head(
     scale = np.nan_to_num(np.nanstd(pooled, axis=0)) + 1e-3
     z = (np.nan_to_num(pooled - centre) / scale).reshape(len(index), -1)  # (n, S*C)
     components = int(min(COMPONENTS, len(index) - 1))
-    _, singular, right = np.linalg.svd(z, full_matrices=False)
-    basis = right[:components]  # (K, S*C)
-    spread = singular[:components] / np.sqrt(len(index)) + 1e-9
+    singular, basis = leading_directions(z, components)  # (K,), (K, S*C)
+    spread = singular / np.sqrt(len(index)) + 1e-9
     along = z @ basis.T  # (n, K)
     unit = float(spread.mean()) or 1.0
     if strength is None:
@@ -134,11 +134,11 @@ def tuned_head(
     scale = np.nan_to_num(np.nanstd(pooled, axis=0)) + 1e-3
     z = (np.nan_to_num(pooled - centre) / scale).reshape(len(teachers), -1)  # (n, S*C)
     components = int(min(COMPONENTS, len(teachers) - 1))
-    _, singular, right = np.linalg.svd(z, full_matrices=False)
+    singular, basis = leading_directions(z, components)
     shared = _shared(weight, pooled.shape[1])
     head = ImageHead(
-        prepared.slots, shared, centre, bias + float((shared * centre).sum()), scale, right[:components],
-        singular[:components] / np.sqrt(len(teachers)) + 1e-9, np.inf, 0.0,
+        prepared.slots, shared, centre, bias + float((shared * centre).sum()), scale, basis,
+        singular / np.sqrt(len(teachers)) + 1e-9, np.inf, 0.0,
     )  # fmt: skip
     if far is None or not len(far):
         far = head.distances(prepared, kept if len(kept) else teachers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -24,13 +24,20 @@ def file_facts(path: Path, pixels: np.ndarray) -> list[float]:
     height, width = pixels.shape[:2]
     grey = pixels if pixels.ndim == 2 else pixels.mean(axis=2)
     border = np.concatenate([grey[:4].ravel(), grey[-4:].ravel(), grey[:, :4].ravel(), grey[:, -4:].ravel()])
-    with Image.open(path) as image:
-        grey_file = float(image.mode in {"L", "I", "I;16"})
-        tables = getattr(image, "quantization", None) or {}
+    grey_file, tables = _saved_as(path, pixels)
     # A JPEG's first table divides the brightness: the larger its numbers, the coarser the file. Other files have none.
     coarse = float(np.mean(tables[0])) if 0 in tables else 0.0
     dense = float(np.log(max(1, path.stat().st_size) / (height * width)))
     return [float(np.log(height)), float(np.log(width)), width / height, float(border.mean()), float(border.std()), grey_file, dense, coarse]
+
+
+def _saved_as(path: Path, pixels: np.ndarray) -> tuple[float, dict[int, list[int]]]:
+    """Whether the file is grey (1 or 0), and its JPEG tables by number. What Pillow does not know is a DICOM object."""
+    try:
+        with Image.open(path) as image:
+            return float(image.mode in {"L", "I", "I;16"}), getattr(image, "quantization", None) or {}
+    except UnidentifiedImageError:
+        return float(pixels.ndim == 2), {}
 
 
 def betrayed(table: str, facts: np.ndarray, y: np.ndarray, people: np.ndarray) -> list[Finding]:

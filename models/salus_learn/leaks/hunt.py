@@ -16,8 +16,9 @@ from salus_learn.leaks.alone import enough
 from salus_learn.leaks.columns import Table, answers, later, later_dates, two_units
 from salus_learn.leaks.files import betrayed, file_facts
 from salus_learn.leaks.finding import MOST_ROWS, Finding
+from salus_learn.leaks.headers import header_words, one_header_for_two, source_columns
 from salus_learn.leaks.people import duplicate_rows, same_person, sharing_images
-from salus_learn.leaks.sources import is_source
+from salus_learn.leaks.sources import is_source, source
 from salus_learn.leaks.twins import Pair, Prints, fingerprint, near_duplicates
 from salus_learn.tasks.pictures import picture
 from salus_learn.tasks.table import read_table, table_of
@@ -26,7 +27,7 @@ from salus_learn.tasks.words import outcome_of, word_of
 PERSON_COLUMNS = ("patient", "patientid", "patient_id", "person", "group", "cluster", "subject", "subject_id", "lesion_id", "id")
 MOST_PAIRS = 30
 YES = frozenset({"1", "1.0", "y", "yes", "true", "positive"})
-PICTURES = (".jpg", ".jpeg", ".png")
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".dcm")
 Report = Callable[[float, str], None]
 
 
@@ -126,6 +127,9 @@ def _columns(sheet: _Sheet, index: str | None) -> list[Finding]:
     found = later(table, columns, sheet.inputs)
     if index and index in table.cells:
         found += later_dates(table, columns, index, sheet.inputs)
+    words = header_words(sheet.images)
+    if sheet.named:
+        found += one_header_for_two(table, words, sheet.people)
     found += two_units(table, [column for column in columns if not is_source(table, column)])
     if sheet.named:
         found += same_person(table, columns, sheet.people)
@@ -134,11 +138,14 @@ def _columns(sheet: _Sheet, index: str | None) -> list[Finding]:
     known = np.isfinite(sheet.y)
     if enough(sheet.y[known]):
         at = np.flatnonzero(known).tolist()
-        cells = {column: [cells[one] for one in at] for column, cells in table.cells.items()}
+        devices = source_columns(words, len(table.rows))
+        cells = {column: [cells[one] for one in at] for column, cells in {**table.cells, **devices}.items()}
         judged = Table(table.name, cells, [table.rows[one] for one in at], table.missing)
         told = {finding.columns[0] for finding in found if finding.kind == "after_index"}
         rest = [column for column in columns if column not in told]
-        found += answers(judged, rest, sheet.y[known].astype(int), sheet.people[known], sheet.inputs)
+        y, people = sheet.y[known].astype(int), sheet.people[known]
+        found += answers(judged, rest, y, people, sheet.inputs)
+        found += [one for column in devices if (one := source(judged, column, y, people))]
     return found
 
 

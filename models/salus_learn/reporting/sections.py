@@ -34,6 +34,7 @@ ONE_ARM = (
     "There is one arm, so nothing is fused. Within a fold the risk ranks people exactly as its arm does; over all folds the two "
     "may differ, because every fold's model is calibrated by itself, on few people."
 )
+OF_TABLE = (("Of the table, not judged", "left_out"), ("Taken for without the outcome", "taken"))
 LONGEST_WORDS = 30  # a cell of more letters is a sentence and reads from the left
 EXTRA_TITLES = {
     "kinds": ("Which kind", "the task names no kinds of the outcome, or one has too few people"),
@@ -66,7 +67,7 @@ def facts(report: dict[str, Any]) -> list[tuple[str, str]]:
         ("Predicts", f"{task['outcome']}, within {task['horizon_days']:g} days" if task["horizon_days"] else task["outcome"]),
         *((words, task[key] or "not stated") for words, key in (("Of whom", "who"), ("For", "use"), ("Not for", "not_for"))),
         ("Judged on", held + (f"; {people(who['without_fused'])} without a fused risk" if who["without_fused"] else "")),
-        *([("Of the table, not judged", "; ".join(f"{people(n)} {said}" for said, n in task["left_out"]))] if task["left_out"] else []),
+        *((words, "; ".join(f"{people(n)} {said}" for said, n in task[part])) for words, part in OF_TABLE if task[part]),
         ("With the outcome", f"{people(who['events'])} of {people(who['n'])}: {percent(who['prevalence']['value'])} "
          f"(95 % interval {100 * who['prevalence']['low']:.1f}–{100 * who['prevalence']['high']:.1f})"),
     ]  # fmt: skip

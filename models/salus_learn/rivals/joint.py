@@ -18,6 +18,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from torch import nn
 from torch.nn import functional
 
+from salus_learn.imaging.directions import leading_directions
 from salus_learn.rivals.evidence import Evidence
 
 HIDDEN = 16
@@ -127,12 +128,11 @@ def _scale(evidence: Evidence) -> Scale:
     shown = evidence.embedding[np.isfinite(evidence.embedding).any(axis=1)]
     centre = np.nan_to_num(np.nanmean(shown, axis=0))
     wide = np.nan_to_num(np.nanstd(shown, axis=0)) + 1e-3
-    _, singular, right = np.linalg.svd(np.nan_to_num((shown - centre) / wide), full_matrices=False)
-    k = int(min(COMPONENTS, max(len(shown) - 1, 1)))
+    singular, basis = leading_directions(np.nan_to_num((shown - centre) / wide), min(COMPONENTS, max(len(shown) - 1, 1)))
     # one scale for all components, so that those which vary most speak loudest, as in the image judge
-    unit = float((singular[:k] / np.sqrt(len(shown))).mean()) or 1.0
+    unit = float((singular / np.sqrt(len(shown))).mean()) or 1.0
     return Scale(
-        fill, filled.mean(axis=0), np.where(spread > 1e-9, spread, 1.0), centre, wide, right[:k] / unit
+        fill, filled.mean(axis=0), np.where(spread > 1e-9, spread, 1.0), centre, wide, basis / unit
     )
 
 

@@ -31,7 +31,7 @@ _TABLES: dict[str, dict[str, type | tuple[type, ...]]] = {
     "outcome": {
         "label": str, "horizon_days": (int, float), "column": str, "positive": list, "negative": list,
         "code": str, "system": str, "time_column": str, "time_unit_days": (int, float),
-        "kinds": dict,
+        "kinds": dict, "separator": str,
     },
     "cases": {
         "table": str, "patient": str, "case": str, "missing": list, "only": dict, "same_person": list,
@@ -231,12 +231,24 @@ def _outcome(entry: dict[str, Any], name: str) -> OutcomeSpec:
         time_column=entry.get("time_column"),
         time_unit_days=float(entry.get("time_unit_days", 1.0)),
         kinds=_kinds(entry, name),
+        separator=_separator(entry, name),
     )
 
 
 def _words(listed: list[Any]) -> tuple[str, ...]:
     """Words of the outcome's column; "" stands for an empty cell."""
     return tuple(str(word) or EMPTY_WORD for word in listed)
+
+
+def _separator(entry: dict[str, Any], name: str) -> str:
+    """What stands between the words of one cell; none of the listed words may hold it."""
+    separator = str(entry.get("separator", ""))
+    if separator and not entry.get("column"):
+        raise TaskError(f"{name}: [outcome] separator stands between the words of a column's cells, and no column is named.")
+    broken = [word for key in ("positive", "negative") for word in entry.get(key, []) if separator and separator in str(word)]
+    if broken:
+        raise TaskError(f"{name}: [outcome] “{broken[0]}” holds the separator “{separator}”, so it is no one word.")
+    return separator
 
 
 def _kinds(entry: dict[str, Any], name: str) -> tuple[tuple[str, tuple[str, ...]], ...]:

@@ -11,6 +11,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from salus_learn.contracts import Region
 from salus_learn.errors import CaseError
+from salus_learn.tasks.dicom import dicom_picture, dicom_size, is_dicom
 from salus_learn.tasks.regions import outline_of
 
 LONGEST_SIDE_PIXELS = 20_000
@@ -20,11 +21,13 @@ STRETCHED = 0.02  # a mask whose pixels are less square than that, over its imag
 
 
 def picture(path: Path, where: str) -> tuple[np.ndarray, str]:
-    """Pixels of a JPEG, PNG or TIFF, upright: (H, W) uint8/uint16 grey or (H, W, 3) uint8; and the file's sha256.
+    """Pixels of a JPEG, PNG, TIFF or DICOM object, upright: (H, W) uint8/uint16 grey or (H, W, 3) uint8; and the file's sha256.
 
     Refused, as it would be read wrongly and in silence: several pictures in one file, grey with decimals or of more than 16 bits.
     """
     raw = path.read_bytes()
+    if is_dicom(raw):
+        return dicom_picture(raw, f"{where}: {path.name}"), hashlib.sha256(raw).hexdigest()
     try:
         with Image.open(path) as image:
             if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # a telephone's MPO has a preview beside the picture
@@ -60,11 +63,11 @@ def _sixteen_bits(grey: np.ndarray, where: str) -> np.ndarray:
 def mask_region(mask_path: Path, image_path: Path, where: str) -> Region:
     """The box around a mask's non-zero pixels, in pixels of the image it marks, and what their outline measures."""
     try:
-        with Image.open(mask_path) as mask, Image.open(image_path) as image:
-            _check_upright(image, image_path, where)
-            drawn, size = mask.convert("L"), image.size
+        with Image.open(mask_path) as mask:
+            drawn = mask.convert("L")
     except (UnidentifiedImageError, OSError) as error:
         raise CaseError(f"{where}: {mask_path.name} cannot be read as a mask ({error}).") from None
+    size = _marked_size(image_path, where)
     marked = np.asarray(drawn) > 0
     rows, columns = np.flatnonzero(marked.any(axis=1)), np.flatnonzero(marked.any(axis=0))
     if rows.size == 0:
@@ -83,10 +86,19 @@ def mask_region(mask_path: Path, image_path: Path, where: str) -> Region:
     )  # fmt: skip
 
 
-def _check_upright(image: Image.Image, path: Path, where: str) -> None:
-    """A marked picture must lie as it is stored, or a mark could be meant either way up."""
-    if image.getexif().get(ExifTags.Base.Orientation, 1) not in {0, 1}:
+def _marked_size(path: Path, where: str) -> tuple[int, int]:
+    """Pixels across and down of a picture that is marked. It must lie as it is stored, or a mark could be meant either way up."""
+    raw = path.read_bytes()
+    if is_dicom(raw):
+        return dicom_size(raw, f"{where}: {path.name}")
+    try:
+        with Image.open(path) as image:
+            orientation, size = image.getexif().get(ExifTags.Base.Orientation, 1), image.size
+    except (UnidentifiedImageError, OSError) as error:
+        raise CaseError(f"{where}: {path.name} cannot be read as an image ({error}).") from None
+    if orientation not in {0, 1}:
         raise CaseError(f"{where}: {path.name} was taken with the camera turned, and nobody can say which way up it was marked. Save it upright.")
+    return size
 
 
 def text_region(text: str, image_path: Path, where: str) -> Region:
@@ -97,12 +109,7 @@ def text_region(text: str, image_path: Path, where: str) -> Region:
         raise CaseError(f"{where}: “{text}” is not a box (left, top, width, height in pixels).") from None
     if width <= 0 or height <= 0 or left < 0 or top < 0:
         raise CaseError(f"{where}: the box “{text}” is empty or outside the image.")
-    try:
-        with Image.open(image_path) as image:
-            _check_upright(image, image_path, where)
-            across, down = image.size
-    except (UnidentifiedImageError, OSError) as error:
-        raise CaseError(f"{where}: {image_path.name} cannot be read as an image ({error}).") from None
+    across, down = _marked_size(image_path, where)
     if left + width > (1 + BEYOND) * across or top + height > (1 + BEYOND) * down:
         raise CaseError(f"{where}: the box “{text}” reaches outside {image_path.name}, which has {across} × {down} pixels; was it drawn on a larger copy?")
     return Region(left, top, left + width, top + height, marked_by="box")

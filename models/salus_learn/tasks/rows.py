@@ -55,15 +55,18 @@ class CaseTable:
     taken: Counter[str]
 
     def left_out(self) -> tuple[tuple[str, int], ...]:
-        """In words and counted; a misspelt outcome would be among them."""
-        counts = [("rows that the task does not keep", self.not_kept)]
-        counts += [(f"cases whose outcome is {word}", n) for word, n in _commonest(self.others)]
-        counts += [(f"cases taken for without the outcome, which is {word}", n) for word, n in _commonest(self.taken)]
-        return tuple((said, n) for said, n in counts if n)
+        """Who is no case, in words and counted."""
+        not_kept = [("rows that the task does not keep", self.not_kept)] if self.not_kept else []
+        return (*not_kept, *_by_word(self.others))
+
+    def taken_for_without(self) -> tuple[tuple[str, int], ...]:
+        """Who is without the outcome because their word is not listed, in words and counted; a misspelt outcome would be among them."""
+        return _by_word(self.taken)
 
 
-def _commonest(words: Counter[str]) -> list[tuple[str, int]]:
-    """The commonest words, as quoted, with their counts, and the rest in one."""
+def _by_word(words: Counter[str]) -> tuple[tuple[str, int], ...]:
+    """The commonest words of the outcome, as quoted, with their counts, and the rest in one."""
     most = words.most_common(MOST_WORDS)
     rest = words.total() - sum(n for _, n in most)
-    return [*((f"“{word[:LONGEST_WORD]}”" if word else "not known", n) for word, n in most), ("a rarer word", rest)]
+    said = [*((f"“{word[:LONGEST_WORD]}”" if word else "not known", n) for word, n in most), ("a rarer word", rest)]
+    return tuple((f"cases whose outcome is {word}", n) for word, n in said if n)

@@ -46,8 +46,8 @@ def read_table(path: Path, *, encoding: str = "") -> tuple[list[str], Lines]:
         if path.suffix.lower() == ".arff":
             reader = arff_reader(io.StringIO(text, newline=""))
         else:
-            reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=_separator(text))
-        header = list(reader.fieldnames or [])
+            reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=_separator(text), skipinitialspace=True)
+        header = reader.fieldnames = [column.strip() for column in reader.fieldnames or []]
         lines = [(number, _cells(line, f"{path.name} row {number}", len(header))) for number, line in enumerate(reader, 2)]
     except csv.Error as error:
         raise CaseError(f"{path.name} cannot be read as a CSV table: {error}.") from None
@@ -77,7 +77,7 @@ def _text(path: Path, encoding: str) -> str:
 def _separator(text: str) -> str:
     """What cuts the header into the most cells; a comma where nothing does."""
     first = next((line for line in text.splitlines() if line.strip()), "")
-    return max(SEPARATORS, key=lambda one: len(next(csv.reader([first], delimiter=one), [])))
+    return max(SEPARATORS, key=lambda one: len(next(csv.reader([first], delimiter=one, skipinitialspace=True), [])))
 
 
 def _cells(line: dict[str | None, str | list[str] | None], where: str, columns: int) -> dict[str, str]:

@@ -19,14 +19,24 @@ def word_of(task: RiskTask, line: Mapping[str, str]) -> str:
 
 
 def outcome_of(outcome: OutcomeSpec, word: str) -> int | None:
-    """1, 0, or None where the word is of neither list or not known."""
-    if not word:
+    """1, 0, or None where the word is of neither list or not known. Of several words in a cell one that is positive is enough;
+    without the outcome is only who has none and, where the task lists the negative ones, no other word.
+    """
+    words = _words_in(outcome, word)
+    if not words:
         return None
-    if word in outcome.positive:
+    if words & set(outcome.positive):
         return 1
-    return 0 if not outcome.negative or word in outcome.negative else None
+    return 0 if not outcome.negative or words <= set(outcome.negative) else None
 
 
 def kind_of(outcome: OutcomeSpec, word: str) -> str | None:
-    """The kind that a word of the outcome's column belongs to; None where it is no kind's."""
-    return next((kind for kind, words in outcome.kinds if word in words), None)
+    """The kind that a word of the outcome's column belongs to, of several the last that the task names; None where it is no kind's."""
+    words = _words_in(outcome, word)
+    return next((kind for kind, own in reversed(outcome.kinds) if words & set(own)), None)
+
+
+def _words_in(outcome: OutcomeSpec, cell: str) -> set[str]:
+    """The words of a cell: one, or where the task says what separates them, all."""
+    words = cell.split(outcome.separator) if outcome.separator else [cell]
+    return {word.strip() for word in words} - {""}

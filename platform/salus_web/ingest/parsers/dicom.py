@@ -11,14 +11,12 @@ from typing import Any
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.pixels import apply_modality_lut
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
+from salus_learn.tasks.dicom import decoded, words_of
 
-from salus_web.ingest.parsers.colour import grey_or_rgb
 from salus_web.ingest.parsers.forms import Parsed, PersonRecord, Unreadable
 from salus_web.ingest.parsers.pixels import renditions
 
-LARGEST_PIXELS = 100_000_000
 SEXES = {"M": "male", "F": "female", "O": "other"}
 
 
@@ -29,20 +27,16 @@ def parse_dicom(raw: bytes, name: str) -> Parsed:
     try:
         dataset = pydicom.dcmread(io.BytesIO(raw))
     except Exception as error:  # noqa: BLE001 - any failure of the reader is a refusal with its reason
-        raise Unreadable(f"{name} cannot be read as DICOM: {_words(error)}.") from None
+        raise Unreadable(f"{name} cannot be read as DICOM: {words_of(error)}.") from None
     for keyword in ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "Modality"):
         if not str(dataset.get(keyword, "") or "").strip():
             raise Unreadable(f"{name}: the tag {keyword} is missing or empty.")
     try:
         person, image = _person(dataset, name), _image(dataset, raw, name)
     except (ValueError, TypeError, AttributeError) as error:
-        raise Unreadable(f"{name}: a tag has a value that cannot be read: {_words(error)}.") from None
+        raise Unreadable(f"{name}: a tag has a value that cannot be read: {words_of(error)}.") from None
     person.images.append(image)
     return Parsed([person])
-
-
-def _words(error: Exception) -> str:
-    return f"{error.__class__.__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}"[:200]
 
 
 def _person(dataset: Dataset, name: str) -> PersonRecord:
@@ -74,7 +68,7 @@ def _when(dataset: Dataset) -> str:
 
 
 def _image(dataset: Dataset, raw: bytes, name: str) -> dict[str, Any]:
-    pixels, problem = _decode(dataset) if "PixelData" in dataset else (None, "")
+    pixels, problem = decoded(dataset) if "PixelData" in dataset else (None, "")
     written = _rewritten(dataset, raw, name, pixels)
     spacing = dataset.get("PixelSpacing") or dataset.get("ImagerPixelSpacing")
     return {
@@ -95,32 +89,6 @@ def _image(dataset: Dataset, raw: bytes, name: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _decode(dataset: Dataset) -> tuple[np.ndarray | None, str]:
-    """The first frame as (H, W) uint8/uint16, bright = dense, or (H, W, 3) uint8; or the reason why not."""
-    if int(dataset.get("Rows") or 0) * int(dataset.get("Columns") or 0) > LARGEST_PIXELS:
-        return None, "The image is larger than 100 million pixels."
-    try:
-        pixels = dataset.pixel_array
-        if int(dataset.get("NumberOfFrames") or 1) > 1:
-            pixels = pixels[0]
-        pixels, photometric = grey_or_rgb(pixels, dataset)
-        if photometric == "RGB":
-            return np.ascontiguousarray(pixels.astype(np.uint8)), ""
-        values = np.asarray(apply_modality_lut(pixels, dataset), dtype=np.float64)
-        return _grey(values, photometric == "MONOCHROME1"), ""
-    except Exception as error:  # noqa: BLE001 - decoders raise anything; the reason is kept and shown
-        return None, f"No decoder here could decode the pixels ({_words(error)})."
-
-
-def _grey(values: np.ndarray, inverted: bool) -> np.ndarray:
-    """Whole-number grey from 0; values keep their steps where they fit into 16 bits."""
-    values = values - values.min()
-    if values.max() > 65_535:
-        values = values * (65_535 / values.max())
-    grey = np.round(values.max() - values if inverted else values)
-    return grey.astype(np.uint8 if grey.max() <= 255 else np.uint16)
-
-
 def _rewritten(dataset: Dataset, raw: bytes, name: str, pixels: np.ndarray | None) -> bytes:
     """The object as we write it: empty preamble, nothing before, between or after its elements that is none of them. Read and
     decoded again and compared with what came; Unreadable where it is not the same."""
@@ -133,10 +101,10 @@ def _rewritten(dataset: Dataset, raw: bytes, name: str, pixels: np.ndarray | Non
         again = pydicom.dcmread(io.BytesIO(stream.getvalue()))
         is_same = _plain(again) == _plain(dataset) and again.file_meta == dataset.file_meta
     except Exception as error:  # noqa: BLE001 - as when it was first read
-        raise Unreadable(f"{name} cannot be written anew: {_words(error)}.") from None
+        raise Unreadable(f"{name} cannot be written anew: {words_of(error)}.") from None
     if is_same and pixels is not None:
-        decoded, _ = _decode(again)
-        is_same = decoded is not None and np.array_equal(decoded, pixels)
+        written, _ = decoded(again)
+        is_same = written is not None and np.array_equal(written, pixels)
     if not is_same:
         raise Unreadable(f"{name} is not the same when it is written anew and read again.")
     return stream.getvalue()

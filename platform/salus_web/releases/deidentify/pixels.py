@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from pydicom.dataset import Dataset
-
-from salus_web.ingest.parsers.colour import grey_or_rgb
+from salus_learn.tasks.dicom import grey_or_rgb
 
 
 def clean_pixels(came: Dataset, left: Dataset) -> None:
