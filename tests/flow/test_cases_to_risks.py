@@ -20,8 +20,8 @@ from salus_web.jobs.models import Job, JobState
 from salus_web.jobs.services import claim
 from salus_web.predictions.models import CurrentRisk, Prediction, RiskMap
 from salus_web.predictions.selectors import account_of
-from salus_web.records.models import Patient
-from salus_web.registry.models import ModelBundle
+from salus_web.records.models import Observation, Patient
+from salus_web.registry.models import BundleReport, ModelBundle
 from salus_workers.pipelines import load_cases, train_task
 from salus_workers.pipelines.replay_prediction import replay_stored
 
@@ -47,19 +47,24 @@ def quiet(fraction: float, message: str) -> None:
 
 
 def test_every_case_gets_an_explained_risk_with_a_receipt(tmp_path: Path) -> None:
-    content = packed(make_cases(tmp_path / "data", people=40))
+    content = packed(make_cases(tmp_path / "data", people=41))
     upload = receive(filename="cases.zip", content=content, site=make_site(), by=SYSTEM)
     assert upload.job is not None and upload.job.kind == "load_cases"
     Upload.objects.filter(pk=upload.pk).update(received_by="person-who-brought-them")
     held = claim(job_id=str(upload.job.pk), worker="test")
     assert held is not None
     load_cases.run(held, quiet)
+    # one case's outcome is still open: it teaches nothing and has no risk out of fold
+    (last,) = (row.pk for row in Patient.objects.for_actor(SYSTEM) if row.mrn == "p40")
+    Observation.objects.for_actor(SYSTEM).filter(code="ill", patient=last).delete()
     training = Job.objects.get(kind="train_task")
     Job.objects.filter(pk=training.pk).update(payload=training.payload | {"repeats": 1})
     held = claim(job_id=str(training.pk), worker="test")
     assert held is not None
     train_task.run(held, quiet)
     assert set(Job.objects.filter(kind__in=["load_cases", "train_task"]).values_list("state", flat=True)) == {JobState.DONE}
+    kept = BundleReport.objects.get(form="json")
+    assert orjson.loads(vault.get(kept.blob_key, sha256=kept.blob_sha256))["task"]["left_out"] == [["stored cases whose outcome is not known", 1]]
     predictions = list(Prediction.objects.for_actor(SYSTEM))
     assert {row.trained_by for row in ModelBundle.objects.all()} == {"person-who-brought-them"}
     assert len(predictions) == 40 == CurrentRisk.objects.for_actor(SYSTEM).count()

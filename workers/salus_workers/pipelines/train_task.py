@@ -32,6 +32,7 @@ from salus_workers.adapters.results import outcome_of
 from salus_workers.adapters.snapshots import StoredCase, as_training
 
 ACTOR = system("train_task")
+UNKNOWN = "stored cases whose outcome is not known"
 
 
 def run(claim: Claim, report: Callable[[float, str], None]) -> None:
@@ -50,7 +51,7 @@ def _train(claim: Claim, report: Callable[[float, str], None], kept: TaskFile, t
         folder = Path(place) / "bundle"
         repeats = claim.payload.get("repeats")  # none asked for: as thorough as the library is of itself
         trained = train(task, as_training(cases), folder, repeats=repeats, stress=repeats is None, report=report)
-        files = _reports(trained, Path(place) / "report")
+        files = _reports(trained, Path(place) / "report", unknown=sum(case.outcome is None for case in cases))
         give_back_freed_memory()
         with transaction.atomic():
             _store(claim, kept, folder, trained, cases, files, left_out)
@@ -70,9 +71,10 @@ def _store(
     store_results(claim=claim, bundle=bundle, outcomes=outcomes, origin="out_of_fold", by=ACTOR)
 
 
-def _reports(trained: Trained, folder: Path) -> dict[str, bytes]:
-    """The report in its three forms; it says when the people are simulated."""
-    judged = replace(trained.judged, task=replace(trained.judged.task, simulated=settings.SALUS_SIMULATED))
+def _reports(trained: Trained, folder: Path, *, unknown: int) -> dict[str, bytes]:
+    """The report in its three forms; it says when the people are simulated, and how many cases have no known outcome."""
+    left_out = ((UNKNOWN, unknown),) if unknown else ()
+    judged = replace(trained.judged, task=replace(trained.judged.task, simulated=settings.SALUS_SIMULATED, left_out=left_out))
     written = write_report(judged, folder)
     return {"html": written.html.read_bytes(), "pdf": written.pdf.read_bytes(), "json": written.json.read_bytes()}
 
