@@ -135,6 +135,17 @@ def test_what_a_task_file_does_not_say_is_not_left_empty(desk: Client) -> None:
     assert page.count("<dd>not stated</dd>") == 2 and "<dd>Any decision</dd>" in page and "<dt>record inputs</dt><dd>none</dd>" in page
 
 
+def test_inputs_have_the_names_that_the_task_file_gives_them(desk: Client) -> None:
+    bundle = make_bundle()
+    labels = {"age_years": "Age", "spo2": "Oxygen saturation", "film": "Chest film"}
+    bundle.card = bundle.card | {"features": ["age_years", "spo2", "old"], "images": ["film"], "always_there": ["spo2"], "labels": labels}
+    bundle.crossval = bundle.crossval | {"best_single": "trees", "fused_minus_best": [0.02, 0.01, 0.03]}
+    bundle.save()
+    page = desk.get(f"/models/{bundle.pk}/").content.decode()
+    assert "<dd>Age, Oxygen saturation, old</dd>" in page and "<dd>Chest film</dd>" in page and "<dd>Oxygen saturation (of those who" in page
+    assert "Fused minus record, trees, same people" in page
+
+
 def test_who_trained_a_model_is_said_by_name(desk: Client) -> None:
     bundle, trainer = make_bundle(), make_user("administrator", make_site(), username="berta")
     assert "trained by Salus itself (train task)" in desk.get(f"/models/{bundle.pk}/").content.decode()

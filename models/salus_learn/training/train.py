@@ -234,6 +234,7 @@ def _card(task: RiskTask, cases: Sequence[Case], material: Material, model: Mode
         "people": int(len(np.unique(material.persons))), "cases": len(cases), "events": int(material.y.sum()),
         "with_image": sum(bool(case.snapshot.images) for case in cases),
         "features": [spec.name for spec in task.features], "always_there": list(model.always_there), "images": [spec.name for spec in task.images],
+        "labels": {spec.name: spec.label for spec in task.features} | {spec.name: spec.label for spec in task.images},
         "training_fingerprint": hashlib.sha256(keys.encode()).hexdigest(), "seed": seed,
         "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "chairs": {name: dict(zip(chair.judges, chair.weight.round(4).tolist(), strict=True)) for name, chair in model.chairs.items()},

@@ -7,6 +7,17 @@ from typing import Any
 ARMS = (("line", "record, line"), ("trees", "record, trees"), ("image", "image"), ("fused", "fused"))
 
 
+def inputs_said(card: dict[str, Any]) -> dict[str, list[str]]:
+    """Features, images, and what was hardly ever missing, as the task file calls them; cards of before know the short names only."""
+    labels = card.get("labels", {})
+    return {part: [labels.get(name, name) for name in card.get(part, [])] for part in ("features", "images", "always_there")}
+
+
+def best_arm(crossval: dict[str, Any]) -> str:
+    """The best single arm in words."""
+    return dict(ARMS).get(crossval.get("best_single", ""), "the best single arm")
+
+
 def only_arm(crossval: dict[str, Any]) -> str:
     """The one arm of a model that fuses nothing, in words; empty where there are several, or none is known."""
     singles = [words for arm, words in ARMS if arm in crossval.get("arms", {}) and arm != "fused"]

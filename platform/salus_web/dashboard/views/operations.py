@@ -21,7 +21,7 @@ from salus_web.cohorts.disclosure import safe_count
 from salus_web.common import vault
 from salus_web.common.errors import BadInput, Hidden, NoRoom
 from salus_web.dashboard.charts.figures import intervals, learning
-from salus_web.dashboard.pages.model import ARMS, fusion_said, only_arm
+from salus_web.dashboard.pages.model import ARMS, best_arm, fusion_said, inputs_said, only_arm
 from salus_web.dashboard.views.asked import page_number
 from salus_web.ingest.selectors import open_uploads
 from salus_web.ingest.selectors import uploads as uploads_for
@@ -156,7 +156,8 @@ def model(request: HttpRequest, bundle_id: UUID) -> HttpResponse:
         "learning": learning(curves, "Log loss after each pass over the images, by fold") if curves else "",
         "reports": report_forms(viewer=viewer, bundle=bundle), "survival": survival_rows(bundle.crossval),
         "left_out": left_out(bundle.left_out_people), "bundle": bundle, "arms": shown, "chart": chart, "moves": sorted(MOVES[bundle.state]),
-        "only_arm": only_arm(bundle.crossval), "fusion": fusion_said(bundle.crossval.get("fused_minus_best")), "trainer": name_of(actor_id=bundle.trained_by),
+        "inputs": inputs_said(bundle.card), "best_arm": best_arm(bundle.crossval), "only_arm": only_arm(bundle.crossval),
+        "fusion": fusion_said(bundle.crossval.get("fused_minus_best")), "trainer": name_of(actor_id=bundle.trained_by),
         "may_move": can(viewer, "models.promote"), "steps": bundle.bundlestep_set.order_by("at"),
     }  # fmt: skip
     return render(request, "dashboard/model.html", context)
