@@ -106,6 +106,8 @@ def _train(options: argparse.Namespace) -> int:
         say(f"  left out of the table: {n} {said}")
     for said, n in table.taken_for_without():
         say(f"  taken for without the outcome: {n} {said}")
+    for word in table.unseen:
+        say(f"  the task lists “{word}” for the outcome, and no row holds it")
     if options.report:
         write_report(done.judged.of_table(table), options.report)
     return 0

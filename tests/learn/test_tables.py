@@ -141,6 +141,16 @@ def test_where_no_word_for_without_is_listed_a_misspelt_one_is_seen(tmp_path: Pa
     assert read_case_table(task(), write(tmp_path)).taken_for_without() == (), "a list of its own says who is without"
 
 
+def test_a_listed_word_that_no_row_holds_is_told(tmp_path: Path) -> None:
+    write(tmp_path)
+    assert read_case_table(task(), tmp_path).unseen == ()
+    misspelt = COMMA.replace('negative = ["Nein"]', 'negative = ["Nein", "Nien"]')
+    assert read_case_table(task(misspelt), tmp_path).unseen == ("Nien",)
+    never = COMMA.replace('positive = ["Ja"]', "positive = [1]").replace('negative = ["Nein"]\n', "")
+    with pytest.raises(CaseError, match="only 0 case.s. with “arthrosis” the outcome; .* Commonest in column Arthrose.: “Ja”, “Nein”"):
+        read_case_table(task(never), tmp_path)
+
+
 SEVERAL = COMMA.replace('positive = ["Ja"]\nnegative = ["Nein"]', 'separator = ";"\npositive = ["Gonarthrose", "Coxarthrose"]\nnegative = ["gesund", "Knick-Senkfuß"]')
 FINDINGS = [("Gonarthrose", 1), ("gesund", 0), ("Riss; Coxarthrose ;", 1), ("gesund;Knick-Senkfuß", 0), ("gesund; Riss", None), ("Gonarthrose?", None)]
 

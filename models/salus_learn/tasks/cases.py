@@ -24,9 +24,9 @@ from salus_learn.contracts import (
 from salus_learn.errors import CaseError
 from salus_learn.tasks.pictures import mask_region, picture, text_region
 from salus_learn.tasks.pooling import pooled
-from salus_learn.tasks.rows import CaseRow, CaseTable, RowImage
+from salus_learn.tasks.rows import LONGEST_WORD, MOST_WORDS, CaseRow, CaseTable, RowImage
 from salus_learn.tasks.table import WITH_COMMA, table_of
-from salus_learn.tasks.words import kind_of, outcome_of, word_of
+from salus_learn.tasks.words import kind_of, outcome_of, word_of, words_in
 
 # A case table has no clock: every case is taken at one moment, and its outcome a second later.
 CASE_INDEX_TIME = datetime(2000, 1, 1, tzinfo=UTC)
@@ -42,12 +42,14 @@ def read_case_table(task: RiskTask, folder: Path | str, *, require_outcome: bool
 
     Where the outcome is needed, cases whose word is neither positive nor negative are left out when the task lists both.
     """
-    found, not_kept = _found(task, Path(folder), require_outcome)
+    found, not_kept, words = _found(task, Path(folder), require_outcome)
     others = [row for row in found if require_outcome and _left_out(task, row)]
     rows = [row for row in found if not (require_outcome and _left_out(task, row))]
-    _check_rows(task, rows, require_outcome)
+    _check_rows(task, rows, words, require_outcome)
     taken = [] if task.outcome.negative else [row.outcome_word for row in rows if row.outcome == 0]
-    return CaseTable(rows, not_kept, Counter(row.outcome_word for row in others), Counter(taken))
+    held = set().union(*(words_in(task.outcome, word) for word in words))
+    unseen = tuple(word for word in (*task.outcome.positive, *task.outcome.negative) if word not in held)
+    return CaseTable(rows, not_kept, Counter(row.outcome_word for row in others), Counter(taken), unseen)
 
 
 def read_case_rows(task: RiskTask, folder: Path | str, *, require_outcome: bool = True) -> list[CaseRow]:
@@ -55,8 +57,8 @@ def read_case_rows(task: RiskTask, folder: Path | str, *, require_outcome: bool 
     return read_case_table(task, folder, require_outcome=require_outcome).rows
 
 
-def _found(task: RiskTask, folder: Path, require_outcome: bool) -> tuple[list[CaseRow], int]:
-    """Every case of the rows that the task keeps, and how many rows it does not keep."""
+def _found(task: RiskTask, folder: Path, require_outcome: bool) -> tuple[list[CaseRow], int, Counter[str]]:
+    """Every case of the rows that the task keeps, how many rows it does not keep, and the outcome's words in the kept ones."""
     if not task.table:
         raise CaseError(f"The task {task.id} names no case table ([cases] table = …).")
     header, lines = table_of(task, _inside(folder, "", task.table, "The task file", "table"))
@@ -65,10 +67,11 @@ def _found(task: RiskTask, folder: Path, require_outcome: bool) -> tuple[list[Ca
     if not kept:
         raise CaseError(f"{task.table}: no row is left by [cases] only ({', '.join(column for column, _ in task.only)}).")
     found = [_row(task, folder, number, line) for number, line in kept]
+    words = Counter(row.outcome_word for row in found)
     if task.pooled:
         _check_twice(task, found)
         found = pooled(task, found)
-    return found, len(lines) - len(kept)
+    return found, len(lines) - len(kept), words
 
 
 def read_cases(task: RiskTask, folder: Path | str) -> list[Case]:
@@ -221,7 +224,7 @@ def _time(task: RiskTask, line: dict[str, str], where: str) -> float | None:
     return days
 
 
-def _check_rows(task: RiskTask, rows: list[CaseRow], require_outcome: bool) -> None:
+def _check_rows(task: RiskTask, rows: list[CaseRow], words: Counter[str], require_outcome: bool) -> None:
     """No case twice; with outcomes, enough of both classes."""
     _check_twice(task, rows)
     if not require_outcome:
@@ -232,7 +235,8 @@ def _check_rows(task: RiskTask, rows: list[CaseRow], require_outcome: bool) -> N
     counts = np.bincount([int(row.outcome or 0) for row in rows], minlength=2)
     for label, count in (("without", counts[0]), (f"with “{task.outcome.label}”", counts[1])):
         if count < 2:
-            raise CaseError(f"{task.table}: only {count} case(s) {label} the outcome; at least 2 are needed.")
+            held = ", ".join(f"“{word[:LONGEST_WORD]}”" for word, _ in words.most_common(MOST_WORDS) if word)
+            raise CaseError(f"{task.table}: only {count} case(s) {label} the outcome; at least 2 are needed. Commonest in column {task.outcome.column}: {held or 'nothing'}.")
 
 
 def _check_twice(task: RiskTask, rows: list[CaseRow]) -> None:

@@ -47,12 +47,14 @@ class CaseRow:
 @dataclass(frozen=True, slots=True)
 class CaseTable:
     """The cases of a table, and who of it is none: rows that the task does not keep (`not_kept`), and cases by the word of their
-    outcome, "" where it is not known (`others`). `taken` are the words taken for “without the outcome” where the task lists none."""
+    outcome, "" where it is not known (`others`). `taken` are the words taken for “without the outcome” where the task lists none;
+    `unseen` are the words that the task lists for the outcome and no row holds."""
 
     rows: list[CaseRow]
     not_kept: int
     others: Counter[str]
     taken: Counter[str]
+    unseen: tuple[str, ...] = ()
 
     def left_out(self) -> tuple[tuple[str, int], ...]:
         """Who is no case, in words and counted."""

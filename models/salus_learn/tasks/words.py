@@ -22,7 +22,7 @@ def outcome_of(outcome: OutcomeSpec, word: str) -> int | None:
     """1, 0, or None where the word is of neither list or not known. Of several words in a cell one that is positive is enough;
     without the outcome is only who has none and, where the task lists the negative ones, no other word.
     """
-    words = _words_in(outcome, word)
+    words = words_in(outcome, word)
     if not words:
         return None
     if words & set(outcome.positive):
@@ -32,11 +32,11 @@ def outcome_of(outcome: OutcomeSpec, word: str) -> int | None:
 
 def kind_of(outcome: OutcomeSpec, word: str) -> str | None:
     """The kind that a word of the outcome's column belongs to, of several the last that the task names; None where it is no kind's."""
-    words = _words_in(outcome, word)
+    words = words_in(outcome, word)
     return next((kind for kind, own in reversed(outcome.kinds) if words & set(own)), None)
 
 
-def _words_in(outcome: OutcomeSpec, cell: str) -> set[str]:
+def words_in(outcome: OutcomeSpec, cell: str) -> set[str]:
     """The words of a cell: one, or where the task says what separates them, all."""
     words = cell.split(outcome.separator) if outcome.separator else [cell]
     return {word.strip() for word in words} - {""}
