@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import io
+from pathlib import Path
 
 import numpy as np
+from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
@@ -29,3 +32,21 @@ def dicom(pixels: np.ndarray | None, **tags: object) -> bytes:
     stream = io.BytesIO()
     film.save_as(stream, enforce_file_format=True)
     return stream.getvalue()
+
+
+def as_dicom(folder: Path, **tags: object) -> Path:
+    """The tiny task's folder with DICOM instead of PNG; each tag is a function of the row and whether it is ill."""
+    lines = list(csv.DictReader((folder / "cases.csv").open()))
+    for at, line in enumerate(lines):
+        if not line["film"]:
+            continue
+        old = folder / "films" / line["film"]
+        said = {tag: value(at, line["ill"] == "yes") for tag, value in tags.items()}  # type: ignore[operator]
+        line["film"] = f"c{at}.dcm"
+        (folder / "films" / line["film"]).write_bytes(dicom(np.asarray(Image.open(old)), **{"PatientID": f"mrn{at}", **said}))
+        old.unlink()
+    with (folder / "cases.csv").open("w", newline="") as stream:
+        table = csv.DictWriter(stream, list(lines[0]))
+        table.writeheader()
+        table.writerows(lines)
+    return folder

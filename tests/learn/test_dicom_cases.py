@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from salus_learn.tasks.loader import load_task
 from salus_learn.tasks.pictures import mask_region, picture, text_region
 
 from tests.factories.cases import make_cases
-from tests.factories.films import dicom
+from tests.factories.films import as_dicom, dicom
 
 GREY = np.random.default_rng(0).integers(0, 4000, (40, 60)).astype(np.uint16)
 WHERE = "cases.csv row 2"
@@ -72,24 +71,6 @@ def test_a_mark_lies_on_it_as_on_any_picture(tmp_path: Path) -> None:
     assert text_region("3, 4, 10, 20", path, WHERE) == Region(3, 4, 13, 24, "box")
     with pytest.raises(CaseError, match="reaches outside a.dcm, which has 60 × 40 pixels"):
         text_region("30, 4, 60, 20", path, WHERE)
-
-
-def as_dicom(folder: Path, **tags: object) -> Path:
-    """The tiny task's folder with DICOM instead of PNG; each tag is a function of the row and whether it is ill."""
-    lines = list(csv.DictReader((folder / "cases.csv").open()))
-    for at, line in enumerate(lines):
-        if not line["film"]:
-            continue
-        old = folder / "films" / line["film"]
-        said = {tag: value(at, line["ill"] == "yes") for tag, value in tags.items()}  # type: ignore[operator]
-        line["film"] = f"c{at}.dcm"
-        (folder / "films" / line["film"]).write_bytes(dicom(np.asarray(Image.open(old)), **{"PatientID": f"mrn{at}", **said}))
-        old.unlink()
-    with (folder / "cases.csv").open("w", newline="") as stream:
-        table = csv.DictWriter(stream, list(lines[0]))
-        table.writeheader()
-        table.writerows(lines)
-    return folder
 
 
 def told(folder: Path) -> list[Finding]:
