@@ -105,9 +105,19 @@ def test_dicom_samples_give_what_they_should(shared_data: Path) -> None:
         parse_in_child((folder / "test-SR.dcm").read_bytes(), "test-SR.dcm")
 
 
+@pytest.mark.parametrize(("sign", "said"), [("<", "<88"), (">=", ">=88")])
+def test_a_limit_is_kept_as_it_was_written_and_is_no_number(sign: str, said: str) -> None:
+    """A comparator changes what a quantity means: less than 5 is not 5."""
+    (found,) = read(bundle(valueQuantity={"value": 88, "comparator": sign, "code": "/min"}))["people"][0]["observations"]
+    assert (found["number"], found["text"], found["unit"]) == (None, said, "/min")
+
+
 @pytest.mark.parametrize(
     ("quantity", "says"),
     [
+        ({"value": 88, "comparator": "ad", "code": "/min"}, "valueQuantity.comparator “ad” is none of <, <=, >=, >"),
+        ({"value": 880, "comparator": ">", "code": "/min"}, "heart rate 880 is outside 0 to 400"),
+        ({"value": 88, "comparator": "<"}, "heart rate 88 has no unit"),
         ({"value": 880, "code": "/min"}, "heart rate 880 is outside 0 to 400"),
         ({"value": 88, "code": "kg"}, "heart rate is given in “kg”"),
         ({"value": 88}, "heart rate 88 has no unit"),

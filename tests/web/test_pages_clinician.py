@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import orjson
 import pytest
@@ -11,9 +12,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from salus_web.audit.models import Event
 from salus_web.common import vault
+from salus_web.common.clock import now
 from salus_web.jobs.models import Job
 from salus_web.predictions.models import CurrentRisk, Prediction, Review
 
+from tests.factories.cohorts import observe
 from tests.factories.hospital import account, make_bundle, make_person
 from tests.factories.people import SYSTEM, make_site, make_user, relate
 
@@ -169,3 +172,16 @@ def test_the_list_asks_again_only_for_what_changed(ward) -> None:
     earlier = newest.replace(year=newest.year - 1).isoformat()
     assert b"NameQpoll" in client.get("/worklist/", {"task": "t48", "since": earlier}).content
 
+
+
+def test_a_limit_is_shown_as_one_and_is_the_newest_value(ward) -> None:
+    client, admit = ward
+    patient = admit("Qlimit").patient
+    for days, value in ((3, 40.0), (2, 12.0), (1, "<5")):
+        observe(patient, "CRP", value, unit="mg/L", at=now() - timedelta(days=days))
+    page = client.get(f"/patients/{patient.pk}/?span=all").content.decode()
+    newest = next(row for row in re.findall(r"<tr.*?</tr>", page, re.S) if "<td>CRP" in row or ">CRP<" in row)
+    assert "&lt;5" in newest and "mg/L" in newest and "12" not in text_of_row(newest)
+    chart = page[page.index("<svg") : page.index("</svg>")]
+    assert "CRP &lt;5 mg/L, " in chart and chart.count("f-paper k-record") == 1, "a hollow mark, which says on hover what it is"
+    assert re.search(r">&lt;5</text>", chart), "at the right end stands the newest value, not the last that was a number"

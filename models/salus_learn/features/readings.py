@@ -11,16 +11,19 @@ import numpy as np
 
 from salus_learn.contracts import FeatureSpec, PatientSnapshot, RecordValue, RiskTask
 from salus_learn.errors import SnapshotError
+from salus_learn.tasks.limits import Limit, limit_of
 from salus_learn.tasks.regions import measured
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One feature's value in one snapshot; `value` is None where nothing was recorded."""
+    """One feature's value in one snapshot; `value` is None where nothing was recorded. With a `sign` it is the limit that the
+    value was below or above: the nearest number that is known of it."""
 
     value: float | str | None
     source: str
     time: datetime | None
+    sign: str = ""
 
     def as_text(self, spec: FeatureSpec) -> str:
         """The value as a person would read it, without its unit."""
@@ -30,7 +33,7 @@ class Reading:
             return self.value.replace(spec.separator, ", ") if spec.separator else self.value
         if spec.aggregation == "count":
             return {0.0: "no", 1.0: "yes"}.get(self.value, f"{self.value:.0f} times")
-        return f"{self.value:.4g}"
+        return f"{self.sign}{self.value:.4g}"
 
 
 NOTHING = Reading(None, "", None)
@@ -74,9 +77,7 @@ def _read(spec: FeatureSpec, by_code: dict[str, list[RecordValue]], snapshot: Pa
     if spec.kind != "number":
         chosen = found[0] if spec.aggregation == "first" else found[-1]
         return Reading(str(chosen.value), chosen.source, chosen.time)
-    for value in found:
-        _check_number(spec, value)
-    return _aggregate(spec, found)
+    return _aggregate(spec, found, [_limit(spec, value) for value in found])
 
 
 def _of_region(spec: FeatureSpec, snapshot: PatientSnapshot) -> Reading:
@@ -87,19 +88,22 @@ def _of_region(spec: FeatureSpec, snapshot: PatientSnapshot) -> Reading:
     return NOTHING if newest is None or value is None else Reading(value, f"marked region of {newest.source}", newest.time)
 
 
-def _check_number(spec: FeatureSpec, value: RecordValue) -> None:
-    """A number, in the unit and range the task states."""
-    if isinstance(value.value, str) or not math.isfinite(value.value):
+def _limit(spec: FeatureSpec, value: RecordValue) -> Limit:
+    """A number, or the limit of one, in the unit and range the task states; the sign of a number is ""."""
+    known = limit_of(value.value) if isinstance(value.value, str) else Limit("", value.value)
+    if known is None or not math.isfinite(known.number):
         raise SnapshotError(f"{value.source}: {spec.label} should be a number and is “{value.value}”.")
     if spec.unit and value.unit and spec.unit != value.unit:
         raise SnapshotError(f"{value.source}: {spec.label} is in {value.unit}, the model needs {spec.unit}.")
-    if spec.low is not None and value.value < spec.low or spec.high is not None and value.value > spec.high:
-        raise SnapshotError(f"{value.source}: {spec.label} {value.value:g} is outside {spec.low} to {spec.high}.")
+    if spec.low is not None and known.number < spec.low or spec.high is not None and known.number > spec.high:
+        raise SnapshotError(f"{value.source}: {spec.label} {known.sign}{known.number:g} is outside {spec.low} to {spec.high}.")
+    return known
 
 
-def _aggregate(spec: FeatureSpec, found: list[RecordValue]) -> Reading:
-    """Several numbers over time become one."""
-    numbers = np.array([float(value.value) for value in found])
+def _aggregate(spec: FeatureSpec, found: list[RecordValue], known: list[Limit]) -> Reading:
+    """Several numbers over time become one. Of those that are only limits the limit is taken; where one of them is what is read, its
+    sign stays with it, and a mean or slope has none."""
+    numbers = np.array([one.number for one in known])
     last = found[-1]
     if spec.aggregation == "slope_per_day":
         days = np.array([(value.time - last.time).total_seconds() / 86_400 for value in found])
@@ -108,12 +112,11 @@ def _aggregate(spec: FeatureSpec, found: list[RecordValue]) -> Reading:
             return NOTHING
         slope = float((spread @ (numbers - numbers.mean())) / (spread @ spread))
         return Reading(slope, f"{len(found)} values to {last.source}", last.time)
-    picks: dict[str, Callable[[], tuple[float, RecordValue]]] = {
-        "latest": lambda: (float(numbers[-1]), last),
-        "first": lambda: (float(numbers[0]), found[0]),
-        "mean": lambda: (float(numbers.mean()), last),
-        "min": lambda: (float(numbers.min()), found[int(numbers.argmin())]),
-        "max": lambda: (float(numbers.max()), found[int(numbers.argmax())]),
-    }
-    value, chosen = picks[spec.aggregation]()
-    return Reading(value, chosen.source, chosen.time)
+    if spec.aggregation == "mean":
+        return Reading(float(numbers.mean()), last.source, last.time)
+    picks: dict[str, Callable[[], int]] = {
+        "latest": lambda: len(found) - 1, "first": lambda: 0,
+        "min": lambda: int(numbers.argmin()), "max": lambda: int(numbers.argmax()),
+    }  # fmt: skip
+    at = picks[spec.aggregation]()
+    return Reading(float(numbers[at]), found[at].source, found[at].time, known[at].sign)

@@ -9,6 +9,8 @@ from datetime import datetime
 
 import numpy as np
 
+from salus_learn.tasks.limits import limit_of
+
 DATE_FORMATS = ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%B %d, %Y", "%B %Y", "%Y/%m/%d")  # fmt: skip
 _ENOUGH = 0.95
 
@@ -29,8 +31,9 @@ class Table:
             if cell in self.missing:
                 continue
             filled += 1
+            limit = limit_of(cell)
             try:
-                out[at] = float(cell)
+                out[at] = limit.number if limit else float(cell)
             except ValueError:
                 continue
         return out if filled and np.isfinite(out).sum() >= _ENOUGH * filled else None

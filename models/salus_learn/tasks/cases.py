@@ -22,6 +22,7 @@ from salus_learn.contracts import (
     SnapshotImage,
 )
 from salus_learn.errors import CaseError
+from salus_learn.tasks.limits import limit_of
 from salus_learn.tasks.pictures import mask_region, picture, text_region
 from salus_learn.tasks.pooling import pooled
 from salus_learn.tasks.rows import LONGEST_WORD, MOST_WORDS, CaseRow, CaseTable, RowImage
@@ -161,13 +162,14 @@ def _left_out(task: RiskTask, row: CaseRow) -> bool:
 
 
 def _value(spec: FeatureSpec, word: str, where: str) -> float | str:
-    """A cell as a number or a known word."""
+    """A cell as a number, a known word, or a word that states the limit of a number (“<0.5”)."""
     if spec.kind != "number":
         if spec.levels and spec.kind == "category" and word not in spec.levels:
             raise CaseError(f"{where}, column {spec.column}: “{word}” is not one of {', '.join(spec.levels)}.")
         return word
+    limit = limit_of(word)
     try:
-        number = float(word)
+        number = limit.number if limit else float(word)
     except ValueError:
         hint = " If decimals have a comma here, the task file says so under [cases]: decimal = \",\"." if WITH_COMMA.fullmatch(word) else ""
         raise CaseError(f"{where}, column {spec.column}: “{word}” is not a number.{hint}") from None
@@ -176,7 +178,7 @@ def _value(spec: FeatureSpec, word: str, where: str) -> float | str:
     unit = f" {spec.unit}" if spec.unit else ""
     if spec.low is not None and number < spec.low or spec.high is not None and number > spec.high:
         raise CaseError(f"{where}, column {spec.column}: {word}{unit} is outside {spec.low} to {spec.high}{unit}.")
-    return number
+    return f"{limit.sign}{limit.number:.15g}" if limit else number
 
 
 def _image(task: RiskTask, spec: ImageSpec, folder: Path, number: int, line: dict[str, str]) -> RowImage | None:

@@ -20,7 +20,9 @@ from salus_learn.tasks.arff import arff_reader
 SEPARATORS = (",", ";", "\t", "|")
 ENCODINGS = ("utf-8", "utf-16", "windows-1252", "iso-8859-15")
 DECIMALS = (".", ",")
-WITH_COMMA = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
+_SIGN = r"(?:[<>]=?|[≤≥])?\s*[+-]?"  # a limit has a sign of its own
+WITH_COMMA = re.compile(_SIGN + r"\d+,\d+(?:[eE][+-]?\d+)?")
+_WITH_POINT = re.compile(_SIGN + r"\d+\.\d+(,\d+)?")
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 Lines = list[tuple[int, dict[str, str]]]
 
@@ -94,5 +96,5 @@ def _with_point(line: dict[str, str], columns: Sequence[str], where: str) -> Non
         cell = line.get(column, "")
         if WITH_COMMA.fullmatch(cell):
             line[column] = cell.replace(",", ".")
-        elif re.fullmatch(r"[+-]?\d+\.\d+(,\d+)?", cell):
+        elif _WITH_POINT.fullmatch(cell):
             raise CaseError(f"{where}, column {column}: “{cell}” has a point, and the task file says that decimals have a comma.")

@@ -16,11 +16,12 @@ LANE = 46.0
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One reading: when, how much, and what is said on hover."""
+    """One reading: when, how much, and what is said on hover. With a `sign` the value is only known to be below or above."""
 
     at: datetime
     value: float
     words: str
+    sign: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ def _risks(risks: Sequence[RiskMark], x, y: float) -> list[str]:  # type: ignore
 
 
 def _lane(label: str, points: Sequence[Point], x, y: float) -> list[str]:  # type: ignore[no-untyped-def]
-    """One measurement: its own scale, its first and last extremes written, the newest value at the right."""
+    """One measurement: its own scale, the newest value at the right; what is only a limit is drawn hollow."""
     values = [point.value for point in points]
     low, high = min(values), max(values)
     room = (high - low) or 1.0
@@ -123,8 +124,8 @@ def _lane(label: str, points: Sequence[Point], x, y: float) -> list[str]:  # typ
 
     marks = [text(LEFT - 10, y + 24, label[:30], "end"), line(LEFT, y + LANE - 6, WIDTH - 60, y + LANE - 6, "k-line")]
     marks.append(path([(x(p.at), level(p.value)) for p in points], "k-record"))
-    marks += [dot(x(p.at), level(p.value), 2.5, "f-record", p.words) for p in points]
-    marks.append(text(WIDTH - 54, level(values[-1]) + 4, f"{values[-1]:g}", "b"))
+    marks += [dot(x(p.at), level(p.value), 3 if p.sign else 2.5, "f-paper k-record" if p.sign else "f-record", p.words) for p in points]
+    marks.append(text(WIDTH - 54, level(values[-1]) + 4, f"{points[-1].sign}{values[-1]:g}", "b"))
     return marks
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from salus_learn.tasks.limits import Limit, limit_of
+
 from salus_web.common.clock import now
 from salus_web.dashboard.charts.timeline import Point, RiskMark, Span, Timeline, timeline
 from salus_web.dashboard.pages.numbers import interval, percent
@@ -134,7 +136,7 @@ def _newest(observations: Sequence[Observation]) -> list[Newest]:
 def _chart(rows: RecordRows, past: Sequence[Earlier], films: Sequence[Instance], since: datetime) -> str:
     """The timeline of what fell into the span; it begins where the first thing in it was recorded."""
     readings = sorted(
-        (found for found in _by_code([row for row in rows.observations if row.value_number is not None]).values() if len(found) > 1),
+        (found for found in _by_code([row for row in rows.observations if _measured(row)]).values() if len(found) > 1),
         key=len, reverse=True,
     )[:LANES]  # fmt: skip
     risks = [_mark(row) for row in past if row.prediction.created_at >= since][::-1]
@@ -156,9 +158,15 @@ def _lane_label(row: Observation) -> str:
     return f"{row.display[:20]} {unit(row.unit)}".rstrip()
 
 
+def _measured(row: Observation) -> Limit | None:
+    """The number, or the limit that stands for one ("<5"); None where there is neither."""
+    return limit_of(row.value_text) if row.value_number is None else Limit("", row.value_number)
+
+
 def _point(row: Observation) -> Point:
-    words = f"{row.display} {row.value_number:g} {unit(row.unit)}, {row.observed_at:%d %b %H:%M}, {row.source}"
-    return Point(row.observed_at, float(row.value_number or 0), words)
+    known = _measured(row) or Limit("", 0.0)
+    words = f"{row.display} {known.sign}{known.number:g} {unit(row.unit)}, {row.observed_at:%d %b %H:%M}, {row.source}"
+    return Point(row.observed_at, known.number, words, known.sign)
 
 
 def _mark(row: Earlier) -> RiskMark:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+from salus_learn.tasks.limits import SIGNS
 
 from salus_web.ingest.parsers.forms import Parsed, PersonRecord, Unreadable
 from salus_web.ingest.parsers.plausible import check_measurement
@@ -171,6 +172,8 @@ def _observation(person: PersonRecord, resource: dict[str, Any], place: str) -> 
         value = _value(part, place)
         if value["number"] is not None:
             check_measurement(system, code, value["number"], value["unit"], place)
+        if sign := value.pop("sign", ""):  # a limit is no measured number, and nothing may count it as one
+            value = value | {"number": None, "text": f"{sign}{value['number']:.15g}"}
         person.observations.append(base | body | value)
 
 
@@ -181,7 +184,8 @@ def _value(part: dict[str, Any], place: str) -> dict[str, Any]:
         number = quantity.get("value")
         if isinstance(number, bool) or not isinstance(number, int | float):
             raise Unreadable(f"{place}: valueQuantity.value “{number}” is not a number.")
-        return {"number": float(number), "text": "", "unit": str(quantity.get("code") or quantity.get("unit") or "")}
+        value = {"number": float(number), "text": "", "unit": str(quantity.get("code") or quantity.get("unit") or "")}
+        return value | {"sign": _sign(quantity, place)}
     if "valueCodeableConcept" in part:
         return {"number": None, "text": _coding(part["valueCodeableConcept"], place, "value")[2], "unit": ""}
     found = next(part[key] for key in part if key.startswith("value"))
@@ -189,6 +193,14 @@ def _value(part: dict[str, Any], place: str) -> dict[str, Any]:
     if len(text) > WORD_AT_MOST:
         return {"number": None, "text": "", "note": text, "unit": ""}
     return {"number": None, "text": text, "unit": ""}
+
+
+def _sign(quantity: dict[str, Any], place: str) -> str:
+    """Quantity.comparator: a modifier element, so one that is not known is refused (FHIR R4, 2.24.0.5 and 2.1.0.1)."""
+    sign = str(quantity.get("comparator") or "")
+    if sign and sign not in SIGNS:
+        raise Unreadable(f"{place}: valueQuantity.comparator “{sign[:20]}” is none of {', '.join(SIGNS)}.")
+    return sign
 
 
 def _condition(person: PersonRecord, resource: dict[str, Any], place: str) -> None:
