@@ -18,6 +18,7 @@ from salus_web.audit.services import Act, record
 from salus_web.common.clock import now
 from salus_web.common.encryption import blind_index
 from salus_web.common.errors import BadInput, StateConflict
+from salus_web.records.corrections import put_right, standing, take_back
 from salus_web.records.models import (
     Allergy,
     CareRelation,
@@ -52,11 +53,14 @@ def store_person(*, person: dict[str, Any], site: Site, by: Any) -> StoredPerson
     patient, made = _patient(person, site, by)
     encounters = _encounters(patient, person["encounters"], by)
     new = {"patients": int(made), "encounters": encounters.pop("", 0)}
+    stand = person | {"observations": standing(person)}
+    new["taken back"] = take_back(patient=patient, said=person.get("taken_back", []), by=by)
+    new["corrected"] = put_right(patient=patient, entries=stand["observations"], by=by)
     tables: list[tuple[str, type[models.Model]]] = [
         ("observations", Observation), ("conditions", Condition), ("medications", Medication), ("allergies", Allergy),
     ]  # fmt: skip
     for kind, table in tables:
-        new[kind] = _rows(patient, table, person[kind], encounters, by)
+        new[kind] = _rows(patient, table, stand[kind], encounters, by)
     record(Act("record.store", "patient", str(patient.pk), patient.pseudonym, detail=new), by=by)
     return StoredPerson(patient, new, encounters)
 

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from salus_learn.tasks.limits import SIGNS
 
+from salus_web.ingest.parsers.fhir_status import is_corrected, is_taken_back
 from salus_web.ingest.parsers.forms import Parsed, PersonRecord, Unreadable
 from salus_web.ingest.parsers.plausible import check_measurement
 
@@ -82,8 +83,21 @@ def _people(bundle: dict[str, Any], where: str, left_out: dict[str, int]) -> lis
         reference = str((resource.get("subject") or resource.get("patient") or {}).get("reference", ""))
         if reference not in people:
             raise Unreadable(f"{place}: its subject {reference or '(none)'} is not in the bundle.")
-        _READERS[resource["resourceType"]](people[reference], resource, place)
+        if is_taken_back(resource):
+            _take_back(people[reference], resource, place, left_out)
+        elif "modifierExtension" in resource:  # it says that it changes the meaning, and how is not known here (FHIR R4, 2.4.2)
+            kind = f"{resource['resourceType']} with a modifier that is not known"
+            left_out[kind] = left_out.get(kind, 0) + 1
+        else:
+            _READERS[resource["resourceType"]](people[reference], resource, place)
     return list({id(person): person for person in people.values()}.values())
+
+
+def _take_back(person: PersonRecord, resource: dict[str, Any], place: str, left_out: dict[str, int]) -> None:
+    """It is not kept, and what came from it before does not stand."""
+    kind = resource["resourceType"]
+    person.taken_back.append({"kind": kind, "source": _common(resource, place)["source"]})
+    left_out[f"{kind} taken back"] = left_out.get(f"{kind} taken back", 0) + 1
 
 
 def _patient(resource: dict[str, Any], place: str) -> PersonRecord:
@@ -158,23 +172,24 @@ def _encounter(person: PersonRecord, resource: dict[str, Any], place: str) -> No
 
 
 def _observation(person: PersonRecord, resource: dict[str, Any], place: str) -> None:
-    if resource.get("status") in {"entered-in-error", "cancelled"}:
-        return
     when = resource.get("effectiveDateTime") or (resource.get("effectivePeriod") or {}).get("start") or resource.get("issued")
     base = _common(resource, place) | {"observed_at": _time(when, place, "effectiveDateTime")}
-    parts = resource.get("component") or []
+    parts, has_value = resource.get("component") or [], False
     for number, part in enumerate([resource, *parts]):
         if not any(key.startswith("value") for key in part):
             continue
         suffix = f"#{number}" if number else ""
         system, code, words = _coding(part.get("code"), place, "code")
-        body = {"system": system, "code": code, "display": words, "key": base["key"] + suffix}
+        body = {"system": system, "code": code, "display": words, "key": base["key"] + suffix, "corrected": is_corrected(resource)}
         value = _value(part, place)
         if value["number"] is not None:
             check_measurement(system, code, value["number"], value["unit"], place)
         if sign := value.pop("sign", ""):  # a limit is no measured number, and nothing may count it as one
             value = value | {"number": None, "text": f"{sign}{value['number']:.15g}"}
         person.observations.append(base | body | value)
+        has_value = True
+    if is_corrected(resource) and not has_value:  # the correction is that there is none
+        person.taken_back.append({"kind": "Observation", "source": base["source"]})
 
 
 def _value(part: dict[str, Any], place: str) -> dict[str, Any]:

@@ -12,7 +12,8 @@ class Unreadable(Exception):
 
 @dataclass(slots=True)
 class PersonRecord:
-    """One patient and what one file says about them. Times are ISO 8601 with offset."""
+    """One patient and what one file says about them. Times are ISO 8601 with offset. `taken_back` names (kind, source) what is
+    no longer so."""
 
     mrn: str
     mrn_system: str
@@ -26,6 +27,7 @@ class PersonRecord:
     medications: list[dict[str, Any]] = field(default_factory=list)
     allergies: list[dict[str, Any]] = field(default_factory=list)
     images: list[dict[str, Any]] = field(default_factory=list)
+    taken_back: list[dict[str, Any]] = field(default_factory=list)
     is_simulated: bool = False
 
 

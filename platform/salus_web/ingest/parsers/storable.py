@@ -22,6 +22,7 @@ LONGEST: dict[str, dict[str, int]] = {
     "conditions": _CODED,
     "medications": _CODED | {"status": 40},
     "allergies": {"source": 200, "key": 400, "display": 200},
+    "taken_back": {"kind": 40, "source": 200},
     "images": {
         "study_uid": 64, "series_uid": 64, "uid": 64, "sop_class": 64, "transfer_syntax": 64, "modality": 16, "body_part": 64,
         "view": 40, "laterality": 4, "description": 200, "photometric": 32, "pixel_problem": 400, "source": 200,

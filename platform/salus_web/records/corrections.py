@@ -1,0 +1,51 @@
+"""What a later file takes back or puts right. The file that said it first is kept, and so is every receipt that used it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db import models
+
+from salus_web.records.models import Allergy, Condition, Medication, Observation, Patient
+
+TABLES: dict[str, type[models.Model]] = {
+    "Observation": Observation, "Condition": Condition, "MedicationRequest": Medication, "AllergyIntolerance": Allergy,
+}  # fmt: skip
+
+
+def take_back(*, patient: Patient, said: list[dict[str, Any]], by: Any) -> int:
+    """Remove the rows that came from these resources (`kind`, `source`); returns how many. A stay that is called an error later
+    stays: what was measured in it was measured."""
+    gone = 0
+    for kind, table in TABLES.items():
+        sources = [one["source"] for one in said if one["kind"] == kind]
+        if sources:
+            gone += table.objects.for_actor(by).filter(patient=patient, source__in=sources).delete()[0]  # type: ignore[attr-defined]
+    return gone
+
+
+def put_right(*, patient: Patient, entries: list[dict[str, Any]], by: Any) -> int:
+    """Remove the observations that corrected ones of the same resource replace, where they differ; returns of how many resources.
+    The entries themselves are stored by the caller."""
+    new: dict[str, set[tuple[Any, ...]]] = {}
+    for entry in entries:
+        if entry.get("corrected"):
+            words, at = entry["text"] or entry.get("note", ""), datetime.fromisoformat(entry["observed_at"])
+            new.setdefault(entry["source"], set()).add((entry["code"], entry["number"], words, entry["unit"], at))
+    here: dict[str, set[tuple[Any, ...]]] = {}
+    rows = Observation.objects.for_actor(by).filter(patient=patient, source__in=list(new))
+    for row in rows:
+        here.setdefault(row.source, set()).add((row.code, row.value_number, row.words, row.unit, row.observed_at))
+    changed = [source for source, said in here.items() if said != new[source]]
+    rows.filter(source__in=changed).delete()
+    return len(changed)
+
+
+def standing(person: dict[str, Any]) -> list[dict[str, Any]]:
+    """The observations of one file that stand: none that it takes back itself, and of a resource it also corrects the correction."""
+    gone = {one["source"] for one in person.get("taken_back", []) if one["kind"] == "Observation"}
+    entries = [entry for entry in person["observations"] if entry["source"] not in gone]
+    newest = {entry["key"]: entry for entry in entries if entry.get("corrected")}
+    corrected = {entry["source"] for entry in newest.values()}
+    return [entry for entry in entries if entry["source"] not in corrected or newest.get(entry["key"]) is entry]

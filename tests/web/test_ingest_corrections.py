@@ -1,0 +1,157 @@
+"""What a later file takes back or puts right: an error is no value, a ruled-out diagnosis is none, a correction replaces."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from salus_web.ingest.models import Upload
+from salus_web.ingest.services import read_and_store, receive
+from salus_web.predictions.models import CurrentRisk
+from salus_web.predictions.services import data_changed
+from salus_web.records.models import Allergy, Condition, Encounter, Medication, Observation, Patient
+
+from tests.factories.hospital import make_bundle
+from tests.factories.people import SYSTEM, make_site
+from tests.web.test_current_risks import outcome, store
+from tests.web.test_ingest_parsers import bundle
+
+pytestmark = pytest.mark.django_db
+CODED = {"coding": [{"system": "http://snomed.info/sct", "code": "73211009", "display": "Diabetes"}]}
+SUBJECT = {"subject": {"reference": "urn:uuid:p"}}
+
+
+def entry(kind: str, **fields: Any) -> dict[str, Any]:
+    return {"resource": {"resourceType": kind, "id": "x1", **SUBJECT, **fields}}
+
+
+CONDITION = entry("Condition", code=CODED, recordedDate="2026-01-01")
+MEDICATION = entry("MedicationRequest", status="active", medicationCodeableConcept=CODED, authoredOn="2026-01-01")
+ALLERGY = entry("AllergyIntolerance", patient=SUBJECT["subject"], code=CODED)
+ENCOUNTER = entry("Encounter", status="finished", period={"start": "2026-01-01"}, **{"class": {"code": "IMP"}})
+
+
+class Door:
+    """Files that come to one hospital one after another."""
+
+    def __init__(self) -> None:
+        self.site = make_site()
+
+    def bring(self, *extra: dict[str, Any], **changes: Any) -> dict[str, int]:
+        """A bundle whose observation has these changes, with further entries; returns what became of it."""
+        document = bundle(**changes)
+        document["entry"] += extra
+        upload = receive(filename="b.json", content=json.dumps(document).encode(), site=self.site, by=SYSTEM)
+        read_and_store(upload=upload, by=SYSTEM, then=lambda patients: data_changed(patient_ids=patients, by=SYSTEM) if patients else None)
+        kept = Upload.objects.get(pk=upload.pk)
+        assert kept.state == "stored", kept.problems
+        return {name: number for name, number in kept.counts.items() if number}
+
+
+@pytest.fixture
+def door() -> Door:
+    return Door()
+
+
+def values() -> list[float | str]:
+    rows = Observation.objects.for_actor(SYSTEM).order_by("code", "source_key")
+    return [row.words if row.value_number is None else row.value_number for row in rows]
+
+
+@pytest.mark.parametrize("status", ["corrected", "amended"])
+def test_a_correction_replaces_what_it_corrects_and_the_old_number_goes(door: Door, status: str) -> None:
+    door.bring()
+    model, patient = make_bundle(), Patient.objects.for_actor(SYSTEM).get()
+    store(model, outcome(patient, 0.31))
+    said = door.bring(status=status, valueQuantity={"value": 61, "code": "/min"})
+    assert values() == [61.0] and said["corrected"] == 1
+    assert CurrentRisk.objects.for_actor(SYSTEM).get().state == "stale"
+
+
+def test_the_same_correction_in_another_file_changes_nothing(door: Door) -> None:
+    door.bring(status="corrected")
+    before = Observation.objects.for_actor(SYSTEM).get().pk
+    assert "corrected" not in door.bring(status="corrected", note=[{"text": "another file"}])
+    assert Observation.objects.for_actor(SYSTEM).get().pk == before
+
+
+def test_an_older_file_does_not_undo_a_correction(door: Door) -> None:
+    door.bring(status="corrected", valueQuantity={"value": 61, "code": "/min"})
+    door.bring()
+    assert values() == [61.0]
+
+
+@pytest.mark.parametrize("status", ["entered-in-error", "cancelled"])
+def test_an_error_takes_its_value_and_all_its_parts_back(door: Door, status: str) -> None:
+    parts = [{"code": {"text": f"part {at}"}, "valueQuantity": {"value": at, "unit": "mm"}} for at in (1, 2)]
+    door.bring(component=parts)
+    assert len(values()) == 3
+    said = door.bring(status=status)
+    assert values() == [] and said["taken back"] == 3 and said["left out: Observation taken back"] == 1
+
+
+def test_a_correction_to_no_value_takes_it_back(door: Door) -> None:
+    door.bring()
+    document = bundle(status="corrected", dataAbsentReason={"text": "clotted"})
+    del document["entry"][1]["resource"]["valueQuantity"]
+    upload = receive(filename="b.json", content=json.dumps(document).encode(), site=door.site, by=SYSTEM)
+    read_and_store(upload=upload, by=SYSTEM)
+    assert values() == []
+
+
+def test_in_one_file_the_correction_and_the_error_win(door: Door) -> None:
+    first = bundle()["entry"][1]
+    right = bundle(status="corrected", valueQuantity={"value": 61, "code": "/min"})["entry"][1]
+    last = bundle(status="corrected", valueQuantity={"value": 62, "code": "/min"})["entry"][1]
+    door.bring(right, last)
+    assert values() == [62.0]
+    door.bring(right, first, status="entered-in-error")
+    assert values() == []
+
+
+NOT_SO = [
+    (Condition, CONDITION, {"verificationStatus": {"coding": [{"code": "refuted"}]}}), (Condition, CONDITION, {"verificationStatus": {"coding": [{"code": "entered-in-error"}]}}),
+    (Medication, MEDICATION, {"status": "entered-in-error"}), (Medication, MEDICATION, {"doNotPerform": True}), (Medication, MEDICATION, {"status": "draft"}),
+    (Allergy, ALLERGY, {"verificationStatus": {"coding": [{"code": "refuted"}]}}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("table", "said", "change"), NOT_SO)
+def test_what_is_not_so_is_not_kept_and_what_was_kept_goes(door: Door, table: Any, said: dict[str, Any], change: dict[str, Any]) -> None:
+    not_so = {"resource": said["resource"] | change}
+    assert door.bring(not_so)[f"left out: {said['resource']['resourceType']} taken back"] == 1
+    assert not table.objects.for_actor(SYSTEM).exists()
+    door.bring(said)
+    assert table.objects.for_actor(SYSTEM).count() == 1
+    assert door.bring(not_so, issued="2026-01-01")["taken back"] == 1
+    assert not table.objects.for_actor(SYSTEM).exists() and values() == [88.0]
+
+
+def test_a_stay_that_never_was_is_not_kept_and_one_that_is_here_stays(door: Door) -> None:
+    never = {"resource": ENCOUNTER["resource"] | {"status": "cancelled"}}
+    door.bring(never)
+    assert not Encounter.objects.for_actor(SYSTEM).exists()
+    door.bring(ENCOUNTER)
+    door.bring(never, issued="2026-01-01")
+    assert Encounter.objects.for_actor(SYSTEM).count() == 1
+
+
+@pytest.mark.parametrize("status", ["unconfirmed", "provisional", "differential", "confirmed"])
+def test_a_suspicion_is_kept(door: Door, status: str) -> None:
+    door.bring({"resource": CONDITION["resource"] | {"verificationStatus": {"coding": [{"code": status}]}}})
+    assert Condition.objects.for_actor(SYSTEM).count() == 1
+
+
+def test_nothing_of_another_patient_is_taken_back(door: Door) -> None:
+    door.bring()
+    other = bundle(status="entered-in-error")
+    other["entry"][0]["resource"]["identifier"][0]["value"] = "9999"
+    upload = receive(filename="b.json", content=json.dumps(other).encode(), site=door.site, by=SYSTEM)
+    read_and_store(upload=upload, by=SYSTEM)
+    assert values() == [88.0]
+
+
+def test_what_says_that_its_meaning_is_changed_in_an_unknown_way_is_not_kept(door: Door) -> None:
+    said = door.bring(modifierExtension=[{"url": "urn:not-really", "valueBoolean": True}])
+    assert values() == [] and said["left out: Observation with a modifier that is not known"] == 1
