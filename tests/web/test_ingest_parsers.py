@@ -112,6 +112,45 @@ def test_a_limit_is_kept_as_it_was_written_and_is_no_number(sign: str, said: str
     assert (found["number"], found["text"], found["unit"]) == (None, said, "/min")
 
 
+def quantity(value: float, **more: str) -> dict[str, Any]:
+    return {"value": value, "unit": "mm", **more}
+
+
+LONG = "a finding that is written out in more than forty letters"
+
+
+@pytest.mark.parametrize(
+    ("said", "number", "text", "unit"),
+    [
+        ({"valueInteger": 15}, 15.0, "", ""), ({"valueBoolean": False}, None, "no", ""), ({"valueString": "calm"}, None, "calm", ""),
+        ({"valueRange": {"low": quantity(18), "high": quantity(25.5)}}, None, "18 to 25.5", "mm"), ({"valueRange": {"high": quantity(25)}}, None, "up to 25", "mm"),
+        ({"valueRatio": {"numerator": {"value": 1}, "denominator": {"value": 128, "comparator": ">="}}}, None, "1 : >=128", ""),
+        ({"valuePeriod": {"start": "2026-01-01", "end": "2026-01-02"}}, None, "2026-01-01 to 2026-01-02", ""),
+        ({"valueSampledData": {"data": "1 2 3"}}, None, "(SampledData, not kept)", ""), ({"valueCodeableConcept": {"text": LONG}}, None, LONG, ""),
+    ],
+)  # fmt: skip
+def test_every_form_of_a_value_is_read_as_it_is_meant(said: dict[str, Any], number: float | None, text: str, unit: str) -> None:
+    document = bundle(code={"text": "something"}, **said)
+    del document["entry"][1]["resource"]["valueQuantity"]
+    (found,) = read(document)["people"][0]["observations"]
+    assert (found["number"], found["text"], found["unit"]) == (number, text, unit)
+
+
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        ({"valueInteger": True}, "valueInteger “True” is not a number"), ({"valueRange": {}}, "valueRange has neither low nor high"),
+        ({"valueQuantity": [88]}, "is not written as FHIR writes it"), ({"valueRatio": {"numerator": {"value": 1}}}, "valueRatio.denominator.value “None” is not a number"),
+    ],
+)  # fmt: skip
+def test_a_value_that_is_written_wrongly_is_named(said: dict[str, Any], says: str) -> None:
+    document = bundle(**said)
+    if "valueQuantity" not in said:
+        del document["entry"][1]["resource"]["valueQuantity"]
+    with pytest.raises(BadInput, match=says):
+        read(document)
+
+
 @pytest.mark.parametrize(
     ("quantity", "says"),
     [

@@ -7,15 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from salus_learn.tasks.limits import SIGNS
 
 from salus_web.ingest.parsers.fhir_status import is_corrected, is_taken_back
+from salus_web.ingest.parsers.fhir_values import coding_of, value_of
 from salus_web.ingest.parsers.forms import Parsed, PersonRecord, Unreadable
 from salus_web.ingest.parsers.plausible import check_measurement
 
 DEEPEST = 32
-# a longer free text is no word of a vocabulary but a note: it is sealed, and no query can ask for it
-WORD_AT_MOST = 40
 SEXES = {"male", "female", "other", "unknown"}
 
 
@@ -142,15 +140,6 @@ def _time(text: Any, place: str, field: str) -> str:
         raise Unreadable(f"{place}: {field} “{text}” is not a date and time.") from None
 
 
-def _coding(concept: Any, place: str, field: str) -> tuple[str, str, str]:
-    """System, code and words of a CodeableConcept."""
-    codings = (concept or {}).get("coding") or [{}]
-    code, words = codings[0].get("code"), (concept or {}).get("text") or codings[0].get("display")
-    if not code and not words:
-        raise Unreadable(f"{place}: {field} has no code.")
-    return str(codings[0].get("system", "")), str(code or words)[:80], str(words or code)[:200]
-
-
 def _common(resource: dict[str, Any], place: str) -> dict[str, Any]:
     encounter = str((resource.get("encounter") or {}).get("reference", "")).split("/")[-1].removeprefix("urn:uuid:")
     key = f"{resource['resourceType']}/{resource.get('id', '')}"
@@ -179,47 +168,19 @@ def _observation(person: PersonRecord, resource: dict[str, Any], place: str) -> 
         if not any(key.startswith("value") for key in part):
             continue
         suffix = f"#{number}" if number else ""
-        system, code, words = _coding(part.get("code"), place, "code")
+        system, code, words = coding_of(part.get("code"), place, "code")
         body = {"system": system, "code": code, "display": words, "key": base["key"] + suffix, "corrected": is_corrected(resource)}
-        value = _value(part, place)
-        if value["number"] is not None:
-            check_measurement(system, code, value["number"], value["unit"], place)
-        if sign := value.pop("sign", ""):  # a limit is no measured number, and nothing may count it as one
-            value = value | {"number": None, "text": f"{sign}{value['number']:.15g}"}
-        person.observations.append(base | body | value)
+        value = value_of(part, place)
+        if value.number is not None:
+            check_measurement(system, code, value.number, value.unit, place)
+        person.observations.append(base | body | value.as_kept())
         has_value = True
     if is_corrected(resource) and not has_value:  # the correction is that there is none
         person.taken_back.append({"kind": "Observation", "source": base["source"]})
 
 
-def _value(part: dict[str, Any], place: str) -> dict[str, Any]:
-    """The value as a number with its unit, or as words."""
-    if "valueQuantity" in part:
-        quantity = part["valueQuantity"] or {}
-        number = quantity.get("value")
-        if isinstance(number, bool) or not isinstance(number, int | float):
-            raise Unreadable(f"{place}: valueQuantity.value “{number}” is not a number.")
-        value = {"number": float(number), "text": "", "unit": str(quantity.get("code") or quantity.get("unit") or "")}
-        return value | {"sign": _sign(quantity, place)}
-    if "valueCodeableConcept" in part:
-        return {"number": None, "text": _coding(part["valueCodeableConcept"], place, "value")[2], "unit": ""}
-    found = next(part[key] for key in part if key.startswith("value"))
-    text = str(found)[:400]
-    if len(text) > WORD_AT_MOST:
-        return {"number": None, "text": "", "note": text, "unit": ""}
-    return {"number": None, "text": text, "unit": ""}
-
-
-def _sign(quantity: dict[str, Any], place: str) -> str:
-    """Quantity.comparator: a modifier element, so one that is not known is refused (FHIR R4, 2.24.0.5 and 2.1.0.1)."""
-    sign = str(quantity.get("comparator") or "")
-    if sign and sign not in SIGNS:
-        raise Unreadable(f"{place}: valueQuantity.comparator “{sign[:20]}” is none of {', '.join(SIGNS)}.")
-    return sign
-
-
 def _condition(person: PersonRecord, resource: dict[str, Any], place: str) -> None:
-    system, code, words = _coding(resource.get("code"), place, "code")
+    system, code, words = coding_of(resource.get("code"), place, "code")
     when = resource.get("recordedDate") or resource.get("onsetDateTime")
     person.conditions.append(_common(resource, place) | {
         "system": system, "code": code, "display": words, "recorded_at": _time(when, place, "recordedDate"),
@@ -231,7 +192,7 @@ def _medication(person: PersonRecord, resource: dict[str, Any], place: str) -> N
     concept = resource.get("medicationCodeableConcept")
     if concept is None:
         concept = {"text": (resource.get("medicationReference") or {}).get("display") or "medication not named"}
-    system, code, words = _coding(concept, place, "medicationCodeableConcept")
+    system, code, words = coding_of(concept, place, "medicationCodeableConcept")
     person.medications.append(_common(resource, place) | {
         "system": system, "code": code, "display": words, "status": str(resource.get("status", "")),
         "starts_at": _time(resource.get("authoredOn"), place, "authoredOn"),
@@ -241,7 +202,7 @@ def _medication(person: PersonRecord, resource: dict[str, Any], place: str) -> N
 def _allergy(person: PersonRecord, resource: dict[str, Any], place: str) -> None:
     when = resource.get("recordedDate")
     person.allergies.append(_common(resource, place) | {
-        "display": _coding(resource.get("code"), place, "code")[2],
+        "display": coding_of(resource.get("code"), place, "code")[2],
         "recorded_at": _time(when, place, "recordedDate") if when else None,
     })  # fmt: skip
 

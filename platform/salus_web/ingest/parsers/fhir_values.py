@@ -1,0 +1,104 @@
+"""What a FHIR resource says was found: value[x] in all its forms (R4, 2.24.0), and codes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from salus_learn.tasks.limits import SIGNS
+
+from salus_web.ingest.parsers.forms import Unreadable
+
+# a longer free text is no word of a vocabulary but a note: it is sealed, and no query can ask for it
+WORD_AT_MOST = 40
+NOTE_AT_MOST = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A number with its unit, and with a sign where it is only a limit; or words, of a vocabulary (`is_coded`) or free."""
+
+    number: float | None = None
+    unit: str = ""
+    sign: str = ""
+    words: str = ""
+    is_coded: bool = False
+
+    def as_kept(self) -> dict[str, Any]:
+        """The columns it goes into. A limit is a word with a unit: it is no measured number, and nothing may count it as one."""
+        if self.number is not None and not self.sign:
+            return {"number": self.number, "text": "", "unit": self.unit}
+        text = self.words if self.number is None else f"{self.sign}{self.number:.15g}"
+        if len(text) > WORD_AT_MOST and not self.is_coded:
+            return {"number": None, "text": "", "note": text[:NOTE_AT_MOST], "unit": self.unit}
+        return {"number": None, "text": text, "unit": self.unit}
+
+
+def value_of(part: dict[str, Any], place: str) -> Value:
+    """The value of an Observation or of one of its components, which has one. Raises Unreadable."""
+    kind = next(key for key in part if key.startswith("value"))
+    said = part[kind]
+    if kind in _READERS:
+        if not isinstance(said, dict):
+            raise Unreadable(f"{place}: {kind} “{str(said)[:40]}” is not written as FHIR writes it.")
+        return _READERS[kind](said, place)
+    if kind == "valueInteger":
+        return Value(number=_number(said, place, kind))
+    if isinstance(said, bool):
+        return Value(words="yes" if said else "no")
+    if isinstance(said, dict | list):  # a curve, an attachment: Salus has no place for it, and says so
+        return Value(words=f"({kind.removeprefix('value')}, not kept)")
+    return Value(words=str(said))
+
+
+def coding_of(concept: Any, place: str, field: str) -> tuple[str, str, str]:
+    """System, code and words of a CodeableConcept."""
+    codings = (concept or {}).get("coding") or [{}]
+    code, words = codings[0].get("code"), (concept or {}).get("text") or codings[0].get("display")
+    if not code and not words:
+        raise Unreadable(f"{place}: {field} has no code.")
+    return str(codings[0].get("system", "")), str(code or words)[:80], str(words or code)[:200]
+
+
+def _number(number: Any, place: str, field: str) -> float:
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        raise Unreadable(f"{place}: {field} “{number}” is not a number.")
+    return float(number)
+
+
+def _quantity(said: dict[str, Any], place: str, field: str = "valueQuantity") -> Value:
+    """A comparator is a modifier element, so one that is not known is refused (2.1.0.1)."""
+    number, sign = _number(said.get("value"), place, f"{field}.value"), str(said.get("comparator") or "")
+    if sign and sign not in SIGNS:
+        raise Unreadable(f"{place}: {field}.comparator “{sign[:20]}” is none of {', '.join(SIGNS)}.")
+    return Value(number, str(said.get("code") or said.get("unit") or ""), sign)
+
+
+def _concept(said: dict[str, Any], place: str) -> Value:
+    return Value(words=coding_of(said, place, "value")[2], is_coded=True)
+
+
+def _range(said: dict[str, Any], place: str) -> Value:
+    """From and to, of which one may be open."""
+    ends = {end: _quantity(said[end], place, f"valueRange.{end}") for end in ("low", "high") if isinstance(said.get(end), dict)}
+    if not ends:
+        raise Unreadable(f"{place}: valueRange has neither low nor high.")
+    words = " to ".join(f"{end.number:g}" for end in ends.values())
+    lead = "" if len(ends) == 2 else "from " if "low" in ends else "up to "
+    return Value(words=lead + words, unit=next(iter(ends.values())).unit)
+
+
+def _ratio(said: dict[str, Any], place: str) -> Value:
+    """A titre: 1 to 128."""
+    parts = [_quantity(said.get(part) or {}, place, f"valueRatio.{part}") for part in ("numerator", "denominator")]
+    return Value(words=" : ".join(f"{part.sign}{part.number:g} {part.unit}".rstrip() for part in parts))
+
+
+def _period(said: dict[str, Any], place: str) -> Value:
+    return Value(words=f"{said.get('start', '')} to {said.get('end', '')}".strip())
+
+
+_READERS: dict[str, Callable[[dict[str, Any], str], Value]] = {
+    "valueQuantity": _quantity, "valueCodeableConcept": _concept, "valueRange": _range, "valueRatio": _ratio, "valuePeriod": _period,
+}  # fmt: skip
