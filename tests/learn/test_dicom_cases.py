@@ -61,6 +61,22 @@ def test_a_file_that_only_begins_as_dicom_is_refused_in_words(tmp_path: Path) ->
         picture(tmp_path / "a.dcm", WHERE)
 
 
+@pytest.mark.data
+def test_every_real_file_good_or_broken_is_read_or_refused_in_words(shared_data: Path) -> None:
+    read, refused = [], []
+    for path in sorted((shared_data / "dicom_samples").rglob("*.dcm")):
+        try:
+            pixels, _ = picture(path, WHERE)
+        except CaseError as error:
+            assert str(error).startswith(f"{WHERE}: {path.name}"), error
+            refused.append(path.stem)
+        else:
+            assert pixels.ndim in (2, 3) and pixels.dtype in (np.uint8, np.uint16)
+            read.append(path.stem)
+    assert {"CT_small", "693_J2KI", "JPEG2000", "MR_small_RLE", "MR_small_bigendian", "examples_palette", "pydicomdata_US1_J2KR"} <= set(read)
+    assert {"MR_truncated", "badVR", "no_meta", "dcmjs_cine-test", "test-SR", "rtdose"} <= set(refused)
+
+
 def test_a_mark_lies_on_it_as_on_any_picture(tmp_path: Path) -> None:
     path = written(tmp_path, GREY)
     mark = np.zeros(GREY.shape, np.uint8)

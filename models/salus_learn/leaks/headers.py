@@ -14,7 +14,6 @@ from salus_learn.tasks.dicom import dicom_words, is_dicom
 # a column of each stands among the table's, under a name that says that it tells the source
 WHERE_FROM = ("Manufacturer", "ManufacturerModelName", "StationName", "InstitutionName", "ViewPosition", "PhotometricInterpretation", "Modality")
 PERSON = ("IssuerOfPatientID", "PatientID")
-FIRST_BYTES = 132
 
 
 def header_words(images: Mapping[int, Sequence[Path]]) -> dict[int, dict[str, str]]:
@@ -22,10 +21,8 @@ def header_words(images: Mapping[int, Sequence[Path]]) -> dict[int, dict[str, st
     found = {}
     for at, paths in images.items():
         for path in paths:
-            with path.open("rb") as stream:
-                said_to_be = is_dicom(stream.read(FIRST_BYTES))
-            if said_to_be:
-                found[at] = dicom_words(path.read_bytes(), path.name, (*WHERE_FROM, *PERSON))
+            if is_dicom(path):
+                found[at] = dicom_words(path, path.name, (*WHERE_FROM, *PERSON))
                 break
     return found
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pydicom
@@ -16,19 +18,23 @@ from salus_learn.errors import CaseError
 LARGEST_PIXELS = 100_000_000
 
 
-def is_dicom(raw: bytes) -> bool:
+def is_dicom(path: Path) -> bool:
     """Whether a file says that it is a DICOM object (PS3.10, 7.1)."""
-    return raw[128:132] == b"DICM"
+    with path.open("rb") as stream:
+        return stream.read(132)[128:] == b"DICM"
 
 
 def dicom_picture(raw: bytes, where: str) -> np.ndarray:
     """The one picture of an object, as `decoded` gives it. Raises CaseError where there is none or more than one."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        dataset = _read(raw, where)
+        dataset = _read(io.BytesIO(raw), where)
         if "PixelData" not in dataset:
             raise CaseError(f"{where} is a DICOM object without a picture.")
-        frames = int(dataset.get("NumberOfFrames") or 1)
+        try:
+            frames, _ = int(dataset.get("NumberOfFrames") or 1), _area(dataset)
+        except Exception as error:  # noqa: BLE001 - a size that is no number
+            raise CaseError(f"{where} has a tag that cannot be read: {words_of(error)}.") from None
         if frames > 1:
             raise CaseError(f"{where} holds {frames} pictures, and a cell names one.")
         pixels, problem = decoded(dataset)
@@ -37,33 +43,33 @@ def dicom_picture(raw: bytes, where: str) -> np.ndarray:
     return pixels
 
 
-def dicom_size(raw: bytes, where: str) -> tuple[int, int]:
+def dicom_size(path: Path, where: str) -> tuple[int, int]:
     """Pixels across and down; (0, 0) where it holds no picture."""
-    words = dicom_words(raw, where, ("Columns", "Rows"))
+    words = dicom_words(path, where, ("Columns", "Rows"))
     return int(words["Columns"] or 0), int(words["Rows"] or 0)
 
 
-def dicom_words(raw: bytes, where: str, tags: Sequence[str]) -> dict[str, str]:
-    """What the header says under these keywords (PS3.6), "" where it says nothing. Raises CaseError."""
-    with warnings.catch_warnings():
+def dicom_words(path: Path, where: str, tags: Sequence[str]) -> dict[str, str]:
+    """What the header says under these keywords (PS3.6), "" where it says nothing; pixels stay on the disk. Raises CaseError."""
+    with warnings.catch_warnings(), path.open("rb") as stream:
         warnings.simplefilter("ignore")
-        dataset = _read(raw, where, header_only=True)
+        dataset = _read(stream, where, header_only=True)
         try:
             return {tag: str(dataset.get(tag, "") or "").strip() for tag in tags}
         except Exception as error:  # noqa: BLE001 - values are read only now, and anything may be wrong with them
             raise CaseError(f"{where} has a tag that cannot be read: {words_of(error)}.") from None
 
 
-def _read(raw: bytes, where: str, *, header_only: bool = False) -> Dataset:
+def _read(stream: BinaryIO, where: str, *, header_only: bool = False) -> Dataset:
     try:
-        return pydicom.dcmread(io.BytesIO(raw), stop_before_pixels=header_only)
+        return pydicom.dcmread(stream, stop_before_pixels=header_only)
     except Exception as error:  # noqa: BLE001 - the reader raises anything
         raise CaseError(f"{where} cannot be read as DICOM: {words_of(error)}.") from None
 
 
 def decoded(dataset: Dataset) -> tuple[np.ndarray | None, str]:
     """The first frame as (H, W) uint8/uint16, bright = dense, or (H, W, 3) uint8; or the reason why not."""
-    if int(dataset.get("Rows") or 0) * int(dataset.get("Columns") or 0) > LARGEST_PIXELS:
+    if _area(dataset) > LARGEST_PIXELS:
         return None, "The image is larger than 100 million pixels."
     try:
         pixels = dataset.pixel_array
@@ -76,6 +82,11 @@ def decoded(dataset: Dataset) -> tuple[np.ndarray | None, str]:
         return _grey(values, photometric == "MONOCHROME1"), ""
     except Exception as error:  # noqa: BLE001 - decoders raise anything; the reason is kept and shown
         return None, f"No decoder here could decode the pixels ({words_of(error)})."
+
+
+def _area(dataset: Dataset) -> int:
+    """Pixels of one frame; 0 where the object has none."""
+    return int(dataset.get("Rows") or 0) * int(dataset.get("Columns") or 0)
 
 
 def grey_or_rgb(pixels: np.ndarray, dataset: Dataset) -> tuple[np.ndarray, str]:

@@ -26,7 +26,7 @@ def picture(path: Path, where: str) -> tuple[np.ndarray, str]:
     Refused, as it would be read wrongly and in silence: several pictures in one file, grey with decimals or of more than 16 bits.
     """
     raw = path.read_bytes()
-    if is_dicom(raw):
+    if is_dicom(path):
         return dicom_picture(raw, f"{where}: {path.name}"), hashlib.sha256(raw).hexdigest()
     try:
         with Image.open(path) as image:
@@ -88,9 +88,8 @@ def mask_region(mask_path: Path, image_path: Path, where: str) -> Region:
 
 def _marked_size(path: Path, where: str) -> tuple[int, int]:
     """Pixels across and down of a picture that is marked. It must lie as it is stored, or a mark could be meant either way up."""
-    raw = path.read_bytes()
-    if is_dicom(raw):
-        return dicom_size(raw, f"{where}: {path.name}")
+    if is_dicom(path):
+        return dicom_size(path, f"{where}: {path.name}")
     try:
         with Image.open(path) as image:
             orientation, size = image.getexif().get(ExifTags.Base.Orientation, 1), image.size
