@@ -10,7 +10,15 @@ from salus_web.ingest.models import Upload
 from salus_web.ingest.services import read_and_store, receive
 from salus_web.predictions.models import CurrentRisk
 from salus_web.predictions.services import data_changed
-from salus_web.records.models import Allergy, Condition, Encounter, Medication, Observation, Patient
+from salus_web.records.models import (
+    Allergy,
+    CareRelation,
+    Condition,
+    Encounter,
+    Medication,
+    Observation,
+    Patient,
+)
 
 from tests.factories.hospital import make_bundle
 from tests.factories.people import SYSTEM, make_site
@@ -126,6 +134,41 @@ def test_what_is_not_so_is_not_kept_and_what_was_kept_goes(door: Door, table: An
     assert table.objects.for_actor(SYSTEM).count() == 1
     assert door.bring(not_so, issued="2026-01-01")["taken back"] == 1
     assert not table.objects.for_actor(SYSTEM).exists() and values() == [88.0]
+
+
+WARD = {"location": [{"location": {"display": "Ward 9"}}]}
+
+
+def test_an_end_ends_the_stay_and_the_wards_right_and_no_older_file_opens_it(door: Door) -> None:
+    door.bring({"resource": ENCOUNTER["resource"] | WARD})
+    stays, rights = Encounter.objects.for_actor(SYSTEM), CareRelation.objects.filter(team__name="Ward 9")
+    assert stays.get().ends_at is None and rights.get().ends_at is None
+    ended = {"resource": ENCOUNTER["resource"] | WARD | {"period": {"start": "2026-01-01", "end": "2026-01-05"}}}
+    assert door.bring(ended)["ended"] == 1
+    assert str(stays.get().ends_at)[:10] == str(rights.get().ends_at)[:10] == "2026-01-05" and not rights.get().is_live
+    door.bring({"resource": ENCOUNTER["resource"] | WARD}, issued="2026-01-01")
+    later = {"resource": ENCOUNTER["resource"] | WARD | {"period": {"start": "2026-01-01", "end": "2026-01-09"}}}
+    assert "ended" not in door.bring(later)
+    assert str(stays.get().ends_at)[:10] == "2026-01-05", "an end that is here is never moved"
+
+
+def test_an_end_before_the_start_ends_nothing(door: Door) -> None:
+    door.bring(ENCOUNTER)
+    door.bring({"resource": ENCOUNTER["resource"] | {"period": {"start": "2026-01-01", "end": "2025-12-01"}}})
+    assert Encounter.objects.for_actor(SYSTEM).get().ends_at is None
+
+
+def test_a_diagnosis_and_a_life_end_too(door: Door) -> None:
+    door.bring(CONDITION)
+    assert Condition.objects.for_actor(SYSTEM).get().abated_at is None
+    document = bundle(issued="2026-01-01")
+    document["entry"].append({"resource": CONDITION["resource"] | {"abatementDateTime": "2026-02-01"}})
+    document["entry"][0]["resource"]["deceasedDateTime"] = "2026-03-01"
+    upload = receive(filename="b.json", content=json.dumps(document).encode(), site=door.site, by=SYSTEM)
+    read_and_store(upload=upload, by=SYSTEM)
+    assert str(Condition.objects.for_actor(SYSTEM).get().abated_at)[:10] == "2026-02-01"
+    assert str(Patient.objects.for_actor(SYSTEM).get().died_at)[:10] == "2026-03-01"
+    assert Upload.objects.get(pk=upload.pk).counts["ended"] == 2
 
 
 def test_a_stay_that_never_was_is_not_kept_and_one_that_is_here_stays(door: Door) -> None:

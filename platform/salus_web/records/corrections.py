@@ -1,4 +1,4 @@
-"""What a later file takes back or puts right. The file that said it first is kept, and so is every receipt that used it."""
+"""What a later file takes back, puts right or ends. The file that said it first is kept, and so is every receipt that used it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from typing import Any
 
 from django.db import models
 
-from salus_web.records.models import Allergy, Condition, Medication, Observation, Patient
+from salus_web.records.identity import source_key
+from salus_web.records.models import (
+    Allergy,
+    CareRelation,
+    Condition,
+    Encounter,
+    Medication,
+    Observation,
+    Patient,
+)
 
 TABLES: dict[str, type[models.Model]] = {
     "Observation": Observation, "Condition": Condition, "MedicationRequest": Medication, "AllergyIntolerance": Allergy,
@@ -40,6 +49,33 @@ def put_right(*, patient: Patient, entries: list[dict[str, Any]], by: Any) -> in
     changed = [source for source, said in here.items() if said != new[source]]
     rows.filter(source__in=changed).delete()
     return len(changed)
+
+
+def end(*, patient: Patient, person: dict[str, Any], by: Any) -> int:
+    """Ends that a later file knows of what was open: the stay, and with it the ward's right to see it; a diagnosis; the life. An
+    end that is here is never moved, so an older file undoes nothing. Returns how many ended."""
+    ended = 0
+    stays = Encounter.objects.for_actor(by).filter(patient=patient, ends_at__isnull=True)
+    for stay, ends_at in _ending(stays, person["encounters"], "ends_at"):
+        if ends_at < stay.starts_at:
+            continue
+        stays.filter(pk=stay.pk).update(ends_at=ends_at)
+        on_the_ward = CareRelation.objects.filter(patient=patient, kind="encounter", team__name=stay.ward, starts_at=stay.starts_at)
+        on_the_ward.filter(ends_at__isnull=True).update(ends_at=ends_at)
+        ended += 1
+    problems = Condition.objects.for_actor(by).filter(patient=patient, abated_at__isnull=True)
+    for problem, abated_at in _ending(problems, person["conditions"], "abated_at"):
+        ended += problems.filter(pk=problem.pk).update(abated_at=abated_at)
+    if person["died_at"] and patient.died_at is None:
+        died_at = datetime.fromisoformat(person["died_at"])
+        ended += Patient.objects.for_actor(by).filter(pk=patient.pk, died_at__isnull=True).update(died_at=died_at)
+    return ended
+
+
+def _ending(rows: Any, entries: list[dict[str, Any]], field: str) -> list[tuple[Any, datetime]]:
+    """Open rows whose entry names an end (at most 1 query)."""
+    ends = {source_key(entry["key"]): datetime.fromisoformat(entry[field]) for entry in entries if entry.get(field)}
+    return [(row, ends[row.source_key]) for row in rows.filter(source_key__in=list(ends))] if ends else []
 
 
 def standing(person: dict[str, Any]) -> list[dict[str, Any]]:

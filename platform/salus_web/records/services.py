@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -18,7 +17,8 @@ from salus_web.audit.services import Act, record
 from salus_web.common.clock import now
 from salus_web.common.encryption import blind_index
 from salus_web.common.errors import BadInput, StateConflict
-from salus_web.records.corrections import put_right, standing, take_back
+from salus_web.records.corrections import end, put_right, standing, take_back
+from salus_web.records.identity import source_key
 from salus_web.records.models import (
     Allergy,
     CareRelation,
@@ -54,6 +54,7 @@ def store_person(*, person: dict[str, Any], site: Site, by: Any) -> StoredPerson
     encounters = _encounters(patient, person["encounters"], by)
     new = {"patients": int(made), "encounters": encounters.pop("", 0)}
     stand = person | {"observations": standing(person)}
+    new["ended"] = 0 if made else end(patient=patient, person=person, by=by)
     new["taken back"] = take_back(patient=patient, said=person.get("taken_back", []), by=by)
     new["corrected"] = put_right(patient=patient, entries=stand["observations"], by=by)
     tables: list[tuple[str, type[models.Model]]] = [
@@ -120,7 +121,7 @@ def _encounters(patient: Patient, entries: list[dict[str, Any]], by: Any) -> dic
     ids: dict[str, Any] = {}
     fresh = []
     for entry in entries:
-        key = _key(entry["key"])
+        key = source_key(entry["key"])
         if key not in known:
             row = Encounter(
                 patient=patient, kind=entry["kind"], ward=entry["ward"], reason=entry["reason"][:200],
@@ -155,7 +156,7 @@ def _rows(
     columns = {field.name for field in table._meta.fields} | ({"note"} if table is Observation else set())
     fresh = []
     for entry in entries:
-        key = _key(entry["key"])
+        key = source_key(entry["key"])
         if key in known:
             continue
         known.add(key)
@@ -167,11 +168,6 @@ def _rows(
         fresh.append(table(patient=patient, source_key=key, **values))
     table.objects.bulk_create(fresh, batch_size=1000)  # type: ignore[attr-defined]
     return len(fresh)
-
-
-def _key(text: str) -> str:
-    """A resource's identity within its patient, of fixed length."""
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -1,0 +1,10 @@
+"""How a resource is known again."""
+
+from __future__ import annotations
+
+import hashlib
+
+
+def source_key(text: str) -> str:
+    """A resource's identity within its patient, of fixed length."""
+    return hashlib.sha256(text.encode()).hexdigest()
