@@ -132,7 +132,7 @@ def test_what_is_not_so_is_not_kept_and_what_was_kept_goes(door: Door, table: An
     assert not table.objects.for_actor(SYSTEM).exists()
     door.bring(said)
     assert table.objects.for_actor(SYSTEM).count() == 1
-    assert door.bring(not_so, issued="2026-01-01")["taken back"] == 1
+    assert door.bring(not_so, said, issued="2026-01-01")["taken back"] == 1, "also where the same file says both"
     assert not table.objects.for_actor(SYSTEM).exists() and values() == [88.0]
 
 

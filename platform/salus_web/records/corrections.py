@@ -22,6 +22,8 @@ TABLES: dict[str, type[models.Model]] = {
     "Observation": Observation, "Condition": Condition, "MedicationRequest": Medication, "AllergyIntolerance": Allergy,
 }  # fmt: skip
 
+LISTS = {"observations": "Observation", "conditions": "Condition", "medications": "MedicationRequest", "allergies": "AllergyIntolerance"}
+
 
 def take_back(*, patient: Patient, said: list[dict[str, Any]], by: Any) -> int:
     """Remove the rows that came from these resources (`kind`, `source`); returns how many. A stay that is called an error later
@@ -78,10 +80,11 @@ def _ending(rows: Any, entries: list[dict[str, Any]], field: str) -> list[tuple[
     return [(row, ends[row.source_key]) for row in rows.filter(source_key__in=list(ends))] if ends else []
 
 
-def standing(person: dict[str, Any]) -> list[dict[str, Any]]:
-    """The observations of one file that stand: none that it takes back itself, and of a resource it also corrects the correction."""
-    gone = {one["source"] for one in person.get("taken_back", []) if one["kind"] == "Observation"}
-    entries = [entry for entry in person["observations"] if entry["source"] not in gone]
-    newest = {entry["key"]: entry for entry in entries if entry.get("corrected")}
+def standing(person: dict[str, Any]) -> dict[str, Any]:
+    """The person with what stands of one file: nothing that it takes back itself, and of a resource it also corrects the correction."""
+    gone = {(one["kind"], one["source"]) for one in person.get("taken_back", [])}
+    kept = {name: [entry for entry in person[name] if (kind, entry["source"]) not in gone] for name, kind in LISTS.items()}
+    newest = {entry["key"]: entry for entry in kept["observations"] if entry.get("corrected")}
     corrected = {entry["source"] for entry in newest.values()}
-    return [entry for entry in entries if entry["source"] not in corrected or newest.get(entry["key"]) is entry]
+    kept["observations"] = [one for one in kept["observations"] if one["source"] not in corrected or newest.get(one["key"]) is one]
+    return person | kept

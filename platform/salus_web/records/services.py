@@ -53,7 +53,7 @@ def store_person(*, person: dict[str, Any], site: Site, by: Any) -> StoredPerson
     patient, made = _patient(person, site, by)
     encounters = _encounters(patient, person["encounters"], by)
     new = {"patients": int(made), "encounters": encounters.pop("", 0)}
-    stand = person | {"observations": standing(person)}
+    stand = standing(person)
     new["ended"] = 0 if made else end(patient=patient, person=person, by=by)
     new["taken back"] = take_back(patient=patient, said=person.get("taken_back", []), by=by)
     new["corrected"] = put_right(patient=patient, entries=stand["observations"], by=by)
