@@ -18,18 +18,18 @@ from salus_web.records.models import (
     Patient,
 )
 
-TABLES: dict[str, type[models.Model]] = {
-    "Observation": Observation, "Condition": Condition, "MedicationRequest": Medication, "AllergyIntolerance": Allergy,
+# what a file says of a person, by the name of its list: the FHIR resource it comes from, and where it is kept
+KEPT: dict[str, tuple[str, type[models.Model]]] = {
+    "observations": ("Observation", Observation), "conditions": ("Condition", Condition), "medications": ("MedicationRequest", Medication),
+    "allergies": ("AllergyIntolerance", Allergy),
 }  # fmt: skip
-
-LISTS = {"observations": "Observation", "conditions": "Condition", "medications": "MedicationRequest", "allergies": "AllergyIntolerance"}
 
 
 def take_back(*, patient: Patient, said: list[dict[str, Any]], by: Any) -> int:
     """Remove the rows that came from these resources (`kind`, `source`); returns how many. A stay that is called an error later
     stays: what was measured in it was measured."""
     gone = 0
-    for kind, table in TABLES.items():
+    for kind, table in KEPT.values():
         sources = [one["source"] for one in said if one["kind"] == kind]
         if sources:
             gone += table.objects.for_actor(by).filter(patient=patient, source__in=sources).delete()[0]  # type: ignore[attr-defined]
@@ -83,7 +83,7 @@ def _ending(rows: Any, entries: list[dict[str, Any]], field: str) -> list[tuple[
 def standing(person: dict[str, Any]) -> dict[str, Any]:
     """The person with what stands of one file: nothing that it takes back itself, and of a resource it also corrects the correction."""
     gone = {(one["kind"], one["source"]) for one in person.get("taken_back", [])}
-    kept = {name: [entry for entry in person[name] if (kind, entry["source"]) not in gone] for name, kind in LISTS.items()}
+    kept = {name: [entry for entry in person[name] if (kind, entry["source"]) not in gone] for name, (kind, _) in KEPT.items()}
     newest = {entry["key"]: entry for entry in kept["observations"] if entry.get("corrected")}
     corrected = {entry["source"] for entry in newest.values()}
     kept["observations"] = [one for one in kept["observations"] if one["source"] not in corrected or newest.get(one["key"]) is one]

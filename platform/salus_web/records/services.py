@@ -17,16 +17,13 @@ from salus_web.audit.services import Act, record
 from salus_web.common.clock import now
 from salus_web.common.encryption import blind_index
 from salus_web.common.errors import BadInput, StateConflict
-from salus_web.records.corrections import end, put_right, standing, take_back
+from salus_web.records.corrections import KEPT, end, put_right, standing, take_back
 from salus_web.records.identity import source_key
 from salus_web.records.models import (
-    Allergy,
     CareRelation,
     CareTeam,
     CareTeamMembership,
-    Condition,
     Encounter,
-    Medication,
     Observation,
     Patient,
     PatientNameToken,
@@ -57,10 +54,7 @@ def store_person(*, person: dict[str, Any], site: Site, by: Any) -> StoredPerson
     new["ended"] = 0 if made else end(patient=patient, person=person, by=by)
     new["taken back"] = take_back(patient=patient, said=person.get("taken_back", []), by=by)
     new["corrected"] = put_right(patient=patient, entries=stand["observations"], by=by)
-    tables: list[tuple[str, type[models.Model]]] = [
-        ("observations", Observation), ("conditions", Condition), ("medications", Medication), ("allergies", Allergy),
-    ]  # fmt: skip
-    for kind, table in tables:
+    for kind, (_, table) in KEPT.items():
         new[kind] = _rows(patient, table, stand[kind], encounters, by)
     record(Act("record.store", "patient", str(patient.pk), patient.pseudonym, detail=new), by=by)
     return StoredPerson(patient, new, encounters)

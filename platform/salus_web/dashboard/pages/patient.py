@@ -149,7 +149,7 @@ def _chart(rows: RecordRows, past: Sequence[Earlier], films: Sequence[Instance],
     return timeline(Timeline(
         start=start, end=end if end > start else start + timedelta(hours=1), risks=risks,
         stays=[Span(stay.starts_at, stay.ends_at, f"{stay.ward or stay.kind}, from {stay.starts_at:%d %b %Y}") for stay in rows.encounters[-12:]],
-        films=pictures, readings=[(_lane_label(found[0]), [_point(row) for row in found]) for found in readings],
+        films=pictures, readings=[(_lane_label(found[0]), [_point(row, known) for row in found if (known := _measured(row))]) for found in readings],
         drugs=[Span(drug.starts_at, drug.ends_at, drug.display) for drug in rows.medications[:DRUGS] if drug.starts_at >= since],
     ))  # fmt: skip
 
@@ -163,8 +163,7 @@ def _measured(row: Observation) -> Limit | None:
     return limit_of(row.value_text) if row.value_number is None else Limit("", row.value_number)
 
 
-def _point(row: Observation) -> Point:
-    known = _measured(row) or Limit("", 0.0)
+def _point(row: Observation, known: Limit) -> Point:
     words = f"{row.display} {known.sign}{known.number:g} {unit(row.unit)}, {row.observed_at:%d %b %H:%M}, {row.source}"
     return Point(row.observed_at, known.number, words, known.sign)
 
