@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
 from salus_web.audit.services import Act, record
@@ -29,7 +30,7 @@ def store_images(
     """
     new = 0
     for image in images:
-        acquired = datetime.fromisoformat(image["acquired_at"])
+        acquired = _moment(image["acquired_at"])
         study, _ = Study.objects.for_actor(by).get_or_create(
             patient=patient, uid=image["study_uid"],
             defaults={
@@ -49,7 +50,15 @@ def store_images(
     return new
 
 
-def _instance(patient: Patient, series: Series, image: dict[str, Any], acquired: datetime) -> None:
+def _moment(said: str | None) -> datetime | None:
+    """Without an offset it is the hospital's clock; of an hour that comes twice the later, so that no model sees a film too early."""
+    if said is None:
+        return None
+    moment = datetime.fromisoformat(said)
+    return moment if moment.tzinfo else moment.replace(tzinfo=settings.SALUS_HOSPITAL_ZONE, fold=1)
+
+
+def _instance(patient: Patient, series: Series, image: dict[str, Any], acquired: datetime | None) -> None:
     """One object and its renditions."""
     owner = f"person:{patient.pk}"
     blob = vault.put(image["bytes"], owner=owner)

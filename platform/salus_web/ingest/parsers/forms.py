@@ -12,7 +12,8 @@ class Unreadable(Exception):
 
 @dataclass(slots=True)
 class PersonRecord:
-    """One patient and what one file says about them. Times are ISO 8601 with offset. `taken_back` names (kind, source) what is
+    """One patient and what one file says about them. Times are ISO 8601 with offset; a film's may be without,
+    by the hospital's clock, or not said. `taken_back` names (kind, source) what is
     no longer so."""
 
     mrn: str
