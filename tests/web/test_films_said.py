@@ -1,14 +1,17 @@
-"""What a page says of a film, and whose name stands on it."""
+"""What a page says of a film, whose name stands on it, and that one identifier is one image."""
 
 from __future__ import annotations
 
 import io
+import zipfile
+from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 from pydicom.uid import RTDoseStorage
-from salus_web.imaging.models import Instance
+from salus_web.imaging.models import Instance, Rendition
 from salus_web.ingest.parsers.dicom import parse_dicom
 from salus_web.predictions.models import RiskMap
 
@@ -69,3 +72,48 @@ def test_a_risk_s_page_says_the_side_of_its_film_and_when_that_is_not_known() ->
     Instance.objects.for_actor(SYSTEM).filter(pk=person.instance.pk).update(laterality="L", acquired_at=None)
     assert RiskMap.objects.for_actor(SYSTEM).exists()
     assert "film, left, of date not said" in client_of(user).get(f"/predictions/{person.prediction.pk}/").content.decode()
+
+
+def changed(raw: bytes, **tags: Any) -> bytes:
+    """The same object with other tags: its identifier stays."""
+    made = pydicom.dcmread(io.BytesIO(raw))
+    for tag, value in tags.items():
+        setattr(made, tag, value)
+    stream = io.BytesIO()
+    made.save_as(stream)
+    return stream.getvalue()
+
+
+def packed(*files: bytes) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for number, body in enumerate(files):
+            archive.writestr(f"{number}.dcm", body)
+    return stream.getvalue()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("change", [{"PixelData": (GREY + 1).tobytes()}, {"PatientID": "another"}, {"ImageLaterality": "R"}, {"StudyInstanceUID": "1.2.9"}])
+def test_one_identifier_is_one_image(change: dict[str, Any]) -> None:
+    site, first = make_site(), film()
+    uid = str(pydicom.dcmread(io.BytesIO(first)).SOPInstanceUID)
+    assert brought(first, site).state == "stored"
+    upload = brought(changed(first, **change), site)
+    assert upload.state == "refused"
+    assert upload.problems == [
+        f"DICOM a.dcm: an image with its identifier (SOPInstanceUID {uid}) is here already, with other content or of another patient. "
+        "An identifier names one image, so nothing of the file was stored."
+    ]
+    assert Instance.objects.for_actor(SYSTEM).count() == 1
+    both = brought(packed(film(), (other := film(Modality="CR")), changed(other, **change)), site)
+    assert both.state == "refused" and Instance.objects.for_actor(SYSTEM).count() == 1, "in one file as well"
+
+
+@pytest.mark.django_db
+def test_the_same_image_again_is_the_same_image() -> None:
+    site, first = make_site(), film()
+    brought(first, site)
+    again = brought(packed(first, first, b"\x07" * 128 + first[128:]), site)
+    assert (again.state, again.counts["images"]) == ("stored", 0)
+    assert Rendition.objects.for_actor(SYSTEM).count() == 3
+    assert brought(first, make_site()).counts["images"] == 1, "another hospital's copy is its own"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -11,6 +12,7 @@ from django.db import transaction
 
 from salus_web.audit.services import Act, record
 from salus_web.common import vault
+from salus_web.common.errors import BadInput
 from salus_web.imaging.models import Instance, Rendition, Series, Study
 from salus_web.records.models import Patient
 
@@ -24,7 +26,8 @@ _COLUMNS = (
 def store_images(
     *, patient: Patient, images: Sequence[dict[str, Any]], by: Any, encounters: dict[str, Any] | None = None
 ) -> int:
-    """Keep images that are not here yet; returns how many were new. The same object twice changes nothing.
+    """Keep images that are not here yet; returns how many were new. The same object twice changes nothing; another
+    one under its identifier raises BadInput.
 
     An image that names its encounter (a case's) has its study tied to that row through `encounters`.
     """
@@ -42,6 +45,7 @@ def store_images(
             study=study, uid=image["series_uid"],
             defaults={"patient": patient, "modality": image["modality"], "body_part": image["body_part"]},
         )  # fmt: skip
+        _check_content(patient, image, by)
         if not Instance.objects.for_actor(by).filter(series=series, uid=image["uid"]).exists():
             _instance(patient, series, image, acquired)
             new += 1
@@ -56,6 +60,19 @@ def _moment(said: str | None) -> datetime | None:
         return None
     moment = datetime.fromisoformat(said)
     return moment if moment.tzinfo else moment.replace(tzinfo=settings.SALUS_HOSPITAL_ZONE, fold=1)
+
+
+def _check_content(patient: Patient, image: dict[str, Any], by: Any) -> None:
+    """Raises BadInput where the identifier belongs to something else that is here: an identifier names one object in the world
+    (PS3.5, 9). A case's picture has one of our own making, which names it among that patient's only."""
+    rows = Instance.objects.for_actor(by).filter(uid=image["uid"]).exclude(blob_sha256=hashlib.sha256(image["bytes"]).hexdigest())
+    if "wrapped_sha256" in image:
+        rows = rows.filter(patient=patient)
+    if rows.exists():
+        raise BadInput(
+            f"{image['source']}: an image with its identifier (SOPInstanceUID {image['uid']}) is here already, with other content or of "
+            "another patient. An identifier names one image, so nothing of the file was stored."
+        )
 
 
 def _instance(patient: Patient, series: Series, image: dict[str, Any], acquired: datetime | None) -> None:
