@@ -11,13 +11,15 @@ import pydicom
 import pytest
 from PIL import Image
 from pydicom.uid import RTDoseStorage
+from salus_web.common.errors import BadInput
 from salus_web.imaging.models import Instance, Rendition
-from salus_web.ingest.parsers.dicom import parse_dicom
+from salus_web.imaging.services import store_images
+from salus_web.ingest.parsers.dicom import parse_dicom, wrap_picture
 from salus_web.predictions.models import RiskMap
 
 from tests.factories.films import dicom
 from tests.factories.hospital import make_bundle, make_person
-from tests.factories.people import SYSTEM, client_of, make_site, make_user, relate
+from tests.factories.people import SYSTEM, client_of, make_patient, make_site, make_user, relate
 from tests.web.test_film_moments import GREY, UIDS, brought, film, image_of, kinds
 
 FUNDUS = {"Modality": "OP", "BodyPartExamined": "RETINA"}
@@ -117,3 +119,14 @@ def test_the_same_image_again_is_the_same_image() -> None:
     assert (again.state, again.counts["images"]) == ("stored", 0)
     assert Rendition.objects.for_actor(SYSTEM).count() == 3
     assert brought(first, make_site()).counts["images"] == 1, "another hospital's copy is its own"
+
+
+@pytest.mark.django_db
+def test_another_picture_of_a_case_is_refused_and_one_of_another_hospital_s_case_is_not() -> None:
+    spec, patient = {"modality": "OP", "body_part": "eye", "view": "fundus"}, make_patient(make_site())
+    first, second = ([wrap_picture(pixels, spec, "7", "eyes/7|fundus") | {"source": "eyes.csv row 2, a.png", "acquired_at": "2026-01-02T00:00:00+00:00"}]
+                     for pixels in (GREY, GREY + 1))  # fmt: skip
+    assert [store_images(patient=patient, images=first, by=SYSTEM) for _ in range(2)] == [1, 0]
+    with pytest.raises(BadInput, match="eyes.csv row 2, a.png: another picture of this case is here already. Give the case another name"):
+        store_images(patient=patient, images=second, by=SYSTEM)
+    assert store_images(patient=make_patient(make_site()), images=second, by=SYSTEM) == 1

@@ -66,9 +66,9 @@ def _check_content(patient: Patient, image: dict[str, Any], by: Any) -> None:
     """Raises BadInput where the identifier belongs to something else that is here: an identifier names one object in the world
     (PS3.5, 9). A case's picture has one of our own making, which names it among that patient's only."""
     rows = Instance.objects.for_actor(by).filter(uid=image["uid"]).exclude(blob_sha256=hashlib.sha256(image["bytes"]).hexdigest())
-    if "wrapped_sha256" in image:
-        rows = rows.filter(patient=patient)
-    if rows.exists():
+    if "wrapped_sha256" in image and rows.filter(patient=patient).exists():
+        raise BadInput(f"{image['source']}: another picture of this case is here already. Give the case another name, or the task another id.")
+    if "wrapped_sha256" not in image and rows.exists():
         raise BadInput(
             f"{image['source']}: an image with its identifier (SOPInstanceUID {image['uid']}) is here already, with other content or of "
             "another patient. An identifier names one image, so nothing of the file was stored."
