@@ -166,7 +166,7 @@ def test_padding_of_a_scan_is_found_whatever_sign_it_was_written_with() -> None:
 
 
 def test_what_is_padding_throughout_is_shown_as_it_is() -> None:
-    assert as_read(np.zeros((16, 16), np.uint16), PixelPaddingValue=0).shape == (16, 16)
+    assert as_read(np.zeros((16, 16), np.uint16), PixelPaddingValue=0, PixelPaddingRangeLimit=None).shape == (16, 16)
 
 
 def test_one_frame_of_several_and_doses_are_for_people_only() -> None:

@@ -134,8 +134,9 @@ def _padding(pixels: np.ndarray, dataset: Dataset) -> np.ndarray | None:
     bits, is_signed = int(dataset.BitsAllocated), pixels.dtype.kind == "i"
     ends: list[int] = []
     for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit"):
-        bare = int(dataset.get(keyword, ends[0] if ends else 0)) & ((1 << bits) - 1)  # some write it as of the other sign
-        ends.append(bare - (1 << bits) if is_signed and bare >> (bits - 1) else bare)
+        if (value := dataset.get(keyword)) is not None:
+            bare = int(value) & ((1 << bits) - 1)  # some write it as of the other sign
+            ends.append(bare - (1 << bits) if is_signed and bare >> (bits - 1) else bare)
     padding = (pixels >= min(ends)) & (pixels <= max(ends))
     return padding if padding.any() and not padding.all() else None
 
