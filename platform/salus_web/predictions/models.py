@@ -63,7 +63,7 @@ class Prediction(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["job", "patient", "encounter"], name="one_result_per_job", condition=models.Q(job__isnull=False)
+                fields=["job", "patient", "encounter", "index_at"], name="one_result_per_job", condition=models.Q(job__isnull=False)
             )
         ]
         indexes = [
@@ -104,16 +104,22 @@ class CurrentRisk(models.Model):
         ]
 
 
-class DueLook(models.Model):
-    """One row a question: how far stays were looked through for those whose index moment has passed, in the order in which
-    they began (`begun_to`, and of those that began at that moment, up to `after`), and how many patients were asked for."""
+class DueMoment(models.Model):
+    """One row for each index moment of a question, `hours` into a stay: how far stays were looked through for those that have
+    come to it, in the order in which they began (`begun_to`, and of those that began at that moment, up to `after`), and how
+    many patients were asked for."""
 
-    task_id = models.CharField(max_length=80, primary_key=True)
+    id = models.BigAutoField(primary_key=True)
+    task_id = models.CharField(max_length=80)
+    hours = models.FloatField()
     begun_to = models.DateTimeField()
     after = models.UUIDField(null=True)
     last_at = models.DateTimeField()
     asked = models.PositiveBigIntegerField(default=0)
     last_asked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["task_id", "hours"], name="one_look_per_moment")]
 
 
 class RiskMap(models.Model):
