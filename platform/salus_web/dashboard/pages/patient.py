@@ -84,7 +84,8 @@ class Page:
 def page_of(patient: Patient, viewer: Any, *, span: str) -> Page:
     """Gather the page (10 queries, whatever the length of the record)."""
     span = span if span in SPANS else "3d"
-    last = last_moment(viewer=viewer, patient=patient) or now()
+    # something with a date to come must not hide what there is now
+    last = min(last_moment(viewer=viewer, patient=patient) or now(), now())
     since = last - timedelta(days=SPANS[span][1])
     rows = record_rows(viewer=viewer, patient=patient, since=since)
     current = current_of(viewer=viewer, patient_id=patient.pk)
