@@ -108,8 +108,10 @@ def test_the_list_goes_by_change_when_asked(ward: tuple[Client, Admit]) -> None:
     for token, change in (("Qfell", -0.3), ("Qrose", 0.2), ("Qnew", None)):
         person = admit(token)
         CurrentRisk.objects.for_actor(SYSTEM).filter(patient=person.patient).update(change=change)
+    admit("Qnone", state="abstained")
+    admit("Qlate")
     page = shown(client.get("/worklist/?order=change"))
-    assert re.findall(r"Name(Q\w+)</a>", page) == ["Qrose", "Qfell", "Qnew"]
+    assert re.findall(r"Name(Q\w+)</a>", page) == ["Qrose", "Qfell", "Qnew", "Qlate", "Qnone"], "what is no risk comes last"
     assert "+20" in page and "−30" in page
 
 

@@ -47,10 +47,15 @@ def make_people(values: Values, worse_hours: np.ndarray, *, at: datetime, presen
     return [_person(n, values, float(worse_hours[n]), n >= total - present, at, rng) for n in range(total)]
 
 
+def _hours_so_far(worse_hours: float, rng: np.random.Generator) -> float:
+    """How long somebody on a ward has been there: the outcome has not come to them yet, and may come in the next two days."""
+    most = min(MOMENT_HOURS[-1] + 20, worse_hours)
+    return float(rng.uniform(max(MOMENT_HOURS[0] + 1, worse_hours - 46) if most == worse_hours else MOMENT_HOURS[0] + 1, most))
+
+
 def _person(n: int, values: Values, worse_hours: float, is_present: bool, at: datetime, rng: np.random.Generator) -> Person:
     site, male = int(values["site"][n]), bool(values["male"][n])
-    # whoever is on a ward now has not come to the outcome yet
-    hours_ago = rng.uniform(25, min(MOMENT_HOURS[-1] + 20, worse_hours)) if is_present else 24 * rng.uniform(14, 240)
+    hours_ago = _hours_so_far(worse_hours, rng) if is_present else 24 * rng.uniform(14, 240)
     starts_at = (at - timedelta(hours=float(hours_ago))).replace(second=0, microsecond=0)
     worse_at = starts_at + timedelta(hours=worse_hours) if np.isfinite(worse_hours) else None
     length = float(rng.uniform(76, 200))

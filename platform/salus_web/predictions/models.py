@@ -75,7 +75,8 @@ class Prediction(models.Model):
 class CurrentRisk(models.Model):
     """The newest prediction of a patient for a task, flat for the worklist. `sort_probability` is null
     unless the state is computed, so that no other state is ever sorted among real risks. The keys are the same
-    numbers with a value below every real one in place of null, kept by the database, so that an index can order them."""
+    numbers with a value below every real one in place of null, kept by the database, so that an index can order them; a risk
+    whose change is not known comes before what is no risk."""
 
     id = models.BigAutoField(primary_key=True)
     patient = models.ForeignKey(Patient, on_delete=models.CASCADE)
@@ -89,8 +90,10 @@ class CurrentRisk(models.Model):
         expression=Coalesce("sort_probability", models.Value(-1.0)), output_field=models.FloatField(), db_persist=True
     )
     change_key = models.GeneratedField(
-        expression=Coalesce("change", models.Value(-2.0)), output_field=models.FloatField(), db_persist=True
-    )
+        expression=Coalesce("change", models.Case(
+            models.When(sort_probability__isnull=False, then=models.Value(-2.0)), default=models.Value(-3.0)
+        )), output_field=models.FloatField(), db_persist=True,
+    )  # fmt: skip
 
     objects = PatientScopedManager()
 
