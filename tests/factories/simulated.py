@@ -21,6 +21,7 @@ from salus_workers.tasks.run_job import run_claimed
 from tests.factories.people import SYSTEM
 
 TASK = Path(__file__).resolve().parents[2] / "tasks" / "simulated_deterioration.toml"
+ONCE = TASK.read_text().replace(", then every 24 h to 96 h", "")  # the same question, asked once a stay
 
 
 def run(job: Job) -> Job:

@@ -8,8 +8,11 @@ import pytest
 from salus_learn.errors import CaseError, TaskError
 from salus_learn.tasks.cases import read_case_rows, read_cases
 from salus_learn.tasks.loader import load_task, task_from_text
+from salus_learn.tasks.moments import asks_again, index_hours
 
 from tests.factories.cases import TASK, make_cases
+
+SIMULATED = Path(__file__).resolve().parents[2] / "tasks" / "simulated_deterioration.toml"
 
 
 @pytest.fixture
@@ -106,3 +109,22 @@ def test_a_marked_box_travels_with_its_image(folder: Path) -> None:
     region = row.images[0].region
     assert region is not None
     assert (region.left, region.top, region.right, region.bottom) == (8, 36, 28, 56)
+
+
+@pytest.mark.parametrize(("index", "hours"), [
+    ("encounter-start", (0.0,)), ("encounter-start + 24 h", (24.0,)), ("encounter-start + 24 h, then every 24 h to 96 h", (24.0, 48.0, 72.0, 96.0)),
+    ("encounter-start, then every 12 h to 30 h", (0.0, 12.0, 24.0)), ("encounter-start + 6 h, then every 1.5 h to 9 h", (6.0, 7.5, 9.0)),
+])  # fmt: skip
+def test_a_task_says_at_which_moments_of_a_stay_it_is_asked(index: str, hours: tuple[float, ...]) -> None:
+    task = task_from_text(SIMULATED.read_text().replace("encounter-start + 24 h, then every 24 h to 96 h", index))
+    assert index_hours(task) == hours and asks_again(task) == (len(hours) > 1)
+
+
+@pytest.mark.parametrize(("index", "words"), [
+    ("after a while", "“after a while” is not understood. It may be “case”"), ("encounter-start + 24 h, then every 24 h", "is not understood"),
+    ("encounter-start + 24 h, then every 0.5 h to 48 h", "within an hour"), ("encounter-start + 24 h, then every 24 h to 40 h", "ends before it is asked a second time"),
+    ("encounter-start, then every 1 h to 40 h", "more than 40 moments"),
+])  # fmt: skip
+def test_moments_that_cannot_be_are_refused_in_words(index: str, words: str) -> None:
+    with pytest.raises(TaskError, match=words):
+        task_from_text(SIMULATED.read_text().replace("encounter-start + 24 h, then every 24 h to 96 h", index))

@@ -17,6 +17,7 @@ from salus_learn.features.columns import always_there, read_all
 from salus_learn.features.target import Target
 from salus_learn.scoring.score import score
 from salus_learn.store.bundle import Bundle, load_bundle
+from salus_learn.store.pool import draw_pool
 from salus_learn.stress.held_out import held_out
 from salus_learn.stress.missing import missing_part
 from salus_learn.tasks.cases import read_cases
@@ -246,3 +247,12 @@ def test_of_several_images_one_that_was_always_there_is_a_gap_too(tmp_path: Path
     assert all(result.why.startswith("Missing: Axial slice. ") for result in held["axial"])
     by_slot = bundle.model.pool.slots if bundle.model.pool else None
     assert by_slot is not None and by_slot.shape == (48, 2) and np.abs(by_slot[:, 1]).mean() > 2 * np.abs(by_slot[:, 0]).mean()
+
+
+def test_thirty_patients_like_this_one_are_thirty_people() -> None:
+    """Somebody who was seen every day of a stay is one of them, not five."""
+    persons = np.repeat(np.arange(40), 5)
+    x = (persons + np.tile([0.0, 0.1, 0.2, 0.3, 0.4], 40))[:, None]  # whose row it is stands before the point
+    pool = draw_pool(x, np.full(len(x), np.nan), persons=persons, seed=3)
+    like = pool.like(np.array([20.0]), np.arange(len(pool.x)), 30)
+    assert len({int(value) for value in pool.x[like, 0]}) == 30

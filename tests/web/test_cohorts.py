@@ -293,6 +293,17 @@ def test_a_record_s_outcome_counts_within_the_horizon_and_only_when_it_is_over(s
     assert judged_outcomes("nobody-knows", [str(ill.pk)]) == {}
 
 
+def test_of_a_stay_that_was_asked_about_again_the_first_moment_is_judged(site: Site) -> None:
+    bundle = make_bundle("sepsis", 'code = "sep"\nhorizon_days = 2')
+    (person,) = make_crowd(site, 1)
+    for days_ago, risks in ((90, (0.1, 0.2)), (30, (0.3, 0.8, 0.9))):  # two stays, asked about every day
+        start = now() - timedelta(days=days_ago)
+        stay = Encounter.objects.create(patient=person, kind="IMP", starts_at=start, source="t", source_key=f"s{days_ago}")
+        for day, risk in enumerate(risks):
+            predict(person, bundle, risk, at=start + timedelta(days=1 + day), encounter=stay)
+    assert judged_outcomes("sepsis", [str(person.pk)]) == {str(person.pk): (0.3, 0)}
+
+
 def make_case(person: Patient, bundle: Any, word: str, risk: float) -> Encounter:
     """A case of a case table with its outcome a second after its start."""
     start = datetime(2024, 1, 1, tzinfo=UTC)

@@ -19,7 +19,7 @@ from salus_web.jobs import leases
 from salus_web.jobs.models import Job, JobState
 from salus_web.predictions import due
 from salus_web.predictions.due import ask_when_due
-from salus_web.predictions.models import CurrentRisk, DueLook
+from salus_web.predictions.models import CurrentRisk, DueMoment
 from salus_web.predictions.services import data_changed
 from salus_web.records.models import Encounter, Patient
 from salus_web.registry.models import BundleState, BundleStep, ModelBundle
@@ -308,7 +308,7 @@ def test_the_jobs_page_says_when_it_was_last_looked_and_how_many_were_asked_for(
     page = text_of(desk.get("/jobs/"))
     assert "are looked for every minute" in page and ": 1 risk(s) asked for in all, the last " in page
     assert "Stays old enough for a model: last looked for just now; 1 risks asked for in all." in text_of(desk.get("/operations/"))
-    DueLook.objects.update(last_at=now() - timedelta(minutes=6))
+    DueMoment.objects.update(last_at=now() - timedelta(minutes=6))
     assert "✕ nobody looks for stays" in text_of(desk.get("/jobs/"))
     assert "✕ act now Stays old enough" in text_of(desk.get("/operations/"))
     move_bundle(bundle=bundle, to_state=BundleState.RETIRED, why="no more", by=actor_of(make_user("administrator", site)))

@@ -97,15 +97,16 @@ def test_no_model_sees_a_film_before_it_was_made_nor_one_that_does_not_say_when(
     task, site = load_task(TASK), make_site()
     patient = make_patient(site, mrn="somebody")
     start = datetime(2026, 1, 2, 1, tzinfo=UTC)
-    stay = Encounter.objects.create(patient=patient, kind="inpatient", ward="A", starts_at=start, ends_at=start + timedelta(days=5), source="t", source_key="s")
-    index = next(case.snapshot.index_time for case in stay_cases(task, SYSTEM, purpose="training") if case.encounter_id == str(stay.pk))
+    Encounter.objects.create(patient=patient, kind="inpatient", ward="A", starts_at=start, ends_at=start + timedelta(days=5), source="t", source_key="s")
+    index = min(case.snapshot.index_time for case in stay_cases(task, SYSTEM, purpose="training"))
     patient.sex, patient.birth_date = "unknown", None
     patient.save()
     spec = task.images[0]
     tags = {"Modality": spec.modality, "BodyPartExamined": spec.body_part or "", "ViewPosition": spec.view or ""}
 
     def seen() -> int:
-        (case,) = stay_cases(task, SYSTEM, purpose="training")
+        """At the stay's first moment."""
+        (case,) = (one for one in stay_cases(task, SYSTEM, purpose="training") if one.snapshot.index_time == index)
         return len(case.snapshot.images)
 
     local = index - timedelta(hours=2)

@@ -15,6 +15,7 @@ from salus_web.common import vault
 from salus_web.common.clock import now
 from salus_web.jobs.models import Job
 from salus_web.predictions.models import CurrentRisk, Prediction, Review
+from salus_web.records.models import Patient
 
 from tests.factories.cohorts import observe
 from tests.factories.hospital import account, make_bundle, make_person
@@ -185,3 +186,20 @@ def test_a_limit_is_shown_as_one_and_is_the_newest_value(ward) -> None:
     chart = page[page.index("<svg") : page.index("</svg>")]
     assert "CRP &lt;5 mg/L, " in chart and chart.count("f-paper k-record") == 1, "a hollow mark, which says on hover what it is"
     assert re.search(r">&lt;5</text>", chart), "at the right end stands the newest value, not the last that was a number"
+
+
+def test_something_dated_in_the_future_hides_nothing_that_there_is_now(ward) -> None:
+    client, admit = ward
+    person = admit("Qdate")
+    observe(person.patient, "Pulse", 91.0, at=now() - timedelta(hours=2))
+    observe(person.patient, "Potassium", 4.1, at=now() + timedelta(days=9000))
+    assert "Pulse 91" in text_of(client.get(f"/patients/{person.patient.pk}/"))
+
+
+def test_of_somebody_who_died_every_page_says_so(ward) -> None:
+    client, admit = ward
+    person = admit("Qdied")
+    assert "† died" not in text_of(client.get(f"/patients/{person.patient.pk}/"))
+    Patient.objects.for_actor(SYSTEM).filter(pk=person.patient.pk).update(died_at=now() - timedelta(hours=2))
+    for address in (f"/patients/{person.patient.pk}/", f"/predictions/{person.prediction.pk}/"):
+        assert "† died" in text_of(client.get(address))

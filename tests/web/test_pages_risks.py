@@ -67,7 +67,7 @@ def lengthen(person: Person, number: int) -> None:
     for at in range(number):
         observe(person.patient, f"code{at}", 1.0, at=now() - timedelta(hours=at), encounter=person.prediction.encounter)
         Prediction.objects.create(
-            patient=person.patient, encounter=person.prediction.encounter, bundle=person.prediction.bundle, task_id="t48", state="computed", index_at=now(),
+            patient=person.patient, encounter=person.prediction.encounter, bundle=person.prediction.bundle, task_id="t48", state="computed", index_at=person.prediction.index_at,
             created_at=now() - timedelta(hours=at + 1), probability=0.5, low=0.4, high=0.6, requested_by="x",
         )  # fmt: skip
 
@@ -108,8 +108,10 @@ def test_the_list_goes_by_change_when_asked(ward: tuple[Client, Admit]) -> None:
     for token, change in (("Qfell", -0.3), ("Qrose", 0.2), ("Qnew", None)):
         person = admit(token)
         CurrentRisk.objects.for_actor(SYSTEM).filter(patient=person.patient).update(change=change)
+    admit("Qnone", state="abstained")
+    admit("Qlate")
     page = shown(client.get("/worklist/?order=change"))
-    assert re.findall(r"Name(Q\w+)</a>", page) == ["Qrose", "Qfell", "Qnew"]
+    assert re.findall(r"Name(Q\w+)</a>", page) == ["Qrose", "Qfell", "Qnew", "Qlate", "Qnone"], "what is no risk comes last"
     assert "+20" in page and "−30" in page
 
 

@@ -10,7 +10,7 @@ from salus_web.common.clock import now
 from salus_web.jobs import leases
 from salus_web.jobs.celery import ASK_DUE, configure
 from salus_web.jobs.models import Job, JobState
-from salus_web.predictions.models import DueLook
+from salus_web.predictions.models import DueMoment
 from salus_web.registry.models import BundleState, ModelBundle, TaskFile
 from salus_web.registry.services import move_bundle
 from salus_workers.adapters import stays
@@ -20,7 +20,7 @@ from salus_workers.tasks.ask_due import ask_for_due_stays
 
 from tests.factories.hospital import make_bundle
 from tests.factories.people import SYSTEM, make_patient
-from tests.factories.simulated import TASK, run
+from tests.factories.simulated import ONCE, run
 from tests.workers.test_predict import DAY, asked, at_index, bundle, risk_of, site, stay  # noqa: F401 - two are fixtures
 
 pytestmark = pytest.mark.django_db
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.django_db
 def live(bundle: ModelBundle, monkeypatch: pytest.MonkeyPatch) -> ModelBundle:  # noqa: F811
     """A live model of stays, from 24 hours after they began, that the machine asks as well."""
     monkeypatch.setattr(ask_due, "close_old_connections", lambda: None)  # the test's own transaction lives on one
-    TaskFile.objects.filter(pk=bundle.task_id).update(text=TASK.read_text())
+    TaskFile.objects.filter(pk=bundle.task_id).update(text=ONCE)
     ModelBundle.objects.filter(pk=bundle.pk).update(requests_on_new_data=True)
     bundle.refresh_from_db()
     return bundle
@@ -65,7 +65,7 @@ def test_a_model_that_only_people_ask_does_not_promise_to_be_asked(site: Site, b
 def test_only_live_models_of_stays_wait_for_one_and_a_task_file_that_is_not_understood_stops_no_other(
     site: Site, live: ModelBundle, caplog: pytest.LogCaptureFixture  # noqa: F811
 ) -> None:
-    for name, text in (("table", TASK.read_text().replace('"encounter-start + 24 h"', '"case"')), ("broken", "[task"), ("gone", TASK.read_text())):
+    for name, text in (("table", ONCE.replace('"encounter-start + 24 h"', '"case"')), ("broken", "[task"), ("gone", ONCE)):
         other = make_bundle(BundleState.CANDIDATE)
         other.task = TaskFile.objects.create(task_id=name, title=f"A {name}", digest=name, text=text, loaded_by="x", loaded_at=now())
         other.requests_on_new_data = True
@@ -74,8 +74,8 @@ def test_only_live_models_of_stays_wait_for_one_and_a_task_file_that_is_not_unde
         if name == "gone":
             move_bundle(bundle=other, to_state=BundleState.RETIRED, why="old", by=SYSTEM)
     ask_for_due_stays()
-    assert list(DueLook.objects.values_list("task_id", flat=True)) == [live.task.task_id]
-    DueLook.objects.update(begun_to=now() - 3 * DAY)
+    assert list(DueMoment.objects.values_list("task_id", flat=True)) == [live.task.task_id]
+    DueMoment.objects.update(begun_to=now() - 3 * DAY)
     patient = make_patient(site)
     stay(patient, 2 * DAY)
     ask_for_due_stays()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from salus_learn.contracts import PatientSnapshot, RiskResult, RiskState
-from salus_learn.tasks.loader import load_task
+from salus_learn.tasks.loader import task_from_text
 from salus_web.accounts.models import Site
 from salus_web.common import keyring, vault
 from salus_web.common.clock import now
@@ -24,7 +24,7 @@ from salus_workers.pipelines.replay_prediction import replay_stored
 
 from tests.factories.hospital import make_bundle
 from tests.factories.people import SYSTEM, make_patient, make_site
-from tests.factories.simulated import TASK, run
+from tests.factories.simulated import ONCE, run
 from tests.web.conftest import own_places  # noqa: F401 (a fixture)
 
 pytestmark = pytest.mark.django_db
@@ -40,7 +40,7 @@ def site() -> Site:
 def bundle(monkeypatch: pytest.MonkeyPatch) -> ModelBundle:
     """A live model that says 31 % of everybody; what it is given is real."""
     row = make_bundle()
-    made = SimpleNamespace(model=SimpleNamespace(task=load_task(TASK)), digest=row.digest)
+    made = SimpleNamespace(model=SimpleNamespace(task=task_from_text(ONCE)), digest=row.digest)
     monkeypatch.setattr(predict, "loaded", lambda _: made)
     monkeypatch.setattr(predict, "score", lambda _, snapshots: [said(row, one) for one in snapshots])
     monkeypatch.setattr(replay_prediction, "loaded", lambda _: made)
@@ -163,10 +163,10 @@ def test_one_person_erased_while_others_are_read_fails_nobody_elses_risk(
     keyring.destroy(f"person:{going.pk}")
     read = predict.current_cases
 
-    def current(task: Any, by: Any, part: Sequence[str]) -> Any:
+    def current(task: Any, by: Any, part: Sequence[str], **answered: Any) -> Any:
         if str(going.pk) in part:
             vault.get(sealed.key, sha256=sealed.sha256)  # a film, whose key is gone while its rows are still here
-        return read(task, by, part)
+        return read(task, by, part, **answered)
 
     monkeypatch.setattr(predict, "current_cases", current)
     asked(bundle, going, staying)

@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 import pytest
 from salus_learn.known_scores.forms import ScoreResult
 from salus_learn.known_scores.scores import score_patient
-from salus_learn.tasks.loader import load_task
+from salus_learn.tasks.loader import task_from_text
 from salus_web.common.clock import now
 from salus_web.records.models import Condition, Encounter, Patient
 from salus_workers.adapters.stays import stay_cases
 
 from tests.factories.people import SYSTEM, make_patient, make_site
-from tests.factories.simulated import TASK
+from tests.factories.simulated import ONCE
 
 pytestmark = pytest.mark.django_db
 ICD10 = "http://hl7.org/fhir/sid/icd-10"
@@ -45,7 +45,7 @@ def test_charlson_reads_every_diagnosis_known_by_the_index_moment_and_none_after
 
 
 def _charlson() -> ScoreResult:
-    (case,) = stay_cases(load_task(TASK), SYSTEM, purpose="training")
+    (case,) = stay_cases(task_from_text(ONCE), SYSTEM, purpose="training")
     scores = score_patient(case.snapshot, all_diagnoses=case.all_diagnoses)
     return next(score for score in scores if score.name == "charlson")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ LEAST_EVENTS = 10
 TOO_FEW = "too few to judge"
 PROMISE = 0.9
 LEAST_SHOWN = 10
+_LEADING = re.compile(r"\d+(?:\.\d+)?")
 
 
 def judgeable(y: np.ndarray) -> bool:
@@ -34,10 +36,16 @@ def subgroup_figures(judged: JudgedPeople) -> list[dict[str, Any]]:
     under ten are None)."""
     rows, known = [], judged.known("fused")
     for name, words in judged.groups.items():
-        for word in sorted(set(words[known].tolist()), key=lambda word: (word == "", word)):
+        for word in sorted(set(words[known].tolist()), key=_order):
             inside = known & (words == word)
             rows.append({"group": name, "value": word or "not recorded"} | _row(judged, inside))
     return rows
+
+
+def _order(word: str) -> tuple[bool, float, str]:
+    """Numbers by size (“48 h” before “120 h”), then words, then what was not recorded."""
+    number = _LEADING.match(word)
+    return word == "", float(number.group()) if number else np.inf, word
 
 
 def _row(judged: JudgedPeople, inside: np.ndarray) -> dict[str, Any]:

@@ -56,23 +56,25 @@ def embed(
     *,
     report: Report | None = None,
 ) -> Prepared:
-    """Run the encoder over every image in batches; images are averaged with the mirrors their slot allows."""
+    """Run the encoder over every image in batches; images are averaged with the mirrors their slot allows. An image that
+    several cases share, as one and the same object, is run once."""
     by_name = {spec.name: spec for spec in specs}
-    flat = [(case, image) for case, images in enumerate(cases) for image in images if image.slot in by_name]
-    out: list[list[Embedded]] = [[] for _ in cases]
+    shown = [[image for image in images if image.slot in by_name] for images in cases]
+    flat = list({id(image): image for images in shown for image in images}.values())
+    read: dict[int, Embedded] = {}
     for start in range(0, len(flat), BATCH):
         chunk = flat[start : start + BATCH]
-        ready = [prepared(image, by_name[image.slot]) for _, image in chunk]
+        ready = [prepared(image, by_name[image.slot]) for image in chunk]
         stacked = np.stack([pixels for pixels, _ in ready])
         maps = encoder.run(stacked)  # (B, C, c, c)
-        kinds = [gate_features(_flat(one), shown) for one, shown in zip(maps, stacked, strict=True)]
-        cells = _cells(maps, stacked, [mirrors_of(by_name[image.slot]) for _, image in chunk], encoder)
-        for at, (case, image) in enumerate(chunk):
-            found = Embedded(image.slot, cells[at], ready[at][1], image.sha256, image.id, kinds[at], float(stacked[at].std()))
-            out[case].append(found)
+        kinds = [gate_features(_flat(one), pixels) for one, pixels in zip(maps, stacked, strict=True)]
+        cells = _cells(maps, stacked, [mirrors_of(by_name[image.slot]) for image in chunk], encoder)
+        for at, image in enumerate(chunk):
+            read[id(image)] = Embedded(image.slot, cells[at], ready[at][1], image.sha256, image.id, kinds[at], float(stacked[at].std()))
         if report:
             report((start + len(chunk)) / len(flat), f"reading images, {start + len(chunk)} of {len(flat)}")
-    return Prepared(out, _pool(out, tuple(by_name)), tuple(by_name))
+    found = [[read[id(image)] for image in images] for images in shown]
+    return Prepared(found, _pool(found, tuple(by_name)), tuple(by_name))
 
 
 def _flat(grid: np.ndarray) -> np.ndarray:

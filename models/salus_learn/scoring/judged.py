@@ -11,6 +11,7 @@ from salus_learn.contracts import Case, FeatureSpec, RiskTask
 from salus_learn.evaluation.judged import JudgedPeople, JudgedTask
 from salus_learn.features.readings import Reading, read_features
 from salus_learn.scoring.judge import ArmSheet, target_of
+from salus_learn.tasks.moments import asks_again, hours_of
 
 MOST_GROUPS = 8
 AGE_BANDS = (18, 40, 50, 60, 70, 80)
@@ -38,13 +39,17 @@ def judged_people(
 
 
 def _groups(task: RiskTask, cases: Sequence[Case]) -> dict[str, np.ndarray]:
-    """Each category of few words, age in bands, the site, and which parts of the patient there were."""
+    """Each category of few words, age in bands, the moment of the stay where there are several, the site, and which parts of
+    the patient there were."""
     readings = [read_features(task, case.snapshot) for case in cases]
     found: dict[str, np.ndarray] = {}
     for position, spec in enumerate(task.features):
         words = np.array([_word(spec, row[position]) for row in readings])
         if 2 <= len(set(words.tolist()) - {""}) <= MOST_GROUPS:
             found[spec.label] = words
+    hours = [hours_of(case.snapshot) for case in cases] if asks_again(task) else []
+    if hours:
+        found["time since the stay began"] = np.array(["" if one is None else f"{one:g} h" for one in hours])
     sites = np.array([case.snapshot.site for case in cases])
     if len(set(sites.tolist())) > 1:
         found["site"] = sites

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from salus_learn.simulate.causes import BY_NAME, SPO2_OVERREAD_POINTS, Values
-from salus_learn.simulate.people import INDEX_HOURS, SITES, Person
+from salus_learn.simulate.course import CHANGING, MOMENT_HOURS, Course
+from salus_learn.simulate.people import SITES, Person
 
 LOINC, SNOMED, ATC = "http://loinc.org", "http://snomed.info/sct", "http://www.whocc.no/atc"
 OUTCOME_CODE = "65710008"
@@ -29,11 +30,12 @@ DISEASES = {
 _START_SHARE = 0.55
 
 
-def bundle_of(person: Person, values: Values, rng: np.random.Generator) -> dict[str, Any]:
+def bundle_of(person: Person, course: Course, rng: np.random.Generator) -> dict[str, Any]:
     """The bundle (type collection) of one person; everything in it is tagged as simulated."""
-    entries = [_patient(person), _encounter(person)]
+    entries, values = [_patient(person), _encounter(person)], course.values[0]
     entries += _conditions(person, values)
     entries += list(_observations(person, values, rng))
+    entries += list(_later(person, course))
     if values["antibiotic"][person.number]:
         entries.append(_antibiotic(person))
     return {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": entry} for entry in entries]}
@@ -93,24 +95,59 @@ def _antibiotic(person: Person) -> dict[str, Any]:
 
 
 def _observations(person: Person, values: Values, rng: np.random.Generator) -> Iterator[dict[str, Any]]:
-    """Vital signs every four hours, laboratory values twice, some readings after the index moment."""
+    """The first day: vital signs every four hours, laboratory values twice."""
     n = person.number
     skin = "V or VI" if values["darker_skin"][n] else "I to IV"
     yield _base("Observation", person, "skin") | {
         "status": "final", "code": _concept("urn:salus:simulated", "fitzpatrick", "Skin type (Fitzpatrick)"),
         "effectiveDateTime": _text(person.starts_at), "valueString": skin,
     }  # fmt: skip
-    after = 0 if person.ends_at is None else 2
     for name, (code, digits) in VITALS.items():
-        for turn in range(6 + after):
+        for turn in range(6):
             hours = 3.6 + 4 * turn  # the sixth reading is 24 minutes before the index moment
             yield _observation(person, name, code, digits, hours, _reading(name, values, person, hours, rng), turn)
     for name, (code, digits) in LABS.items():
-        if name in {"lactate_mmol_l", "crp_mg_l"} and values[name.split("_")[0] + "_missing"][n]:
+        if _is_never_measured(name, person, values):
             continue
         for turn, hours in enumerate((1.5, 20.0)):
             yield _observation(person, name, code, digits, hours, _reading(name, values, person, hours, rng), turn)
     yield from _bedside(person, values)
+
+
+def _is_never_measured(name: str, person: Person, values: Values) -> bool:
+    return name in {"lactate_mmol_l", "crp_mg_l"} and bool(values[name.split("_")[0] + "_missing"][person.number])
+
+
+def _later(person: Person, course: Course) -> Iterator[dict[str, Any]]:
+    """The days after the first: vital signs every eight hours, laboratory values in the morning, as long as the stay lasts.
+    Their own generator leaves the first day as it was."""
+    rng = np.random.default_rng((13, person.number))
+    for day, start in enumerate(MOMENT_HOURS[:-1]):
+        for name, (code, digits) in VITALS.items():
+            for turn, on in enumerate((7.6, 15.6, 23.6), start=6 + 3 * day):
+                value = _on(name, course, day, on, person, start + on, rng)
+                yield from _known(person, name, code, digits, start + on, value, turn)
+        for name, (code, digits) in LABS.items():
+            if name in CHANGING and not _is_never_measured(name, person, course.values[0]):
+                value = _on(name, course, day, 20.0, person, start + 20.0, rng)
+                yield from _known(person, name, code, digits, start + 20.0, value, 2 + day)
+
+
+def _known(person: Person, name: str, code: str, digits: int, hours: float, value: float, turn: int) -> Iterator[dict[str, Any]]:
+    """A reading, unless nobody took it: the person had gone home, or it is not that late yet."""
+    if person.starts_at + timedelta(hours=hours) <= person.seen_to:
+        yield _observation(person, name, code, digits, hours, value, turn)
+
+
+def _on(name: str, course: Course, day: int, on: float, person: Person, hours: float, rng: np.random.Generator) -> float:
+    """A value some hours after an index moment, on its way to the one of the next; worse once the outcome has come."""
+    node, n = BY_NAME[name], person.number
+    last, own = float(course.values[day][name][n]), float(course.values[day + 1][name][n])
+    share = min(on / 20.0, 1.0)
+    value = last + share * (own - last) + (rng.normal(0, 0.25 * node.noise) if on < 20 else 0.0)
+    if person.worse_at is not None and person.starts_at + timedelta(hours=hours) > person.worse_at:
+        value += (own - node.base) * 0.5
+    return _shown(name, value, course.values[0], person)
 
 
 def _bedside(person: Person, values: Values) -> Iterator[dict[str, Any]]:
@@ -140,15 +177,18 @@ def _bedside(person: Person, values: Values) -> Iterator[dict[str, Any]]:
 
 
 def _reading(name: str, values: Values, person: Person, hours: float, rng: np.random.Generator) -> float:
-    """The person's value at the index moment is the drawn one; before, it is nearer the usual; after, it follows the outcome."""
+    """The person's value at the first index moment is the drawn one; before, it is nearer the usual."""
     node, own = BY_NAME[name], float(values[name][person.number])
     share = _START_SHARE + (1 - _START_SHARE) * min(hours / 20.0, 1.0)
     value = node.base + share * (own - node.base) + (rng.normal(0, 0.25 * node.noise) if hours < 20 else 0.0)
-    if hours > INDEX_HOURS and person.worse_at is not None:
-        value += (own - node.base) * 0.5
+    return _shown(name, value, values, person)
+
+
+def _shown(name: str, value: float, values: Values, person: Person) -> float:
+    """What the device shows of a value."""
     if name == "spo2_percent" and values["darker_skin"][person.number]:
         value += SPO2_OVERREAD_POINTS
-    return float(np.clip(value, node.low, node.high))
+    return float(np.clip(value, BY_NAME[name].low, BY_NAME[name].high))
 
 
 def _observation(person: Person, name: str, code: str, digits: int, hours: float, value: float, turn: int) -> dict[str, Any]:

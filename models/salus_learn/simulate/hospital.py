@@ -21,6 +21,7 @@ from salus_learn.simulate.causes import (
     true_probability,
     written_graph,
 )
+from salus_learn.simulate.course import CHANGING, MOMENT_HOURS, Course, draw_course
 from salus_learn.simulate.dicom import film_file
 from salus_learn.simulate.fhir import bundle_of
 from salus_learn.simulate.film import FilmPlan, draw_film
@@ -50,13 +51,14 @@ def simulate(
         raise LearnError(f"The folder {out.name} is not empty; a simulated hospital is never written over another.")
     rng = np.random.default_rng(seed)
     values = draw_values(patients, len(SITES), rng)
-    people = make_people(values, values[OUTCOME] > 0, at=at or datetime.now(UTC), present=present, rng=rng)
+    course = draw_course(values, np.random.default_rng([seed, patients, len(MOMENT_HOURS)]))
+    people = make_people(values, course.worse_hours, at=at or datetime.now(UTC), present=present, rng=rng)
     for site in SITES:
         (out / site / "fhir").mkdir(parents=True)
         (out / site / "dicom").mkdir()
     entries = []
     for person in people:
-        entries.append(_write(out, person, values, seed))
+        entries.append(_write(out, person, course, seed))
         if report is not None:
             report((person.number + 1) / patients, f"{person.number + 1} of {patients} patients drawn")
     truth = _truth(values, entries, seed)
@@ -64,16 +66,18 @@ def simulate(
     return truth
 
 
-def _write(out: Path, person: Person, values: Values, seed: int) -> dict[str, Any]:
+def _write(out: Path, person: Person, course: Course, seed: int) -> dict[str, Any]:
     """One person's files; returns their entry of the truth. Each person has a random stream of their own."""
-    n, folder = person.number, out / SITES[person.site]
+    n, folder, values = person.number, out / SITES[person.site], course.values[0]
     rng = np.random.default_rng([seed, n])
-    bundle = json.dumps(bundle_of(person, values, rng))
+    bundle = json.dumps(bundle_of(person, course, rng))
     (folder / "fhir" / f"{person.mrn}.json").write_text(bundle, encoding="utf-8")
     entry: dict[str, Any] = {
         "mrn": person.mrn, "site": SITES[person.site], "outcome": None if person.ends_at is None else int(values[OUTCOME][n]),
         "probability": round(float(true_probability(values)[n]), 6), "film": None, "opacities": [],
         "values": {name: round(float(column[n]), 4) for name, column in values.items() if name != OUTCOME},
+        "worse_after_hours": round(float(course.worse_hours[n]), 2) if np.isfinite(course.worse_hours[n]) else None,
+        "later": [_day(hours, day, n) for hours, day in zip(MOMENT_HOURS[1:], course.values[1:], strict=True)],
     }  # fmt: skip
     if values["film_missing"][n]:
         return entry
@@ -81,6 +85,14 @@ def _write(out: Path, person: Person, values: Values, seed: int) -> dict[str, An
     raw, uid = film_file(person, pixels, bedside=bool(values["bedside_film"][n]), seed=seed)
     (folder / "dicom" / f"{person.mrn}.dcm").write_bytes(raw)
     return entry | {"film": uid, "opacities": [asdict(opacity) for opacity in opacities]}
+
+
+def _day(hours: float, day: Values, n: int) -> dict[str, Any]:
+    """One person at a later index moment. `probability` is that of 48 hours from their values alone."""
+    return {
+        "hours": hours, "probability": round(float(true_probability(day)[n]), 6),
+        "values": {name: round(float(day[name][n]), 4) for name in CHANGING},
+    }  # fmt: skip
 
 
 def _plan(n: int, person: Person, values: Values, rng: np.random.Generator) -> FilmPlan:

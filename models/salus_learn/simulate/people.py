@@ -8,11 +8,10 @@ from datetime import date, datetime, timedelta
 import numpy as np
 
 from salus_learn.simulate.causes import Values
+from salus_learn.simulate.course import MOMENT_HOURS
 
 SITES = ("st-anne", "harbour")
 WARDS = (("Ward 3B", "Ward 2A"), ("Ward North", "Ward Quay"))
-INDEX_HOURS = 24.0
-HORIZON_HOURS = 48.0
 _WOMEN = ("Ada", "Beatrix", "Clara", "Daria", "Edith", "Flora", "Greta", "Hanna", "Iris", "Judith", "Karin", "Leila",
           "Marta", "Nora", "Olga", "Petra", "Rosa", "Sofia", "Tilda", "Vera")  # fmt: skip
 _MEN = ("Aaron", "Boris", "Cyril", "David", "Emil", "Felix", "Georg", "Hugo", "Ivan", "Jonas", "Karl", "Leon",
@@ -24,7 +23,7 @@ _FAMILIES = ("Aldous", "Brandt", "Castell", "Dorn", "Ekdahl", "Fenwick", "Garrow
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One simulated patient: who, where, when. `ends_at` is None while the stay lasts."""
+    """One simulated patient: who, where, when. `ends_at` is None while the stay lasts; nothing is known after `seen_to`."""
 
     number: int
     mrn: str
@@ -36,28 +35,38 @@ class Person:
     ward: str
     starts_at: datetime
     ends_at: datetime | None
-    index_at: datetime
+    seen_to: datetime
     film_at: datetime
     worse_at: datetime | None
 
 
-def make_people(values: Values, deteriorated: np.ndarray, *, at: datetime, present: int, rng: np.random.Generator) -> list[Person]:
-    """People for every row of `values`; the last `present` are still in hospital and their outcome is not yet known."""
+def make_people(values: Values, worse_hours: np.ndarray, *, at: datetime, present: int, rng: np.random.Generator) -> list[Person]:
+    """People for every row of `values`; the last `present` are on a ward at the moment `at`, and the outcome has not come to them
+    yet. `worse_hours` (n,) is when it comes, infinite where it does not; what comes after `at` nobody knows."""
     total = len(values["site"])
-    return [_person(n, values, bool(deteriorated[n]), n >= total - present, at, rng) for n in range(total)]
+    return [_person(n, values, float(worse_hours[n]), n >= total - present, at, rng) for n in range(total)]
 
 
-def _person(n: int, values: Values, worse: bool, is_present: bool, at: datetime, rng: np.random.Generator) -> Person:
+def _hours_so_far(worse_hours: float, rng: np.random.Generator) -> float:
+    """How long somebody on a ward has been there: the outcome has not come to them yet, and may come in the next two days."""
+    most = min(MOMENT_HOURS[-1] + 20, worse_hours)
+    return float(rng.uniform(max(MOMENT_HOURS[0] + 1, worse_hours - 46) if most == worse_hours else MOMENT_HOURS[0] + 1, most))
+
+
+def _person(n: int, values: Values, worse_hours: float, is_present: bool, at: datetime, rng: np.random.Generator) -> Person:
     site, male = int(values["site"][n]), bool(values["male"][n])
-    hours_ago = rng.uniform(25, 44) if is_present else 24 * rng.uniform(9, 240)
+    hours_ago = _hours_so_far(worse_hours, rng) if is_present else 24 * rng.uniform(14, 240)
     starts_at = (at - timedelta(hours=float(hours_ago))).replace(second=0, microsecond=0)
-    index_at = starts_at + timedelta(hours=INDEX_HOURS)
-    length = timedelta(hours=float(rng.uniform(76, 200)))
-    worse_at = index_at + timedelta(hours=float(rng.uniform(2, HORIZON_HOURS - 1))) if worse and not is_present else None
+    worse_at = starts_at + timedelta(hours=worse_hours) if np.isfinite(worse_hours) else None
+    length = float(rng.uniform(76, 200))
+    if worse_at is not None:  # nobody goes home just before
+        length = max(length, worse_hours + 12)
+    ends_at = None if is_present else starts_at + timedelta(hours=length)
     born = (starts_at - timedelta(days=float(values["age_years"][n]) * 365.2425)).date()
     return Person(
         number=n, mrn=f"SIM{site + 1}{n:05d}", given=str(rng.choice(_MEN if male else _WOMEN)),
         family=str(rng.choice(_FAMILIES)), sex="male" if male else "female", born=born, site=site,
-        ward=WARDS[site][int(rng.integers(2))], starts_at=starts_at, ends_at=None if is_present else starts_at + length,
-        index_at=index_at, film_at=starts_at + timedelta(hours=float(rng.uniform(1, 20))), worse_at=worse_at,
+        ward=WARDS[site][int(rng.integers(2))], starts_at=starts_at, ends_at=ends_at, seen_to=ends_at or at,
+        film_at=starts_at + timedelta(hours=float(rng.uniform(1, 20))),
+        worse_at=worse_at if worse_at is not None and worse_at <= at else None,
     )  # fmt: skip

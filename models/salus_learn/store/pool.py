@@ -43,7 +43,10 @@ class Pool:
         return cls(**load_file(path))
 
 
-def draw_pool(x: np.ndarray, image: np.ndarray, slots: np.ndarray | None = None, *, seed: int) -> Pool:
-    """At most 500 rows, drawn at random: x (n, d), image (n,), slots (n, S)."""
-    rows = np.random.default_rng(seed).permutation(len(x))[:MOST_ROWS]
+def draw_pool(x: np.ndarray, image: np.ndarray, slots: np.ndarray | None = None, *, persons: np.ndarray, seed: int) -> Pool:
+    """One row of each of at most 500 people, drawn at random: x (n, d), image (n,), slots (n, S), persons (n,). Of somebody
+    with several cases one counts, or thirty patients like this one would be a few, seen often."""
+    order = np.random.default_rng(seed).permutation(len(x))
+    _, first = np.unique(persons[order], return_index=True)
+    rows = order[np.sort(first)][:MOST_ROWS]
     return Pool(x[rows].astype(np.float64), image[rows].astype(np.float64), None if slots is None else slots[rows].astype(np.float64))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import tomllib
 from pathlib import Path
 from typing import Any
 
 from salus_learn.contracts import EMPTY_WORD, FeatureSpec, ImageSpec, OutcomeSpec, RiskTask
 from salus_learn.errors import TaskError
+from salus_learn.tasks.moments import check_index
 from salus_learn.tasks.regions import MEASURES
 from salus_learn.tasks.table import DECIMALS, ENCODINGS
 
@@ -50,7 +50,6 @@ _TABLES: dict[str, dict[str, type | tuple[type, ...]]] = {
         "may_be_missing": bool, "flips": bool, "side": int,
     },
 }  # fmt: skip
-_INDEX = re.compile(r"^encounter-start(?: \+ (\d+(?:\.\d+)?) h)?$")
 _TOP = {"task", "outcome", "cases", "threshold", "training", "feature", "image", "never"}
 
 
@@ -77,8 +76,7 @@ def task_from_text(text: str, *, name: str = "task file") -> RiskTask:
     task, cases, threshold = raw["task"], raw.get("cases", {}), raw.get("threshold", {})
     never = tuple(str(column) for column in raw.get("never", []))
     _check_names(features, images, outcome, never, name)
-    if task.get("index", "case") != "case" and not _INDEX.match(task["index"]):
-        raise TaskError(f"{name}: [task] index “{task['index']}” is neither “case” nor “encounter-start + N h”.")
+    check_index(task.get("index", "case"), name)
     rule = _one_of(threshold, "threshold", "rule", RULES, "youden", name)
     if outcome.time_column and raw.get("training", {}).get("encoder") == "tuned":
         raise TaskError(f"{name}: a tuned encoder learns yes or no; with a time_column use encoder = \"frozen\".")
@@ -130,14 +128,6 @@ def _pooled(cases: dict[str, Any], outcome: OutcomeSpec, name: str) -> bool:
     if outcome.time_column:
         raise TaskError(f"{name}: [cases] one_case_per = \"patient\" and a time_column do not go together: each row has a time of its own.")
     return True
-
-
-def index_hours(task: RiskTask) -> float:
-    """Hours from the start of the stay to the index moment. Raises TaskError for a case table's task."""
-    found = _INDEX.match(task.index)
-    if found is None:
-        raise TaskError(f"The task {task.id} has its index at each case, not in a stay.")
-    return float(found.group(1) or 0)
 
 
 def _check_shape(raw: dict[str, Any], name: str) -> None:

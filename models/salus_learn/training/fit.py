@@ -65,7 +65,8 @@ def fit_model(material: Material, index: np.ndarray, *, seed: int) -> Model:
     slots = None
     if model.head is not None and material.prepared is not None and len(model.head.slots) > 1:
         slots = model.head.by_slot(material.prepared, index)
-    pool = draw_pool(x[index], inner.by_judge.get("image", np.full(len(index), np.nan)), slots, seed=seed)
+    shown = inner.by_judge.get("image", np.full(len(index), np.nan))
+    pool = draw_pool(x[index], shown, slots, persons=material.persons[index], seed=seed)
     return Model(
         task, schema, model.line, model.trees, model.head, chairs, doubts, thresholds, pool=pool,
         always_there=(*always_there(task, schema, x[index]), *slots_always_there(task, slots)),

@@ -44,10 +44,10 @@ class Tuned:
 
 
 def wants_tuning(task: RiskTask, cases: Sequence[Case]) -> bool:
-    """What the task file says, or by the number of images: under 800 a tuned encoder learns people by heart."""
+    """What the task file says, or by the number of different images: under 800 a tuned encoder learns people by heart."""
     if task.encoder != "auto" or not task.images:
         return task.encoder == "tuned" and bool(task.images)
-    return sum(len(case.snapshot.images) for case in cases) >= ENOUGH_IMAGES
+    return len({image.sha256 for case in cases for image in case.snapshot.images}) >= ENOUGH_IMAGES
 
 
 def pixel_material(task: RiskTask, cases: Sequence[Case], *, report: Report) -> Pixels:

@@ -110,8 +110,10 @@ def _judged(task_id: str, patients: Sequence[str] | QuerySet[Any], outcome: dict
     if not outcome.get("column"):
         rows = rows.filter(index_at__lte=now() - timedelta(days=float(outcome.get("horizon_days", 0))))
     # a later row replaces an earlier one, and “out_of_fold” sorts after “live”: whoever the bundle was trained on
-    # is judged by the risk of a model that had not seen them
-    rows = rows.order_by("origin", "index_at", "created_at")
+    # is judged by the risk of a model that had not seen them. Of a stay with several index moments the first is judged: the
+    # last one before the outcome, or before going home, would know more than anybody did
+    last_stay = F("encounter__starts_at").asc(nulls_first=True)
+    rows = rows.order_by("origin", last_stay, "-index_at", "created_at")
     columns = ("patient_id", "encounter_id", "index_at", "probability")
     return {str(key): _Judged(*rest) for key, *rest in rows.values_list(*columns)}
 

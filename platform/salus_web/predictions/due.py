@@ -1,6 +1,6 @@
-"""Asking for a risk when a stay comes to its index moment, the moment from which on a model speaks of it: no new data need
-come in then that would ask. Stays are walked in the order in which they began, each once, so that a round costs the same
-however many there are."""
+"""Asking for a risk when a stay comes to an index moment, one at which a model speaks of it: no new data need come in then that
+would ask. For each moment stays are walked in the order in which they began, each once, so that a round costs the same however
+many there are."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from django.db.models import Q
 
 from salus_web.common.clock import now
 from salus_web.jobs import leases
-from salus_web.predictions.models import CurrentRisk, DueLook, PredictionState
+from salus_web.predictions.models import CurrentRisk, DueMoment, PredictionState
 from salus_web.predictions.services import OUT_OF_FOLD, allowing, request
-from salus_web.records.models import Encounter
+from salus_web.records.models import VISITS, Encounter
 from salus_web.registry.models import ModelBundle
 from salus_web.registry.selectors import live_since
 
 PAGE, PAGES_A_ROUND = 50, 20
+HOUR = timedelta(hours=1)
 CLOCKS_DIFFER = timedelta(minutes=1)  # a worker whose clock is behind ours would find the stay too young still
 BEFORE_LIVE = timedelta(days=7)  # whoever came to the index moment longer before a model was live is not asked of it
 UNANSWERED = (PredictionState.STALE, PredictionState.WITHDRAWN)
@@ -63,21 +64,22 @@ def _ask_page(bundle: ModelBundle, delay: timedelta, by: Any) -> tuple[int, bool
     return len(whom), is_last
 
 
-def _held(bundle: ModelBundle, delay: timedelta, moment: datetime) -> DueLook | None:
-    """How far the question's stays were looked through, held; None while somebody else holds it. The first look begins at
-    those that came to their moment since the model is live."""
+def _held(bundle: ModelBundle, delay: timedelta, moment: datetime) -> DueMoment | None:
+    """How far the question's stays were looked through for this moment, held; None while somebody else holds it. The first
+    look begins at those that came to their moment since the model is live."""
     since = min(live_since(bundle) or moment, moment)
     first, earliest = max(since, moment - BEFORE_LIVE) - delay, since - BEFORE_LIVE - delay
-    DueLook.objects.get_or_create(task_id=bundle.task.task_id, defaults={"begun_to": first, "last_at": now()})
-    look = DueLook.objects.select_for_update(skip_locked=True).filter(pk=bundle.task.task_id).first()
+    which = {"task_id": bundle.task.task_id, "hours": delay / HOUR}
+    DueMoment.objects.get_or_create(**which, defaults={"begun_to": first, "last_at": now()})
+    look = DueMoment.objects.select_for_update(skip_locked=True).filter(**which).first()
     if look is not None and look.begun_to < earliest:  # no model was live for a long time
         look.begun_to, look.after = earliest, None
     return look
 
 
-def _stays(look: DueLook, until: datetime, by: Any) -> list[Encounter]:
+def _stays(look: DueMoment, until: datetime, by: Any) -> list[Encounter]:
     """The next page of stays that began up to a moment, in the order of their beginning."""
-    rows = Encounter.objects.for_actor(by).exclude(kind="case").filter(starts_at__gte=look.begun_to, starts_at__lte=until)
+    rows = Encounter.objects.for_actor(by).exclude(kind__in=("case", *VISITS)).filter(starts_at__gte=look.begun_to, starts_at__lte=until)
     rows = rows.filter(Q(starts_at__gt=look.begun_to) | (Q(pk__gt=look.after) if look.after else Q()))
     return list(rows.only("patient_id", "starts_at", "ends_at").order_by("starts_at", "pk")[:PAGE])
 

@@ -63,7 +63,7 @@ class Prediction(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["job", "patient", "encounter"], name="one_result_per_job", condition=models.Q(job__isnull=False)
+                fields=["job", "patient", "encounter", "index_at"], name="one_result_per_job", condition=models.Q(job__isnull=False)
             )
         ]
         indexes = [
@@ -75,7 +75,8 @@ class Prediction(models.Model):
 class CurrentRisk(models.Model):
     """The newest prediction of a patient for a task, flat for the worklist. `sort_probability` is null
     unless the state is computed, so that no other state is ever sorted among real risks. The keys are the same
-    numbers with a value below every real one in place of null, kept by the database, so that an index can order them."""
+    numbers with a value below every real one in place of null, kept by the database, so that an index can order them; a risk
+    whose change is not known comes before what is no risk."""
 
     id = models.BigAutoField(primary_key=True)
     patient = models.ForeignKey(Patient, on_delete=models.CASCADE)
@@ -89,8 +90,10 @@ class CurrentRisk(models.Model):
         expression=Coalesce("sort_probability", models.Value(-1.0)), output_field=models.FloatField(), db_persist=True
     )
     change_key = models.GeneratedField(
-        expression=Coalesce("change", models.Value(-2.0)), output_field=models.FloatField(), db_persist=True
-    )
+        expression=Coalesce("change", models.Case(
+            models.When(sort_probability__isnull=False, then=models.Value(-2.0)), default=models.Value(-3.0)
+        )), output_field=models.FloatField(), db_persist=True,
+    )  # fmt: skip
 
     objects = PatientScopedManager()
 
@@ -104,16 +107,22 @@ class CurrentRisk(models.Model):
         ]
 
 
-class DueLook(models.Model):
-    """One row a question: how far stays were looked through for those whose index moment has passed, in the order in which
-    they began (`begun_to`, and of those that began at that moment, up to `after`), and how many patients were asked for."""
+class DueMoment(models.Model):
+    """One row for each index moment of a question, `hours` into a stay: how far stays were looked through for those that have
+    come to it, in the order in which they began (`begun_to`, and of those that began at that moment, up to `after`), and how
+    many patients were asked for."""
 
-    task_id = models.CharField(max_length=80, primary_key=True)
+    id = models.BigAutoField(primary_key=True)
+    task_id = models.CharField(max_length=80)
+    hours = models.FloatField()
     begun_to = models.DateTimeField()
     after = models.UUIDField(null=True)
     last_at = models.DateTimeField()
     asked = models.PositiveBigIntegerField(default=0)
     last_asked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["task_id", "hours"], name="one_look_per_moment")]
 
 
 class RiskMap(models.Model):

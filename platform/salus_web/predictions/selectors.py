@@ -17,7 +17,7 @@ from salus_web.accounts.actors import system
 from salus_web.accounts.permissions import Resource, authorize
 from salus_web.common import vault
 from salus_web.common.clock import now
-from salus_web.predictions.models import CurrentRisk, DueLook, Prediction, PredictionState, Review, RiskMap
+from salus_web.predictions.models import CurrentRisk, DueMoment, Prediction, PredictionState, Review, RiskMap
 from salus_web.records.scopes import few_in_care
 from salus_web.registry.models import BundlePerson, BundleState, ModelBundle, TaskFile
 
@@ -153,9 +153,9 @@ def reviews_of(*, viewer: Any, prediction: Prediction) -> list[Review]:
 
 
 def history(*, viewer: Any, patient_id: Any) -> QuerySet[Prediction]:
-    """All risks of a patient, newest first."""
+    """All risks of a patient, the last given first, and of those given at once the one of the latest moment."""
     rows = Prediction.objects.for_actor(viewer).select_related("bundle", "bundle__task").filter(patient_id=patient_id)
-    return rows.order_by("-created_at")
+    return rows.order_by("-created_at", "-index_at")
 
 
 def current_of(*, viewer: Any, patient_id: Any) -> list[CurrentRisk]:
@@ -172,6 +172,13 @@ def trained_on(*, bundle: Any, patient_ids: Sequence[str], viewer: Any) -> set[s
     return {str(key) for rows in (listed, judged) for key in rows.values_list("patient_id", flat=True)}
 
 
+def answered_moments(*, bundle: Any, patient_ids: Sequence[str], viewer: Any) -> set[tuple[Any, datetime]]:
+    """The stays and moments of these patients for which a request to the bundle was answered, also by a word in place of a
+    number (1 query)."""
+    rows = Prediction.objects.for_actor(viewer).filter(bundle=bundle, patient_id__in=list(patient_ids))
+    return set(rows.exclude(origin="out_of_fold").values_list("encounter_id", "index_at"))
+
+
 def bundles_trained_on(*, viewer: Any, patient_id: Any) -> list[ModelBundle]:
     """Every bundle trained on a person's cases, the newest first: by the registry's own list, or, for one trained before
     there was a list, by an out-of-fold risk (2 queries)."""
@@ -182,13 +189,14 @@ def bundles_trained_on(*, viewer: Any, patient_id: Any) -> list[ModelBundle]:
 
 
 def recent_of_many(*, viewer: Any, patient_ids: list[Any], task_id: str) -> dict[Any, list[Prediction]]:
-    """Per patient the risks of a task, oldest first (1 query)."""
+    """Per patient the risks of a task by the moment they speak of, the first one first; of one moment by when they were given
+    (1 query)."""
     # task and order are sorted out here: in the query they would lead the database to walk the whole task
     rows = Prediction.objects.for_actor(viewer).filter(patient_id__in=patient_ids)
     rows = rows.exclude(bundle__state=BundleState.WITHDRAWN)
-    shown = rows.only("patient_id", "task_id", "state", "probability", "low", "high", "created_at")
+    shown = rows.only("patient_id", "task_id", "state", "probability", "low", "high", "index_at", "created_at")
     found: dict[Any, list[Prediction]] = {}
-    for row in sorted((row for row in shown if row.task_id == task_id), key=lambda row: row.created_at):
+    for row in sorted((row for row in shown if row.task_id == task_id), key=lambda row: (row.index_at, row.created_at)):
         found.setdefault(row.patient_id, []).append(row)
     return found
 
@@ -209,14 +217,20 @@ def standing_of(*, viewer: Any, prediction: Prediction) -> Standing:
     """How a risk stands today (1 query).
 
     Nothing stored says whether data changed between two risks, so one that a later risk took the place of counts as overtaken
-    always. Risks of one training are of one moment and overtake nothing: of several cases of a person one is the current.
+    always; so does one of an earlier moment of the same stay. Risks of one training are given at one moment and overtake
+    nothing else: of several cases of a person one is the current.
     """
     rows = CurrentRisk.objects.for_actor(viewer).select_related("prediction")
     current = rows.filter(patient_id=prediction.patient_id, task_id=prediction.task_id).first()
     if current is None:
         return Standing(False, False, None)
     other = current.prediction if current.prediction_id != prediction.pk else None
-    return Standing(current.state == PredictionState.STALE, other is not None and other.created_at > prediction.created_at, other)
+    return Standing(current.state == PredictionState.STALE, other is not None and _overtakes(other, prediction), other)
+
+
+def _overtakes(other: Prediction, prediction: Prediction) -> bool:
+    is_same_stay = other.encounter_id is not None and other.encounter_id == prediction.encounter_id
+    return other.created_at > prediction.created_at or (is_same_stay and other.index_at > prediction.index_at)
 
 
 def newest_of_job(*, viewer: Any, job_id: Any, patient_id: Any) -> Prediction | None:
@@ -229,6 +243,6 @@ def due_looks(*, viewer: Any) -> DueLooks | None:
     """How it stands with stays that come to their index moment; None where no live model waits for any (1 query)."""
     authorize(viewer, "jobs.read", Resource("job"))
     waits = ModelBundle.objects.filter(state=BundleState.LIVE, requests_on_new_data=True).values("task__task_id")
-    looks = DueLook.objects.filter(task_id__in=waits)
+    looks = DueMoment.objects.filter(task_id__in=waits)
     found = looks.aggregate(at=Min("last_at"), asked=Sum("asked"), asked_at=Max("last_asked_at"))
     return DueLooks(found["at"], found["asked"], found["asked_at"]) if found["at"] else None

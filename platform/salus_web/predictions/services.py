@@ -125,16 +125,18 @@ def store_results(*, claim: Claim, bundle: ModelBundle, outcomes: Sequence[Outco
     current = _current(bundle.task.task_id, people, by)
     moment, asked_by = now(), _asked_by(claim)
     made: list[_Made] = []
-    for outcome in outcomes:
+    before = {key: risk.prediction for key, risk in current.items()}
+    for outcome in sorted(outcomes, key=lambda one: one.columns["index_at"]):
         person = people.get(_uuid(outcome.patient_id))
         if person is None:
             continue
         try:
-            prediction = _prediction(outcome, claim, bundle, origin, moment, current.get(person.pk), asked_by)
+            prediction = _prediction(outcome, claim, bundle, origin, moment, before.get(person.pk), asked_by)
             maps = [_map(prediction, found) for found in outcome.maps]
         except KeyGone:
             continue  # the key of somebody who is being erased goes before their rows do
         made.append(_Made(prediction, maps, person.data_version != outcome.data_version))
+        before[person.pk] = prediction
     Prediction.objects.bulk_create([one.prediction for one in made], batch_size=200)
     RiskMap.objects.bulk_create([found for one in made for found in one.maps], batch_size=200)
     _set_current(made, current)
@@ -185,13 +187,14 @@ def _current(task_id: str, people: Iterable[Any], by: Any) -> dict[Any, CurrentR
 
 
 def _prediction(
-    outcome: Outcome, claim: Claim, bundle: ModelBundle, origin: str, moment: Any, before: CurrentRisk | None, asked_by: str
+    outcome: Outcome, claim: Claim, bundle: ModelBundle, origin: str, moment: Any, before: Prediction | None, asked_by: str
 ) -> Prediction:
-    """One row with its sealed account and its receipt in the vault."""
+    """One row with its sealed account and its receipt in the vault. The one `before` it is of the same moment or an earlier one."""
+    previous = before if before and before.index_at <= outcome.columns["index_at"] else None
     prediction = Prediction(
         id=new_id(), patient_id=outcome.patient_id, encounter_id=outcome.encounter_id, bundle=bundle,
         job_id=claim.job_id, task_id=bundle.task.task_id, origin=origin, created_at=moment,
-        requested_by=asked_by, previous=before.prediction if before else None, **outcome.columns,
+        requested_by=asked_by, previous=previous, **outcome.columns,
     )  # fmt: skip
     prediction.account_json = orjson.dumps(outcome.account).decode()
     receipt = outcome.receipt | {"prediction": str(prediction.pk), "stored_at": moment.isoformat(), "asked_by": asked_by}
@@ -221,7 +224,7 @@ def _set_current(made: Sequence[_Made], current: dict[Any, CurrentRisk]) -> None
         row = risk or CurrentRisk(patient_id=prediction.patient_id, task_id=prediction.task_id)
         row.state = PredictionState.STALE if one.is_outdated and prediction.state in JUDGED else prediction.state
         row.sort_probability = prediction.probability if row.state == PredictionState.COMPUTED else None
-        row.change = _change(row.sort_probability, prediction, risk.prediction if risk else None)
+        row.change = _change(row.sort_probability, prediction, prediction.previous)
         row.prediction, row.updated_at = prediction, prediction.created_at
         (changed if risk else new).append(row)
     CurrentRisk.objects.bulk_create(new, batch_size=500)

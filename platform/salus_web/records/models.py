@@ -62,6 +62,10 @@ class PatientNameToken(models.Model):
         indexes = [models.Index(fields=["token", "patient"])]
 
 
+# HL7 ActEncounterCode of what is no stay: ambulatory, at home, virtual
+VISITS = ("AMB", "HH", "VR")
+
+
 class Encounter(models.Model):
     """A stay or visit; for a row of a case table, the case (`kind` = "case")."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any
 
 from salus_learn.contracts import RiskTask
@@ -10,7 +11,7 @@ from salus_web.records.models import Encounter
 from salus_web.records.scopes import CARE
 
 from salus_workers.adapters.snapshots import StoredCase, table_cases, ward_of_cases
-from salus_workers.adapters.stays import stay_cases
+from salus_workers.adapters.stays import newest_stays, stay_cases
 
 
 def stored_cases(task: RiskTask, by: Any, *, purpose: str) -> list[StoredCase]:
@@ -18,11 +19,14 @@ def stored_cases(task: RiskTask, by: Any, *, purpose: str) -> list[StoredCase]:
     return table_cases(task, by, purpose=purpose) if task.index == "case" else stay_cases(task, by, purpose=purpose)
 
 
-def current_cases(task: RiskTask, by: Any, patient_ids: Sequence[str]) -> list[StoredCase]:
+def current_cases(
+    task: RiskTask, by: Any, patient_ids: Sequence[str], *, answered: Collection[tuple[Any, datetime]] = ()
+) -> list[StoredCase]:
     """The newest case of each of these patients; one without a case, or who does not allow care by Salus, is left out. A stay
-    that has not come to its index moment is one that says so (`too_early`)."""
+    is asked about at its last index moment, and before it at those that are not among `answered` (stay, moment); one that has
+    not come to its first says so (`too_early`)."""
     if task.index != "case":
-        return stay_cases(task, by, patient_ids, purpose=CARE, newest_only=True)
+        return newest_stays(task, by, patient_ids, purpose=CARE, answered=answered)
     newest = {case.patient_id: case for case in table_cases(task, by, patient_ids, purpose=CARE)}
     return list(newest.values())
 

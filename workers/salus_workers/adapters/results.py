@@ -37,7 +37,7 @@ def outcome_of(case: StoredCase, result: RiskResult, *, fold: int | None = None)
     }  # fmt: skip
     receipt = {
         "bundle": result.bundle_digest, "task": result.task_digest, "fold": fold, "code": settings.SALUS_CODE_VERSION,
-        "scored": not case.too_early, "snapshot": _snapshot(case.snapshot), "outputs": columns, "account": account,
+        "scored": case.is_asked, "snapshot": _snapshot(case.snapshot), "outputs": columns, "account": account,
     }  # fmt: skip
     return Outcome(case.patient_id, case.encounter_id, columns, account, receipt, _maps(case.snapshot, result), case.data_version)
 

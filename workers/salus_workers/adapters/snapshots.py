@@ -31,7 +31,13 @@ class StoredCase:
     kind: str | None = None  # of the outcome, where the task names kinds
     all_diagnoses: bool = False  # whether the snapshot holds every diagnosis of the person known by then
     image_outcomes: tuple[int | None, ...] = ()  # each image's own, where several rows make a case
-    too_early: str = ""  # why nothing can be said of it yet; then the snapshot is empty and is not scored
+    too_early: str = ""  # why nothing can be said of it yet; then the snapshot is empty
+    already: str = ""  # why nothing is to be foretold any more: the outcome had come before the index moment
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether a model is asked of it at all."""
+        return not (self.too_early or self.already)
 
 
 def ward_of_cases(task: RiskTask) -> str:
@@ -65,11 +71,11 @@ def table_cases(
 
 
 def as_training(cases: Sequence[StoredCase]) -> list[Case]:
-    """Those with a known outcome, for training."""
+    """Those with a known outcome that had not come before the index moment, for training."""
     return [
         Case(case.snapshot, case.outcome, case.time_days, case.kind, case.image_outcomes)
         for case in cases
-        if case.outcome is not None
+        if case.outcome is not None and case.is_asked
     ]
 
 

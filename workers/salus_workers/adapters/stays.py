@@ -1,78 +1,117 @@
-"""Stays in hospital as snapshots: what was recorded by the index moment, hours after a stay began.
+"""Stays in hospital as snapshots: what was recorded by an index moment, hours after a stay began; a task may name several.
 
 Used by tasks whose index is written “encounter-start + 24 h”; case tables have snapshots.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from salus_learn.contracts import ImageSpec, PatientSnapshot, RecordValue, RiskTask
+from salus_learn.contracts import ImageSpec, PatientSnapshot, RecordValue, RiskTask, SnapshotImage
 from salus_learn.known_scores.inputs import score_codes
-from salus_learn.tasks.loader import index_hours
+from salus_learn.tasks.moments import STAY_HOURS, STAY_SYSTEM, STAY_UNIT, index_hours
 from salus_web.common.clock import now
 from salus_web.imaging.models import Rendition
-from salus_web.records.models import Condition, Encounter, Medication, Observation, Patient
+from salus_web.records.models import VISITS, Condition, Encounter, Medication, Observation, Patient
 
 from salus_workers.adapters.snapshots import StoredCase, record_value, snapshot_image
 
 DEMOGRAPHICS = "salus"
 PICTURE_BEFORE_STAY = timedelta(days=1)
-VISITS = frozenset({"AMB", "HH", "VR"})  # HL7 ActEncounterCode: ambulatory, at home, virtual
+NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class _Rows(NamedTuple):
-    """Rows of the wanted codes and modalities, by patient."""
+    """Rows of the wanted codes and modalities, by patient, and the pictures read so far: one is read once, however many
+    moments it is known at."""
 
     observations: dict[Any, list[Observation]]
     conditions: dict[Any, list[Condition]]
     medications: dict[Any, list[Medication]]
     pictures: dict[Any, list[Rendition]]
+    read: dict[tuple[Any, str], SnapshotImage]
 
 
-def stay_cases(
-    task: RiskTask, by: Any, patient_ids: Sequence[str] | None = None, *, purpose: str, newest_only: bool = False
+class _Moment(NamedTuple):
+    """A stay at one of its index moments."""
+
+    stay: Encounter
+    hours: float
+    key: str
+
+    @property
+    def at(self) -> datetime:
+        return self.stay.starts_at + timedelta(hours=self.hours)
+
+
+def stay_cases(task: RiskTask, by: Any, *, purpose: str) -> list[StoredCase]:
+    """Every stay at each index moment that it lasted to and that is over, of people who allow the purpose (5 queries)."""
+    found = [one for row in _stays(by, purpose) for one in _moments(task, row) if one.at <= now()]
+    rows = _rows(task, by, [one.stay.patient_id for one in found], purpose)
+    return [_case(task, one, rows) for one in found]
+
+
+def newest_stays(
+    task: RiskTask, by: Any, patient_ids: Sequence[str], *, purpose: str, answered: Collection[tuple[Any, datetime]] = ()
 ) -> list[StoredCase]:
-    """Every stay that lasted to its index moment (of these patients), or each patient's newest one, of people who allow the
-    purpose (5 queries).
+    """Of each of these patients the newest stay at its last index moment, and before it at those that are not among
+    `answered` (stay, moment), in the order of time (5 queries).
 
-    Where only the newest counts and it has not come to its index moment yet, the case says so (`too_early`) and holds nothing:
-    an older stay's risk is not the patient's risk now.
+    Where that stay has not come to its first index moment yet, the case says so (`too_early`) and holds nothing: an older
+    stay's risk is not the patient's risk now. Of somebody who died it says so too (`already`).
     """
-    delay = timedelta(hours=index_hours(task))
-    # first of all, as it tells how much had come in before anything else was read (Patient.data_version)
-    encounters = Encounter.objects.for_actor(by).for_purpose(purpose).select_related("patient", "patient__site").exclude(kind="case")
-    if patient_ids is not None:
-        encounters = encounters.filter(patient_id__in=list(patient_ids))
     moment = now()
-    stays = [row for row in encounters.order_by("starts_at", "pk") if row.lasts_to(row.starts_at + delay)]
-    ready = [row for row in stays if row.starts_at + delay <= moment]
-    early: dict[Any, Encounter] = {}
-    if newest_only:
-        early = {row.patient_id: row for row in stays if row.starts_at + delay > moment and _is_begun_stay(row, moment)}
-        ready = list({row.patient_id: row for row in ready if row.patient_id not in early}.values())
-    rows = _rows(task, by, [row.patient_id for row in ready], purpose)
-    return [_case(task, row, row.starts_at + delay, rows) for row in ready] + [
-        _early(row, row.starts_at + delay, moment) for row in early.values()
-    ]
+    all_stays = [row for row in _stays(by, purpose, patient_ids) if row.starts_at <= moment]
+    dead = {row.patient_id: row for row in all_stays if _died(row) <= moment}
+    stays = [(row, _moments(task, row)) for row in all_stays if row.patient_id not in dead]
+    ready = {row.patient_id: [one for one in found if one.at <= moment] for row, found in stays if found and found[0].at <= moment}
+    early = {row.patient_id: found[0] for row, found in stays if found and found[0].at > moment}
+    asked = [one for key, found in ready.items() if key not in early for one in _unanswered(found, answered)]
+    rows = _rows(task, by, [one.stay.patient_id for one in asked], purpose)
+    unasked = [_silent(one.stay, one.key, moment, too_early=_when(one)) for one in early.values()]
+    unasked += [_silent(row, str(row.pk), moment, already=f"The patient died on {_died(row):%d %b %Y %H:%M} UTC.") for row in dead.values()]
+    return [_case(task, one, rows) for one in asked] + unasked
 
 
-def _is_begun_stay(row: Encounter, moment: datetime) -> bool:
-    """Whether somebody is in hospital with this encounter; not planned for later, and not a visit of a few hours."""
-    return row.starts_at <= moment and row.kind not in VISITS
+def _stays(by: Any, purpose: str, patient_ids: Sequence[str] | None = None) -> list[Encounter]:
+    """Stays, which visits are not, in the order of their beginning. Read first of all, as they tell how much had come in before anything else was
+    read (Patient.data_version)."""
+    rows = Encounter.objects.for_actor(by).for_purpose(purpose).select_related("patient", "patient__site").exclude(kind__in=("case", *VISITS))
+    rows = rows if patient_ids is None else rows.filter(patient_id__in=list(patient_ids))
+    return list(rows.order_by("starts_at", "pk"))
 
 
-def _early(stay: Encounter, index: datetime, moment: datetime) -> StoredCase:
-    """A stay that the model cannot speak of yet."""
+def _moments(task: RiskTask, stay: Encounter) -> list[_Moment]:
+    """The index moments that a stay lasted to and the patient saw, as far as is known: also those to come of one that has
+    not ended."""
+    hours = index_hours(task)
+    found = [_Moment(stay, one, f"{stay.pk}+{one:g}h" if len(hours) > 1 else str(stay.pk)) for one in hours]
+    return [one for one in found if stay.lasts_to(one.at) and one.at < _died(stay)]
+
+
+def _unanswered(found: list[_Moment], answered: Collection[tuple[Any, datetime]]) -> list[_Moment]:
+    """The last of a stay's moments, and those before it for which no risk was given."""
+    return [one for one in found[:-1] if (one.stay.pk, one.at) not in answered] + found[-1:]
+
+
+def _died(stay: Encounter) -> datetime:
+    """When the patient of a stay died; the end of time where it is not known that they did."""
+    return stay.patient.died_at or NEVER
+
+
+def _when(one: _Moment) -> str:
+    """Why the model cannot speak of a stay yet."""
+    began, at = one.stay.starts_at, one.at
+    return f"The newest stay began on {began:%d %b %Y %H:%M} UTC, and this model speaks of a stay from {at:%d %b %Y %H:%M} UTC on."
+
+
+def _silent(stay: Encounter, key: str, moment: datetime, *, too_early: str = "", already: str = "") -> StoredCase:
+    """A stay that no model is asked about, with the reason."""
     patient = stay.patient
-    why = (
-        f"The newest stay began on {stay.starts_at:%d %b %Y %H:%M} UTC, and this model speaks of a stay from "
-        f"{index:%d %b %Y %H:%M} UTC on."
-    )
-    snapshot = PatientSnapshot(str(stay.pk), str(patient.pk), moment, (), (), patient.site.code)
-    return StoredCase(snapshot, str(patient.pk), str(stay.pk), None, patient.data_version, too_early=why)
+    snapshot = PatientSnapshot(key, str(patient.pk), moment, (), (), patient.site.code)
+    return StoredCase(snapshot, str(patient.pk), str(stay.pk), None, patient.data_version, too_early=too_early, already=already)
 
 
 def _rows(task: RiskTask, by: Any, patient_ids: list[Any], purpose: str) -> _Rows:
@@ -89,6 +128,7 @@ def _rows(task: RiskTask, by: Any, patient_ids: list[Any], purpose: str) -> _Row
                 kind="model", instance__series__modality__in={spec.modality for spec in task.images}, **whose
             )
         ),
+        {},
     )
 
 
@@ -99,31 +139,45 @@ def _by_patient(rows: Any) -> dict[Any, list[Any]]:
     return found
 
 
-def _case(task: RiskTask, stay: Encounter, index: datetime, rows: _Rows) -> StoredCase:
-    """The snapshot of one stay, and its outcome where it is known by now."""
-    patient = stay.patient
+def _case(task: RiskTask, one: _Moment, rows: _Rows) -> StoredCase:
+    """The snapshot of one stay at one moment, and its outcome where it is known by now."""
+    stay, index, patient = one.stay, one.at, one.stay.patient
+    diagnoses = rows.conditions.get(patient.pk, [])
     values = _demographics(patient, index)
+    values.append(RecordValue(STAY_HOURS, STAY_SYSTEM, one.hours, STAY_UNIT, index, "time since the stay began"))
     values += [record_value(row) for row in rows.observations.get(patient.pk, []) if row.observed_at <= index]
     values += [
         RecordValue(row.code, row.system, 1.0, None, row.recorded_at, row.source, str(row.pk))
-        for row in rows.conditions.get(patient.pk, []) if row.recorded_at <= index
+        for row in diagnoses if row.recorded_at <= index
     ]  # fmt: skip
     values += [
         RecordValue(row.code, row.system, 1.0, None, row.starts_at, row.source, str(row.pk))
         for row in rows.medications.get(patient.pk, []) if row.starts_at <= index
     ]  # fmt: skip
-    pictures = [
-        row for row in rows.pictures.get(patient.pk, [])
-        if stay.starts_at - PICTURE_BEFORE_STAY <= row.instance.acquired_at <= index
-    ]  # fmt: skip
-    images = [(spec, _newest(spec, pictures)) for spec in task.images]
     snapshot = PatientSnapshot(
-        key=str(stay.pk), person=str(patient.pk), index_time=index, values=tuple(values),
-        images=tuple(snapshot_image(row, spec.name) for spec, row in images if row is not None),
+        key=one.key, person=str(patient.pk), index_time=index, values=tuple(values), images=_images(task, one, rows),
         site=patient.site.code,
     )  # fmt: skip
-    outcome = _outcome(task, index, rows.conditions.get(patient.pk, []))
-    return StoredCase(snapshot, str(patient.pk), str(stay.pk), outcome, patient.data_version, all_diagnoses=True)
+    return StoredCase(
+        snapshot, str(patient.pk), str(stay.pk), _outcome(task, one, diagnoses), patient.data_version, all_diagnoses=True,
+        already=_already(task, one, diagnoses),
+    )  # fmt: skip
+
+
+def _images(task: RiskTask, one: _Moment, rows: _Rows) -> tuple[SnapshotImage, ...]:
+    """The newest picture of each slot that was there by the moment."""
+    pictures = [
+        row for row in rows.pictures.get(one.stay.patient_id, [])
+        if one.stay.starts_at - PICTURE_BEFORE_STAY <= row.instance.acquired_at <= one.at
+    ]  # fmt: skip
+    found = []
+    for spec in task.images:
+        row = _newest(spec, pictures)
+        if row is not None:
+            if (row.pk, spec.name) not in rows.read:
+                rows.read[row.pk, spec.name] = snapshot_image(row, spec.name)
+            found.append(rows.read[row.pk, spec.name])
+    return tuple(found)
 
 
 def _demographics(patient: Patient, index: datetime) -> list[RecordValue]:
@@ -149,9 +203,19 @@ def _newest(spec: ImageSpec, pictures: list[Rendition]) -> Rendition | None:
     return max(fitting, key=lambda row: row.instance.acquired_at, default=None)
 
 
-def _outcome(task: RiskTask, index: datetime, conditions: list[Condition]) -> int | None:
-    """1 when the outcome was recorded within the horizon after the index moment; None before the horizon is over."""
-    end = index + timedelta(days=task.outcome.horizon_days)
-    if end > now():
+def _outcome(task: RiskTask, one: _Moment, conditions: list[Condition]) -> int | None:
+    """1 when the outcome was recorded within the horizon after the index moment; None before the horizon or the stay is over:
+    those who are in hospital are whom the model will be asked about, so they do not teach it."""
+    moment, end = now(), one.at + timedelta(days=task.outcome.horizon_days)
+    if end > moment or one.stay.lasts_to(moment):
         return None
-    return int(any(row.code == task.outcome.code and index < row.recorded_at <= end for row in conditions))
+    return int(any(row.code == task.outcome.code and one.at < row.recorded_at <= end for row in conditions))
+
+
+def _already(task: RiskTask, one: _Moment, conditions: list[Condition]) -> str:
+    """Why a stay is not asked about at a moment: what the model foretells had come before it. Empty where it had not."""
+    came = [row.recorded_at for row in conditions if row.code == task.outcome.code and one.stay.starts_at <= row.recorded_at <= one.at]
+    if not came:
+        return ""
+    label = task.outcome.label
+    return f"{label[:1].upper()}{label[1:]} was recorded on {min(came):%d %b %Y %H:%M} UTC, in this stay; the model speaks of those who have not had it."

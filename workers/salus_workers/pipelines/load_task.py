@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from django.db import transaction
-from salus_learn.tasks.loader import index_hours, task_from_text
+from salus_learn.tasks.loader import task_from_text
+from salus_learn.tasks.moments import index_hours
 from salus_web.accounts.actors import system
 from salus_web.jobs.services import Claim, enqueue, finish
 from salus_web.registry.services import register_task_file

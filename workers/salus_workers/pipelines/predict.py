@@ -13,7 +13,7 @@ from salus_learn.store.bundle import Bundle
 from salus_web.accounts.actors import system
 from salus_web.common.keyring import KeyGone
 from salus_web.jobs.services import Claim, finish
-from salus_web.predictions.selectors import trained_on
+from salus_web.predictions.selectors import answered_moments, trained_on
 from salus_web.predictions.services import Outcome, ask_anew, store_results
 from salus_web.registry.models import ModelBundle
 from salus_web.registry.selectors import NotLive, why_silent
@@ -49,7 +49,7 @@ def _judge(claim: Claim, report: Callable[[float, str], None], row: ModelBundle)
     outcomes: list[Outcome] = []
     for part in _batches(patient_ids):
         report(len(outcomes) / max(len(patient_ids), 1), f"{len(outcomes)} of {len(patient_ids)} patients")
-        outcomes += _outcomes(row, bundle, _readable(bundle.model.task, part))
+        outcomes += _outcomes(row, bundle, _readable(row, bundle.model.task, part))
     with transaction.atomic():
         if outcomes:
             store_results(claim=claim, bundle=row, outcomes=outcomes, origin="live", by=ACTOR)
@@ -62,25 +62,23 @@ def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
         yield ids[start : start + BATCH]
 
 
-def _readable(task: RiskTask, part: Sequence[str]) -> list[StoredCase]:
+def _readable(row: ModelBundle, task: RiskTask, part: Sequence[str]) -> list[StoredCase]:
     """The cases of these patients. While one of them is being erased, the key goes before the rows: the others are read alone."""
     try:
-        return current_cases(task, ACTOR, part)
+        return current_cases(task, ACTOR, part, answered=answered_moments(bundle=row, patient_ids=part, viewer=ACTOR))
     except KeyGone:
-        return [case for one in part for case in _readable(task, [one])] if len(part) > 1 else []
+        return [case for one in part for case in _readable(row, task, [one])] if len(part) > 1 else []
 
 
 def _outcomes(row: ModelBundle, bundle: Bundle, cases: Sequence[StoredCase]) -> list[Outcome]:
     """What is stored; a patient the model was trained on is marked as such."""
-    ready = [case for case in cases if not case.too_early]
+    ready = [case for case in cases if case.is_asked]
     seen = trained_on(bundle=row, patient_ids=[case.patient_id for case in ready], viewer=ACTOR)
     results = score(bundle, [case.snapshot for case in ready]) if ready else []
     found = [outcome_of(case, _marked(result) if case.patient_id in seen else result) for case, result in zip(ready, results, strict=True)]
     then = ASKED_THEN if row.requests_on_new_data else ASK_THEN
-    return found + [
-        outcome_of(case, failed(bundle.model, case.snapshot.key, f"{case.too_early} {then}", bundle.digest))
-        for case in cases if case.too_early
-    ]  # fmt: skip
+    whys = [(case, case.already or f"{case.too_early} {then}") for case in cases if not case.is_asked]
+    return found + [outcome_of(case, failed(bundle.model, case.snapshot.key, why, bundle.digest)) for case, why in whys]
 
 
 def _marked(result: RiskResult) -> RiskResult:

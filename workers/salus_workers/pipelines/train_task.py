@@ -33,6 +33,8 @@ from salus_workers.adapters.snapshots import StoredCase, as_training
 
 ACTOR = system("train_task")
 UNKNOWN = "stored cases whose outcome is not known"
+NOT_OVER = f"{UNKNOWN}, or whose stay is not over"
+ALREADY = "stored cases in whose stay the outcome had come before the index moment"
 
 
 def run(claim: Claim, report: Callable[[float, str], None]) -> None:
@@ -51,7 +53,7 @@ def _train(claim: Claim, report: Callable[[float, str], None], kept: TaskFile, t
         folder = Path(place) / "bundle"
         repeats = claim.payload.get("repeats")  # none asked for: as thorough as the library is of itself
         trained = train(task, as_training(cases), folder, repeats=repeats, stress=repeats is None, report=report)
-        files = _reports(trained, Path(place) / "report", unknown=sum(case.outcome is None for case in cases))
+        files = _reports(trained, Path(place) / "report", left_out=_no_case(task, cases))
         give_back_freed_memory()
         with transaction.atomic():
             _store(claim, kept, folder, trained, cases, files, left_out)
@@ -63,7 +65,7 @@ def _store(
     bundle = store_bundle(
         digest=trained.digest, task=kept, archive=_tar(folder), card=json.loads((folder / "card.json").read_text()),
         crossval=trained.crossval, asked_by=claim.payload.get("asked_by", ""), by=ACTOR,
-        people=[case.patient_id for case in cases if case.outcome is not None], left_out=left_out,
+        people=[case.patient_id for case in cases if case.outcome is not None and case.is_asked], left_out=left_out,
     )  # fmt: skip
     store_reports(bundle=bundle, files=files, policy=content_policy(), by=ACTOR)
     by_key = {case.snapshot.key: case for case in cases}
@@ -71,9 +73,16 @@ def _store(
     store_results(claim=claim, bundle=bundle, outcomes=outcomes, origin="out_of_fold", by=ACTOR)
 
 
-def _reports(trained: Trained, folder: Path, *, unknown: int) -> dict[str, bytes]:
-    """The report in its three forms; it says when the people are simulated, and how many cases have no known outcome."""
-    left_out = ((UNKNOWN, unknown),) if unknown else ()
+def _no_case(task: RiskTask, cases: list[StoredCase]) -> tuple[tuple[str, int], ...]:
+    """How many stored cases taught nothing and were not judged, with the reason."""
+    already = sum(bool(case.already) for case in cases)
+    unknown = sum(case.outcome is None and not case.already for case in cases)
+    reasons = ((UNKNOWN if task.index == "case" else NOT_OVER, unknown), (ALREADY, already))
+    return tuple((why, number) for why, number in reasons if number)
+
+
+def _reports(trained: Trained, folder: Path, *, left_out: tuple[tuple[str, int], ...]) -> dict[str, bytes]:
+    """The report in its three forms; it says when the people are simulated, and how many cases were none for it."""
     judged = replace(trained.judged, task=replace(trained.judged.task, simulated=settings.SALUS_SIMULATED, left_out=left_out))
     written = write_report(judged, folder)
     return {"html": written.html.read_bytes(), "pdf": written.pdf.read_bytes(), "json": written.json.read_bytes()}

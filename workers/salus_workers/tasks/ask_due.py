@@ -1,4 +1,4 @@
-"""The beat of index moments: asks for a risk of each stay that has come to the moment from which a live model speaks of it."""
+"""The beat of index moments: asks for a risk of each stay that has come to a moment at which a live model speaks of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from datetime import timedelta
 
 from django.db import close_old_connections
 from salus_learn.errors import LearnError
-from salus_learn.tasks.loader import index_hours, task_from_text
+from salus_learn.tasks.loader import task_from_text
+from salus_learn.tasks.moments import index_hours
 from salus_web.accounts.actors import system
 from salus_web.jobs.celery import ASK_DUE, app
 from salus_web.predictions.due import ask_when_due
@@ -28,4 +29,5 @@ def ask_for_due_stays() -> None:
             logger.error("the task file of model %s cannot be read; no stay is waited for", bundle.pk)
             continue
         if task.index != "case":
-            ask_when_due(bundle=bundle, delay=timedelta(hours=index_hours(task)), by=ACTOR)
+            for hours in index_hours(task):
+                ask_when_due(bundle=bundle, delay=timedelta(hours=hours), by=ACTOR)

@@ -84,7 +84,8 @@ class Page:
 def page_of(patient: Patient, viewer: Any, *, span: str) -> Page:
     """Gather the page (10 queries, whatever the length of the record)."""
     span = span if span in SPANS else "3d"
-    last = last_moment(viewer=viewer, patient=patient) or now()
+    # something with a date to come must not hide what there is now
+    last = min(last_moment(viewer=viewer, patient=patient) or now(), now())
     since = last - timedelta(days=SPANS[span][1])
     rows = record_rows(viewer=viewer, patient=patient, since=since)
     current = current_of(viewer=viewer, patient_id=patient.pk)
@@ -139,7 +140,7 @@ def _chart(rows: RecordRows, past: Sequence[Earlier], films: Sequence[Instance],
         (found for found in _by_code([row for row in rows.observations if _measured(row)]).values() if len(found) > 1),
         key=len, reverse=True,
     )[:LANES]  # fmt: skip
-    risks = [_mark(row) for row in past if row.prediction.created_at >= since][::-1]
+    risks = [_mark(row) for row in _by_moment(past) if row.prediction.index_at >= since]
     pictures = [Point(film.acquired_at, 0, f"{film_name(film)}, {film.acquired_at:%d %b %H:%M}") for film in films if film.acquired_at and film.acquired_at >= since]
     starts = [row.observed_at for row in rows.observations] + [mark.at for mark in risks] + [point.at for point in pictures]
     if not starts:
@@ -152,6 +153,14 @@ def _chart(rows: RecordRows, past: Sequence[Earlier], films: Sequence[Instance],
         films=pictures, readings=[(_lane_label(found[0]), [_point(row, known) for row in found if (known := _measured(row))]) for found in readings],
         drugs=[Span(drug.starts_at, drug.ends_at, drug.display) for drug in rows.medications[:DRUGS] if drug.starts_at >= since],
     ))  # fmt: skip
+
+
+def _by_moment(past: Sequence[Earlier]) -> list[Earlier]:
+    """The risks in the order of the moments they speak of; of one moment and question the one given last."""
+    last: dict[tuple[str, datetime], Earlier] = {}
+    for row in past:  # the last given comes first
+        last.setdefault((row.prediction.task_id, row.prediction.index_at), row)
+    return sorted(last.values(), key=lambda row: row.prediction.index_at)
 
 
 def _lane_label(row: Observation) -> str:
@@ -169,8 +178,9 @@ def _point(row: Observation, known: Limit) -> Point:
 
 
 def _mark(row: Earlier) -> RiskMark:
+    """A risk stands at the moment it speaks of, beside what was measured until then."""
     risk = row.prediction
-    what, when = risk.bundle.task.title, f"{risk.created_at:%d %b %H:%M}"
+    what, when = risk.bundle.task.title, f"as of {risk.index_at:%d %b %H:%M}"
     if not row.number:
-        return RiskMark(risk.created_at, None, None, None, f"{what}: {STATES[row.state][1]}, {when}")
-    return RiskMark(risk.created_at, risk.probability, risk.low, risk.high, f"{what}: {row.number} ({row.interval}), {when}")
+        return RiskMark(risk.index_at, None, None, None, f"{what}: {STATES[row.state][1]}, {when}")
+    return RiskMark(risk.index_at, risk.probability, risk.low, risk.high, f"{what}: {row.number} ({row.interval}), {when}")
