@@ -34,6 +34,7 @@ def people() -> list[tuple[str, str]]:
         ([{"use": "old", "type": MR, "value": "1111"}, {"use": "usual", "type": MR, "value": "4417"}], "4417"),
         ([{"type": MR, "value": "1111", "period": {"end": "2015-01-01"}}, {"type": MR, "value": "4417"}], "4417"),
         ([{"type": MR, "value": "1111", "period": {"end": "2015"}}, {"value": "4417"}], "4417"),
+        ([{"type": MR, "value": "4417", "period": {"start": "2015-01-01", "end": "2999-12-31"}}, {"value": "77"}], "4417"),
         ([{"value": "77"}, {"type": MR, "value": "4417"}], "4417"),
         ([SSN, {"system": "urn:mrn", "value": "4417"}], "4417"),
         ([{"type": {"coding": [{"code": "SS"}]}, "value": "999-1"}, {"value": "4417"}], "4417"),
@@ -77,7 +78,7 @@ def test_a_system_that_comes_later_counts_from_then_on(door: Door) -> None:
 
 def test_what_came_first_as_empty_is_filled_and_then_checked(door: Door) -> None:
     door.bring(patient={"name": [], "birthDate": None, "gender": "unknown"})
-    assert door.bring(id="o2")["completed"] == 1
+    assert door.bring(id="o2")["patients completed"] == 1
     patient = Patient.objects.for_actor(SYSTEM).get()
     assert (patient.name, str(patient.birth_date), patient.sex) == ("Jane Doe", "1963-04-02", "female")
     nurse = make_user("clinician", door.site)
@@ -85,7 +86,7 @@ def test_what_came_first_as_empty_is_filled_and_then_checked(door: Door) -> None
     assert search_patients(viewer=actor_of(nurse), text="doe") == [patient]
     assert "another birth date" in door.refused(patient={"birthDate": "1980-01-01"}, id="o3")
     assert "another sex" in door.refused(patient={"gender": "male"}, id="o3")
-    assert "completed" not in door.bring(id="o4")
+    assert "patients completed" not in door.bring(id="o4")
 
 
 @pytest.mark.parametrize(

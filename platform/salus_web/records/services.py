@@ -51,7 +51,7 @@ def store_person(*, person: dict[str, Any], site: Site, by: Any) -> StoredPerson
     patient = found.patient
     check_same(patient=patient, person=person, by=by)
     encounters = _encounters(patient, person["encounters"], by)
-    new = {"patients": int(found.is_new), "completed": int(found.is_completed), "encounters": encounters.pop("", 0)}
+    new = {"patients": int(found.is_new), "patients completed": int(found.is_completed), "encounters": encounters.pop("", 0)}
     stand = standing(person)
     new["ended"] = 0 if found.is_new else end(patient=patient, person=person, by=by)
     new["taken back"] = take_back(patient=patient, said=person.get("taken_back", []), by=by)

@@ -240,7 +240,7 @@ def _abated(resource: dict[str, Any], place: str, clock: Clock) -> str | None:
 
 
 def _medication(person: PersonRecord, resource: dict[str, Any], place: str, around: Around) -> None:
-    concept = resource.get("medicationCodeableConcept") or around.drug(resource)
+    concept = around.drug(resource) if resource.get("medicationCodeableConcept") is None else resource["medicationCodeableConcept"]
     system, code, words = coding_of(concept, place, "medicationCodeableConcept")
     status, starts_at = str(resource.get("status", "")), around.clock.known(resource.get("authoredOn"), place, "authoredOn")
     person.medications.append(_common(resource, place) | {

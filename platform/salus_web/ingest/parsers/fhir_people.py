@@ -50,7 +50,7 @@ def _is_record_number(entry: dict[str, Any]) -> bool:
 
 def _has_ended(entry: dict[str, Any], place: str, clock: Clock) -> bool:
     end = (entry.get("period") or {}).get("end")
-    return bool(end) and datetime.fromisoformat(clock.end(end, place, "identifier.period.end", rough=True)) < clock.received_at
+    return bool(end) and clock.is_over(end, place, "identifier.period.end")
 
 
 def _name(resource: dict[str, Any]) -> str:

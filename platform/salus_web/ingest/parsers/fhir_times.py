@@ -54,7 +54,19 @@ class Clock:
         span = self._span(text, place, field, rough)
         return _kept(min(span.last, self.received_at) if span.is_rough else span.last)
 
+    def is_over(self, text: Any, place: str, field: str) -> bool:
+        """Whether the end of what holds until then had passed when the file came in; it may lie ahead by any time."""
+        return self._read(text, place, field).last < self.received_at
+
     def _span(self, text: Any, place: str, field: str, rough: bool) -> Span:
+        span = self._read(text, place, field)
+        if span.first > self.received_at + AHEAD_AT_MOST:
+            raise Unreadable(f"{place}: {field} “{text}” lies ahead: the file came in on {self.received_at:%Y-%m-%d}.")
+        if span.is_rough and not rough:
+            raise LeftOut("dated only by month or year")
+        return span
+
+    def _read(self, text: Any, place: str, field: str) -> Span:
         written = _DATE.fullmatch(str(text))
         try:
             span = self._days(written) if written else _moment(str(text))
@@ -62,10 +74,6 @@ class Clock:
             raise Unreadable(f"{place}: {field} “{text}” is not a date and time.") from None
         if span is None:  # hours without a zone may be wrong by half a day; FHIR asks for one
             raise Unreadable(f"{place}: {field} “{text}” has no time zone.")
-        if span.first > self.received_at + AHEAD_AT_MOST:
-            raise Unreadable(f"{place}: {field} “{text}” lies ahead: the file came in on {self.received_at:%Y-%m-%d}.")
-        if span.is_rough and not rough:
-            raise LeftOut("dated only by month or year")
         return span
 
     def _days(self, written: re.Match[str]) -> Span:
