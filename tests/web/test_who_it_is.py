@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 from salus_web.common.clock import now
+from salus_web.ingest.models import Upload
+from salus_web.ingest.services import read_and_store, receive
 from salus_web.records.models import Patient
 from salus_web.records.selectors import search_patients
 
+from tests.factories.films import dicom
 from tests.factories.people import SYSTEM, actor_of, make_user, relate
 from tests.web.test_ingest_corrections import Door
 
@@ -107,3 +110,29 @@ def test_nobody_is_born_tomorrow(door: Door) -> None:
     day = (now() + timedelta(days=2)).date()
     assert f"The birth date {day} lies ahead" in door.refused(patient={"birthDate": str(day)})
     assert people() == []
+
+
+def film(door: Door, **tags: str) -> Upload:
+    """The upload of a film of the record number 4417 with these tags."""
+    raw = dicom(None, PatientID="4417", StudyInstanceUID="1.2.3", SeriesInstanceUID="1.2.4", **tags)
+    upload = receive(filename="a.dcm", content=raw, site=door.site, by=SYSTEM)
+    read_and_store(upload=upload, by=SYSTEM)
+    return Upload.objects.get(pk=upload.pk)
+
+
+def test_a_film_with_an_empty_head_does_not_switch_the_check_off(door: Door) -> None:
+    assert film(door).state == "stored"
+    door.bring()
+    assert film(door, PatientBirthDate="19800101").problems[0].startswith("The record number is already here with another birth date.")
+    assert film(door, PatientBirthDate="20990101").problems[0].startswith("The birth date 2099-01-01 lies ahead.")
+
+
+@pytest.mark.parametrize("issuer", ["1.2.3", "URN:OID:1.2.3", " urn:oid:1.2.3", ""])
+def test_a_film_of_the_same_issuer_however_written_is_of_the_same_person(door: Door, issuer: str) -> None:
+    door.bring(patient={"identifier": [{"system": "urn:oid:1.2.3", "value": "4417"}]})
+    assert film(door, IssuerOfPatientID=issuer).state == "stored" and len(people()) == 1
+
+
+def test_a_film_of_another_issuer_is_refused(door: Door) -> None:
+    door.bring(patient={"identifier": [{"system": "urn:oid:1.2.3", "value": "4417"}]})
+    assert "“urn:oid:1.2.3”, and the file names “HOSP B”" in film(door, IssuerOfPatientID="HOSP B").problems[0]

@@ -74,7 +74,7 @@ def _match(here: dict[str, Patient], numbers: Sequence[tuple[str, str]]) -> tupl
         row = here.get(index)
         if row is None:
             continue
-        if system and row.mrn_system and system != row.mrn_system.strip():
+        if system and row.mrn_system and _plain(system) != _plain(row.mrn_system):
             other = other or f"The record number is already here in the system “{row.mrn_system}”, and the file names “{system}”."
         else:
             matches.setdefault(row.pk, (row, system))
@@ -83,6 +83,11 @@ def _match(here: dict[str, Patient], numbers: Sequence[tuple[str, str]]) -> tupl
     if not matches and other:
         raise BadInput(f"{other} They may be two people. {CHECK}")
     return next(iter(matches.values()), (None, ""))
+
+
+def _plain(system: str) -> str:
+    """A system as it is compared: FHIR writes an object identifier with urn:oid: before it, DICOM without."""
+    return system.strip().casefold().removeprefix("urn:oid:")
 
 
 def _same_person(found: Patient, born: date | None, sex: str) -> None:
