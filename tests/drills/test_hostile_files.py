@@ -51,7 +51,7 @@ class Nursery:
 
     def read(self, kind: str, name: str, raw: bytes, folder: str) -> dict[str, Any]:
         """What the child of one file said and took."""
-        head = {"name": name, "folder": folder, "taken_at": "2026-01-02T03:04:05+00:00"}
+        head = {"name": name, "folder": folder, "taken_at": "2026-01-02T03:04:05+00:00", "zone": "UTC", "received_at": "2026-06-01T00:00:00+00:00"}
         said = orjson.dumps(head)
         frame = len(said).to_bytes(8, "big") + said + raw
         memory, cpu = door.limits_for(len(raw))

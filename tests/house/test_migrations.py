@@ -17,6 +17,7 @@ MOVERS = {
     "records.0004_free_text_moved": "test_encryption_migration.py",
     "records.0008_older_words_are_replaced": "test_consent_migration.py",
     "records.0011_why_moved": "test_encryption_migration.py",
+    "records.0016_case_numbers_apart": "test_case_numbers_migration.py",
     "imaging.0003_free_text_moved": "test_encryption_migration.py",
     "imaging.0009_moment_not_invented": "test_imaging_migration.py",
     "ingest.0003_free_text_moved": "test_encryption_migration.py",

@@ -13,7 +13,7 @@ from salus_web.common.ids import new_id
 from tests.web.test_encryption_migration import migrate, restored  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.django_db(transaction=True)
-RECORDS = ("records", "0014_encounters_by_start")
+RECORDS = ("records", "0016_case_numbers_apart")
 BEFORE, AFTER = [RECORDS, ("imaging", "0007_outline")], [RECORDS, ("imaging", "0009_moment_not_invented")]
 INVENTED, KNOWN = datetime(1993, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
 

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from salus_web.common.clock import now
 from salus_web.ingest.models import Upload
 from salus_web.ingest.services import read_and_store, receive
 from salus_web.predictions.models import CurrentRisk
@@ -48,13 +49,24 @@ class Door:
 
     def bring(self, *extra: dict[str, Any], **changes: Any) -> dict[str, int]:
         """A bundle whose observation has these changes, with further entries; returns what became of it."""
+        kept = self.brought(*extra, **changes)
+        assert kept.state == "stored", kept.problems
+        return {name: number for name, number in kept.counts.items() if number}
+
+    def refused(self, *extra: dict[str, Any], **changes: Any) -> str:
+        """Why such a bundle was refused."""
+        kept = self.brought(*extra, **changes)
+        assert kept.state == "refused", kept.counts
+        return str(kept.problems[0])
+
+    def brought(self, *extra: dict[str, Any], patient: dict[str, Any] | None = None, **changes: Any) -> Upload:
+        """The upload of such a bundle, whose patient has these changes."""
         document = bundle(**changes)
+        document["entry"][0]["resource"] |= patient or {}
         document["entry"] += extra
         upload = receive(filename="b.json", content=json.dumps(document).encode(), site=self.site, by=SYSTEM)
         read_and_store(upload=upload, by=SYSTEM, then=lambda patients: data_changed(patient_ids=patients, by=SYSTEM) if patients else None)
-        kept = Upload.objects.get(pk=upload.pk)
-        assert kept.state == "stored", kept.problems
-        return {name: number for name, number in kept.counts.items() if number}
+        return Upload.objects.get(pk=upload.pk)
 
 
 @pytest.fixture
@@ -121,6 +133,7 @@ def test_in_one_file_the_correction_and_the_error_win(door: Door) -> None:
 NOT_SO = [
     (Condition, CONDITION, {"verificationStatus": {"coding": [{"code": "refuted"}]}}), (Condition, CONDITION, {"verificationStatus": {"coding": [{"code": "entered-in-error"}]}}),
     (Medication, MEDICATION, {"status": "entered-in-error"}), (Medication, MEDICATION, {"doNotPerform": True}), (Medication, MEDICATION, {"status": "draft"}),
+    (Medication, MEDICATION, {"intent": "proposal"}), (Medication, MEDICATION, {"intent": "plan"}), (Medication, MEDICATION, {"intent": "option"}),
     (Allergy, ALLERGY, {"verificationStatus": {"coding": [{"code": "refuted"}]}}),
 ]  # fmt: skip
 
@@ -152,9 +165,10 @@ def test_an_end_ends_the_stay_and_the_wards_right_and_no_older_file_opens_it(doo
     assert str(stays.get().ends_at)[:10] == "2026-01-05", "an end that is here is never moved"
 
 
-def test_an_end_before_the_start_ends_nothing(door: Door) -> None:
+def test_an_end_before_the_start_is_refused_and_ends_nothing(door: Door) -> None:
     door.bring(ENCOUNTER)
-    door.bring({"resource": ENCOUNTER["resource"] | {"period": {"start": "2026-01-01", "end": "2025-12-01"}}})
+    said = door.refused({"resource": ENCOUNTER["resource"] | {"period": {"start": "2026-01-01", "end": "2025-12-01"}}})
+    assert said == "b.json, entry 3 (Encounter): period.end lies before period.start."
     assert Encounter.objects.for_actor(SYSTEM).get().ends_at is None
 
 
@@ -198,3 +212,56 @@ def test_nothing_of_another_patient_is_taken_back(door: Door) -> None:
 def test_what_says_that_its_meaning_is_changed_in_an_unknown_way_is_not_kept(door: Door) -> None:
     said = door.bring(modifierExtension=[{"url": "urn:not-really", "valueBoolean": True}])
     assert values() == [] and said["left out: Observation with a modifier that is not known"] == 1
+
+
+@pytest.mark.parametrize("status", ["stopped", "completed", "cancelled", "on-hold"])
+def test_a_drug_that_is_no_longer_given_ends_and_no_older_file_starts_it_again(door: Door, status: str) -> None:
+    door.bring(MEDICATION)
+    drugs = Medication.objects.for_actor(SYSTEM)
+    assert drugs.get().ends_at is None
+    assert door.bring({"resource": MEDICATION["resource"] | {"status": status}})["ended"] == 1
+    ended = drugs.get()
+    assert ended.status == status and ended.ends_at is not None and ended.ends_at <= now()
+    door.bring(MEDICATION, issued="2026-01-01")
+    assert drugs.get().status == status
+
+
+def test_a_drug_that_was_cancelled_before_it_came_here_is_not_kept(door: Door) -> None:
+    door.bring({"resource": MEDICATION["resource"] | {"status": "cancelled"}})
+    assert not Medication.objects.for_actor(SYSTEM).exists()
+
+
+@pytest.mark.parametrize("intent", ["order", "original-order", "reflex-order", "filler-order", "instance-order", None])
+def test_an_order_is_kept(door: Door, intent: str | None) -> None:
+    door.bring({"resource": MEDICATION["resource"] | ({"intent": intent} if intent else {})})
+    assert Medication.objects.for_actor(SYSTEM).count() == 1
+
+
+WARFARIN = {"resourceType": "Medication", "id": "m", "code": {"coding": [{"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "11289", "display": "Warfarin"}]}}
+
+
+@pytest.mark.parametrize(
+    ("reference", "others", "within"),
+    [("urn:uuid:m", [{"fullUrl": "urn:uuid:m", "resource": WARFARIN}], {}), ("Medication/m", [{"resource": WARFARIN}], {}), ("#m", [], {"contained": [WARFARIN]})],
+)
+def test_a_drug_that_is_referred_to_is_known_by_its_code(door: Door, reference: str, others: list[Any], within: dict[str, Any]) -> None:
+    request = entry("MedicationRequest", status="active", authoredOn="2026-01-01", medicationReference={"reference": reference}, **within)
+    said = door.bring(request, *others)
+    drug = Medication.objects.for_actor(SYSTEM).get()
+    assert (drug.code, drug.display) == ("11289", "Warfarin") and not [kind for kind in said if kind.startswith("left out")]
+
+
+@pytest.mark.parametrize(
+    "over", [{"clinicalStatus": {"coding": [{"code": code}]}} for code in ("inactive", "remission", "resolved")]
+    + [{"abatementString": "in spring"}, {"abatementAge": {"value": 40}}, {"abatementPeriod": {"end": "2026-02-01"}}],
+)  # fmt: skip
+def test_a_problem_that_is_over_ends(door: Door, over: dict[str, Any]) -> None:
+    door.bring(CONDITION)
+    assert door.bring({"resource": CONDITION["resource"] | over})["ended"] == 1
+    ended = Condition.objects.for_actor(SYSTEM).get().abated_at
+    assert ended is not None and ended <= now() and ("abatementPeriod" not in over or str(ended)[:10] == "2026-02-01")
+
+
+def test_an_observation_about_another_one_is_no_value_of_the_patient(door: Door) -> None:
+    said = door.bring(focus=[{"reference": "RelatedPerson/child"}])
+    assert values() == [] and said["left out: Observation about somebody or something else"] == 1

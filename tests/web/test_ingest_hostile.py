@@ -214,7 +214,7 @@ def test_what_no_table_can_hold_is_said_by_name(change: dict[str, Any], says: st
 TABLES = {
     "observations": ("records.Observation", {"text": "value_text"}), "conditions": ("records.Condition", {}), "medications": ("records.Medication", {}),
     "allergies": ("records.Allergy", {}), "encounters": ("records.Encounter", {"id": "the sender's, kept in no column"}), "person": ("records.Patient", {}), "images": ("imaging.Instance", {}),
-    "taken_back": ("records.Observation", {"kind": "of the resource, kept in no column"}),
+    "taken_back": ("records.Observation", {"kind": "of the resource, kept in no column"}), "other_numbers": ("records.Patient", {}),
 }  # fmt: skip
 
 

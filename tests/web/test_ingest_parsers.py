@@ -165,3 +165,40 @@ def test_a_value_that_is_written_wrongly_is_named(said: dict[str, Any], says: st
 def test_units_and_ranges_are_checked_at_the_door(quantity: dict[str, Any], says: str) -> None:
     with pytest.raises(BadInput, match=says):
         parse_in_child(json.dumps(bundle(valueQuantity=quantity)).encode(), "one.json")
+
+
+LOCAL = {"system": "urn:local", "code": "X"}
+LOINC = {"system": "http://loinc.org", "code": "8867-4"}
+
+
+@pytest.mark.parametrize(
+    ("codings", "system", "code"),
+    [
+        ([LOCAL, LOINC], "http://loinc.org", "8867-4"), ([LOCAL, {"system": "urn:oid:2.16.840.1.113883.6.1", "code": "8867-4"}], "http://loinc.org", "8867-4"),
+        ([LOCAL, {"system": "urn:oid:2.16.840.1.113883.6.96", "code": "73211009"}], "http://snomed.info/sct", "73211009"),
+        ([{"system": "http://hl7.org/fhir/sid/icd-10", "code": "E11"}, {"system": "http://snomed.info/sct", "code": "73211009"}], "http://snomed.info/sct", "73211009"),
+        ([LOCAL, {"system": "urn:oid:2.16.840.1.113883.6.3", "code": "E11"}], "http://hl7.org/fhir/sid/icd-10", "E11"),
+        ([LOCAL, {"system": "urn:oid:2.16.840.1.113883.6.90", "code": "E11.9"}], "http://hl7.org/fhir/sid/icd-10-cm", "E11.9"),
+        ([LOCAL, {"system": "urn:other", "code": "Y"}], "urn:local", "X"), ([{"system": "http://loinc.org"}, LOCAL], "urn:local", "X"),
+    ],
+)  # fmt: skip
+def test_of_several_codings_the_one_that_is_read_here_is_kept(codings: list[Any], system: str, code: str) -> None:
+    found = read(bundle(code={"coding": codings, "text": "Said"}))["people"][0]["observations"][0]
+    assert (found["system"], found["code"], found["display"]) == (system, code, "Said")
+
+
+def test_a_local_code_beside_a_known_one_does_not_pass_the_check_of_units() -> None:
+    with pytest.raises(BadInput, match="heart rate 880 is outside"):
+        read(bundle(code={"coding": [LOCAL, LOINC]}, valueQuantity={"value": 880, "code": "/min"}))
+
+
+@pytest.mark.parametrize(
+    ("said", "unit"),
+    [
+        ({"code": "258795003", "system": "http://snomed.info/sct", "unit": "g/dL"}, "g/dL"), ({"code": "g/dL", "system": "http://unitsofmeasure.org", "unit": "grams"}, "g/dL"),
+        ({"code": "g/dL", "system": "urn:oid:2.16.840.1.113883.6.8"}, "g/dL"), ({"code": "g/dL", "unit": "grams"}, "g/dL"), ({"code": "258795003", "system": "http://snomed.info/sct"}, ""),
+    ],
+)  # fmt: skip
+def test_a_code_of_another_vocabulary_is_no_unit(said: dict[str, str], unit: str) -> None:
+    found = read(bundle(code={"text": "Hb"}, valueQuantity={"value": 7.1, **said}))["people"][0]["observations"][0]
+    assert found["unit"] == unit

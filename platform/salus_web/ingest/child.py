@@ -8,13 +8,16 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from threading import Thread, Timer
 from typing import IO, Any
 
 import orjson
+from django.conf import settings
 
 import salus_web
+from salus_web.common.clock import now
 from salus_web.common.errors import BadInput
 
 # What reading a small file may take; a larger one gets more in proportion, up to a ceiling.
@@ -31,15 +34,18 @@ def limits_for(size_bytes: int) -> tuple[int, int]:
     return memory, SECONDS + SECONDS_PER_MEGABYTE * (size_bytes >> 20)
 
 
-def parse_in_child(raw: bytes | Iterable[bytes], name: str, *, size_bytes: int | None = None) -> dict[str, Any]:
+def parse_in_child(
+    raw: bytes | Iterable[bytes], name: str, *, size_bytes: int | None = None, received_at: datetime | None = None
+) -> dict[str, Any]:
     """The parsed document with its binary parts in place. Raises BadInput with the sentence of the refusal.
 
-    `raw` may come in pieces, with its size given.
+    `raw` may come in pieces, with its size given. `received_at` is when the file came in (else now): nothing in it is known later.
     """
     pieces = [raw] if isinstance(raw, bytes) else raw
     size = len(raw) if isinstance(raw, bytes) else size_bytes or 0
     document: dict[str, Any] = {"people": []}
-    for part in read_in_child(READER, {"name": name}, pieces, size_bytes=size):
+    head = {"name": name, "received_at": (received_at or now()).isoformat(), "zone": str(settings.SALUS_HOSPITAL_ZONE)}
+    for part in read_in_child(READER, head, pieces, size_bytes=size):
         document["people"] += part.pop("people", [])
         document |= part
     return document

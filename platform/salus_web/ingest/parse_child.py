@@ -10,11 +10,14 @@ import dataclasses
 import resource
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 
 from salus_web.ingest.parsers.archive import parts_of
+from salus_web.ingest.parsers.fhir_times import Clock
 from salus_web.ingest.parsers.forms import Unreadable
 from salus_web.ingest.parsers.storable import check_person
 
@@ -73,10 +76,10 @@ def out_of_band(value: Any, blobs: list[bytes]) -> Any:
     return value
 
 
-def read(raw: bytes, name: str) -> Iterator[dict[str, Any]]:
+def read(raw: bytes, name: str, clock: Clock) -> Iterator[dict[str, Any]]:
     """The people of each part, then what kind of file it was and what was left out of it."""
     left_out: dict[str, int] = {}
-    form, parts = parts_of(raw, name)
+    form, parts = parts_of(raw, name, clock)
     for parsed in parts:
         for kind, times in parsed.left_out.items():
             left_out[kind] = left_out.get(kind, 0) + times
@@ -90,13 +93,14 @@ def read(raw: bytes, name: str) -> Iterator[dict[str, Any]]:
 def main() -> int:
     """Arguments: memory limit in bytes, processor time in seconds."""
     limit(int(sys.argv[1]), int(sys.argv[2]))
-    name = str(said_head()["name"])
-    return run(_all(name), name)
+    head = said_head()
+    return run(_all(head), str(head["name"]))
 
 
-def _all(name: str) -> Iterator[dict[str, Any]]:
+def _all(head: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Inside `run`, so that too large a file is a refusal like any other."""
-    yield from read(sys.stdin.buffer.read(), name)
+    zone = UTC if head["zone"] == "UTC" else ZoneInfo(head["zone"])
+    yield from read(sys.stdin.buffer.read(), str(head["name"]), Clock(datetime.fromisoformat(head["received_at"]), zone))
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ def read_and_store(
     Upload.objects.filter(pk=upload.pk).update(state=UploadState.PARSING)
     try:
         pieces = vault.pieces(upload.blob_key, sha256=upload.blob_sha256)
-        parsed = parse_in_child(pieces, upload.filename, size_bytes=upload.blob_bytes)
+        parsed = parse_in_child(pieces, upload.filename, size_bytes=upload.blob_bytes, received_at=upload.received_at)
         with transaction.atomic():
             patients, counts = _store(parsed, upload.site, by)
             note_holds(f"upload:{upload.pk}", persons=[f"person:{key}" for key in patients])

@@ -54,8 +54,8 @@ def put_right(*, patient: Patient, entries: list[dict[str, Any]], by: Any) -> in
 
 
 def end(*, patient: Patient, person: dict[str, Any], by: Any) -> int:
-    """Ends that a later file knows of what was open: the stay, and with it the ward's right to see it; a diagnosis; the life. An
-    end that is here is never moved, so an older file undoes nothing. Returns how many ended."""
+    """Ends that a later file knows of what was open: the stay, and with it the ward's right to see it; a diagnosis; a drug; an
+    allergy; the life. An end that is here is never moved, so an older file undoes nothing. Returns how many ended."""
     ended = 0
     stays = Encounter.objects.for_actor(by).filter(patient=patient, ends_at__isnull=True)
     for stay, ends_at in _ending(stays, person["encounters"], "ends_at"):
@@ -68,6 +68,14 @@ def end(*, patient: Patient, person: dict[str, Any], by: Any) -> int:
     problems = Condition.objects.for_actor(by).filter(patient=patient, abated_at__isnull=True)
     for problem, abated_at in _ending(problems, person["conditions"], "abated_at"):
         ended += problems.filter(pk=problem.pk).update(abated_at=abated_at)
+    drugs = Medication.objects.for_actor(by).filter(patient=patient, ends_at__isnull=True)
+    statuses = {source_key(entry["key"]): entry["status"] for entry in person["medications"]}
+    for drug, ends_at in _ending(drugs, person["medications"], "ends_at"):
+        ended += drugs.filter(pk=drug.pk).update(ends_at=ends_at, status=statuses[drug.source_key])
+    over = {source_key(entry["key"]): entry["status"] for entry in person["allergies"] if entry.get("status") in Allergy.OVER}
+    allergies = Allergy.objects.for_actor(by).filter(patient=patient, source_key__in=list(over)).exclude(status__in=Allergy.OVER)
+    for pk, key in list(allergies.values_list("pk", "source_key")):
+        ended += allergies.filter(pk=pk).update(status=over[key])
     if person["died_at"] and patient.died_at is None:
         died_at = datetime.fromisoformat(person["died_at"])
         ended += Patient.objects.for_actor(by).filter(pk=patient.pk, died_at__isnull=True).update(died_at=died_at)

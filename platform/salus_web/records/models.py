@@ -51,7 +51,7 @@ class Patient(models.Model):
 
 
 class PatientNameToken(models.Model):
-    """Blind index of one word of a patient's name, for exact-word search."""
+    """Blind index of one word of a patient's name, or of a case's number in its table, for search by the whole word."""
 
     patient = models.ForeignKey(Patient, on_delete=models.CASCADE)
     token = models.CharField(max_length=64)
@@ -172,12 +172,16 @@ class Medication(models.Model):
 
 
 class Allergy(models.Model):
-    """A known allergy or intolerance, shown in the banner."""
+    """A known allergy or intolerance, shown in the banner unless it is over."""
+
+    OVER = ("inactive", "resolved")
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     patient = models.ForeignKey(Patient, on_delete=models.CASCADE)
     display = models.CharField(max_length=200)
     recorded_at = models.DateTimeField(null=True)
+    status = models.CharField(max_length=20, blank=True)
+    criticality = models.CharField(max_length=20, blank=True)  # high, low or unable-to-assess
     source = models.CharField(max_length=200)
     source_key = models.CharField(max_length=64)
 

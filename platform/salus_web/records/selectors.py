@@ -18,6 +18,7 @@ from salus_web.common.clock import now
 from salus_web.common.encryption import blind_index
 from salus_web.common.errors import Hidden, Withheld
 from salus_web.records.consent import ERASED
+from salus_web.records.identity import CASE_SYSTEM
 from salus_web.records.models import (
     Allergy,
     CareRelation,
@@ -30,6 +31,7 @@ from salus_web.records.models import (
     Patient,
     PatientNameToken,
 )
+from salus_web.records.persons import case_token, number_index
 from salus_web.records.scopes import EMERGENCY, cared_for, few_in_care, live_relations, seen_for
 
 _ACCESS = system("access")
@@ -91,6 +93,8 @@ def _refuse_withheld(patient_id: Any, viewer: Actor, looking_at: str, purpose: s
 
 FOUND_AT_MOST = 50
 READINGS_AT_MOST = 3000
+NEWEST_AT_MOST = 100
+ALLERGIES_IN_BANNER = 6
 
 
 def search_patients(*, viewer: Actor, text: str) -> list[Patient]:
@@ -104,15 +108,18 @@ def search_patients(*, viewer: Actor, text: str) -> list[Patient]:
     if not words:
         return []
     rows = Patient.objects.for_actor(viewer).select_related("site").annotate(in_care=cared_for(viewer))
-    by_number = Q(mrn_index=blind_index(text, purpose="mrn"))
+    by_number = Q(mrn_index=number_index(text)) | Q(pk__in=_with_token(viewer, case_token(text)))
     by_name = Q()
     for word in words:
-        holders = PatientNameToken.objects.for_actor(viewer).filter(token=blind_index(word, purpose="name"))
-        by_name &= Q(pk__in=holders.values("patient_id"))
+        by_name &= Q(pk__in=_with_token(viewer, blind_index(word, purpose="name")))
     found = list(rows.filter(by_number | by_name).order_by("birth_date", "pk")[: FOUND_AT_MOST + 1])
     acts = [Act("search.read", "patient", str(row.pk), row.pseudonym, seen_for(row)) for row in found[:FOUND_AT_MOST]]
     record_many(acts or [Act("search.read", "patient", outcome="nothing found")], by=viewer)
     return found
+
+
+def _with_token(viewer: Actor, token: str) -> QuerySet[Any]:
+    return PatientNameToken.objects.for_actor(viewer).filter(token=token).values("patient_id")
 
 
 def my_patients(*, viewer: Actor, page: int, size: int = 25) -> list[Patient]:
@@ -148,17 +155,28 @@ class BannerFacts:
     """What the banner says beside the name."""
 
     ward: str
-    allergies: list[str]
+    allergies: list[str]  # the worst ones
+    more_allergies: int
     care: str
 
 
 def banner_facts(*, viewer: Actor, patient: Patient) -> BannerFacts:
-    """Ward, allergies, and why the viewer may see this patient (3 queries)."""
+    """Ward, allergies that are not over, and why the viewer may see this patient (3 queries)."""
     stay = Encounter.objects.for_actor(viewer).filter(patient=patient).order_by("-starts_at").first()
-    allergies = Allergy.objects.for_actor(viewer).filter(patient=patient).values_list("display", flat=True)
+    allergies = [row.display for row in _allergies(viewer, patient) if row.status not in Allergy.OVER]
     relation = why_seen(viewer, patient)
     care = "" if relation is None else f"care team: {relation.team.name}" if relation.team else f"{relation.kind}: {relation.why}"
-    return BannerFacts(ward=stay.ward if stay and stay.ends_at is None else "", allergies=list(allergies[:6]), care=care)
+    return BannerFacts(
+        ward=stay.ward if stay and stay.ends_at is None else "", allergies=allergies[:ALLERGIES_IN_BANNER],
+        more_allergies=max(0, len(allergies) - ALLERGIES_IN_BANNER), care=care,
+    )  # fmt: skip
+
+
+def _allergies(viewer: Actor, patient: Patient) -> list[Allergy]:
+    """Those that are not over first, and of both the worst first: one of which nobody said how bad it is may be as bad (1 query)."""
+    is_over = Case(When(status__in=Allergy.OVER, then=Value(1)), default=Value(0))
+    worse = Case(When(criticality="high", then=Value(0)), When(criticality="low", then=Value(2)), default=Value(1))
+    return list(Allergy.objects.for_actor(viewer).filter(patient=patient).order_by(is_over, worse, "display", "pk"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,18 +187,29 @@ class RecordRows:
     observations: list[Observation]
     conditions: list[Condition]
     medications: list[Medication]
+    more_conditions: int
+    more_medications: int
+    allergies: list[Allergy]
 
 
 def record_rows(*, viewer: Actor, patient: Patient, since: datetime) -> RecordRows:
-    """What was recorded since a moment, oldest first; at most 3,000 readings, the newest ones (4 queries)."""
+    """What was recorded since a moment, oldest first; at most 3,000 readings, the newest ones. Of problems and drugs the newest
+    hundred, and how many more there are; all allergies (5 queries, and one for each list that is longer)."""
     readings = Observation.objects.for_actor(viewer).filter(patient=patient, observed_at__gte=since)
     still = Q(ends_at__isnull=True) | Q(ends_at__gte=since)
+    conditions, more_conditions = _newest(Condition.objects.for_actor(viewer).filter(patient=patient).order_by("-recorded_at"))
+    medications, more_medications = _newest(Medication.objects.for_actor(viewer).filter(patient=patient).order_by("-starts_at"))
     return RecordRows(
         list(Encounter.objects.for_actor(viewer).filter(still, patient=patient).order_by("starts_at")),
         list(readings.order_by("-observed_at")[:READINGS_AT_MOST])[::-1],
-        list(Condition.objects.for_actor(viewer).filter(patient=patient).order_by("-recorded_at")[:100]),
-        list(Medication.objects.for_actor(viewer).filter(patient=patient).order_by("-starts_at")[:100]),
-    )
+        conditions, medications, more_conditions, more_medications, _allergies(viewer, patient),
+    )  # fmt: skip
+
+
+def _newest(rows: QuerySet[Any]) -> tuple[list[Any], int]:
+    """The first hundred, and how many more there are (1 query; 2 where there are more)."""
+    found = list(rows[: NEWEST_AT_MOST + 1])
+    return found[:NEWEST_AT_MOST], rows.count() - NEWEST_AT_MOST if len(found) > NEWEST_AT_MOST else 0
 
 
 def last_moment(*, viewer: Actor, patient: Patient) -> datetime | None:
@@ -241,13 +270,24 @@ def _live_members() -> QuerySet[CareTeamMembership]:
 
 
 def person_by_number(*, viewer: Actor, site_id: Any, mrn: str) -> Patient | None:
-    """The patient of a record number, for those who manage or read access. Nothing clinical is in what they are shown,
-    and the look is logged (1 query)."""
+    """The patient of a record number, for those who manage or read access; of a number that no patient has, the one person of
+    a case table who has it (where two tables have it: its data set and a slash before it). Nothing clinical is in what they
+    are shown, and the look is logged (2 queries)."""
     authorize(viewer, "access.read", Resource("patient"))
-    row = Patient.objects.for_actor(_ACCESS).filter(site_id=site_id, mrn_index=blind_index(mrn, purpose="mrn")).first()
+    here = Patient.objects.for_actor(_ACCESS).filter(site_id=site_id)
+    row = here.filter(mrn_index=number_index(mrn)).first() or _case_person(here, mrn.strip())
     found = row.pseudonym if row else ""
     record(Act("access.look", "patient", str(row.pk) if row else "", found, outcome="done" if row else "nothing found"), by=viewer)
     return row
+
+
+def _case_person(here: QuerySet[Patient], text: str) -> Patient | None:
+    data, slash, number = text.rpartition("/")
+    named = Q(mrn_system__startswith=CASE_SYSTEM, pk__in=_with_token(_ACCESS, case_token(text)))
+    if slash:
+        named |= Q(mrn_system=f"{CASE_SYSTEM}{data}", pk__in=_with_token(_ACCESS, case_token(number)))
+    found = list(here.filter(named).order_by("pk")[:2])
+    return found[0] if len(found) == 1 else None
 
 
 def relations_of(*, viewer: Actor, patient: Patient) -> list[CareRelation]:

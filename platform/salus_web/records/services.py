@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from django.db import connection, models, transaction
@@ -15,7 +15,6 @@ from salus_web.accounts.models import Site, User
 from salus_web.accounts.permissions import Resource, authorize
 from salus_web.audit.services import Act, record
 from salus_web.common.clock import now
-from salus_web.common.encryption import blind_index
 from salus_web.common.errors import BadInput, StateConflict
 from salus_web.records.corrections import KEPT, end, put_right, standing, take_back
 from salus_web.records.identity import source_key
@@ -26,8 +25,9 @@ from salus_web.records.models import (
     Encounter,
     Observation,
     Patient,
-    PatientNameToken,
 )
+from salus_web.records.persons import find_or_make, numbers_of
+from salus_web.records.sameness import check_same
 
 _NUMBER_COLUMNS = {"number": "value_number", "text": "value_text"}
 
@@ -45,13 +45,15 @@ class StoredPerson:
 def store_person(*, person: dict[str, Any], site: Site, by: Any) -> StoredPerson:
     """Keep one parsed person (the JSON form of ingest's PersonRecord) at a site.
 
-    Raises BadInput when the record number already belongs to somebody of another birth date or sex.
+    Raises BadInput where the record number may be somebody else's, or an id another thing's.
     """
-    patient, made = _patient(person, site, by)
+    found = find_or_make(person=person, site=site, by=by)
+    patient = found.patient
+    check_same(patient=patient, person=person, by=by)
     encounters = _encounters(patient, person["encounters"], by)
-    new = {"patients": int(made), "encounters": encounters.pop("", 0)}
+    new = {"patients": int(found.is_new), "patients completed": int(found.is_completed), "encounters": encounters.pop("", 0)}
     stand = standing(person)
-    new["ended"] = 0 if made else end(patient=patient, person=person, by=by)
+    new["ended"] = 0 if found.is_new else end(patient=patient, person=person, by=by)
     new["taken back"] = take_back(patient=patient, said=person.get("taken_back", []), by=by)
     new["corrected"] = put_right(patient=patient, entries=stand["observations"], by=by)
     for kind, (_, table) in KEPT.items():
@@ -65,7 +67,7 @@ def hold_people(*, people: Sequence[dict[str, Any]], site: Site, by: Any) -> Non
     the same people, or a file and a risk that is being stored, then wait for one another and never each for the other."""
     if not connection.features.has_select_for_update:
         return  # SQLite has one writer, who holds everything
-    indexes = [blind_index(person["mrn"], purpose="mrn") for person in people]
+    indexes = [index for person in people for index, _ in numbers_of(person)]
     rows = Patient.objects.for_actor(by).filter(site=site, mrn_index__in=indexes)
     list(rows.select_for_update().order_by("pk").values_list("pk", flat=True))
 
@@ -77,36 +79,6 @@ def note_new_data(*, patient_ids: Sequence[str], by: Any) -> None:
     rows = Patient.objects.for_actor(by).filter(pk__in=list(patient_ids))
     list(rows.select_for_update().order_by("pk").values_list("pk", flat=True))
     rows.update(data_version=F("data_version") + 1)
-
-
-def _patient(person: dict[str, Any], site: Site, by: Any) -> tuple[Patient, bool]:
-    """The patient of this record number at this site, made when new."""
-    index = blind_index(person["mrn"], purpose="mrn")
-    born = date.fromisoformat(person["birth_date"]) if person["birth_date"] else None
-    # held until the rows are stored, so that somebody who is erased meanwhile gets none of them
-    found = Patient.objects.for_actor(by).select_for_update().filter(site=site, mrn_index=index).first()
-    if found is not None:
-        _same_person(found, born, person["sex"])
-        return found, False
-    patient = Patient(
-        site=site, mrn_system=person["mrn_system"], mrn_index=index, birth_date=born, sex=person["sex"],
-        died_at=_moment(person["died_at"]), is_simulated=person["is_simulated"], created_at=now(),
-    )  # fmt: skip
-    patient.mrn, patient.name = person["mrn"], person["name"]
-    patient.save(force_insert=True)
-    tokens = {blind_index(word, purpose="name") for word in person["name"].split()}
-    PatientNameToken.objects.bulk_create([PatientNameToken(patient=patient, token=token) for token in sorted(tokens)])
-    return patient, True
-
-
-def _same_person(found: Patient, born: date | None, sex: str) -> None:
-    """Refuse to mix two people under one record number."""
-    if born and found.birth_date and born != found.birth_date:
-        raise BadInput(
-            "The record number is already here with another birth date. Nothing was stored; please check who this is."
-        )
-    if "unknown" not in {sex, found.sex} and sex != found.sex:
-        raise BadInput("The record number is already here with another sex. Nothing was stored; please check who this is.")
 
 
 def _encounters(patient: Patient, entries: list[dict[str, Any]], by: Any) -> dict[str, Any]:
@@ -151,7 +123,7 @@ def _rows(
     fresh = []
     for entry in entries:
         key = source_key(entry["key"])
-        if key in known:
+        if key in known or entry.get("only_ends"):
             continue
         known.add(key)
         values = {_NUMBER_COLUMNS.get(name, name): value for name, value in entry.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from salus_learn.tasks.cases import case_system
 from salus_learn.tasks.pictures import picture
 from salus_learn.tasks.rows import CaseRow, RowImage
 from salus_web.ingest.parsers.dicom import wrap_picture
+from salus_web.records.identity import CASE_SYSTEM
 
 OUTCOME_DELAY = timedelta(seconds=1)
 
@@ -19,10 +21,17 @@ def image_outcome_code(task: RiskTask) -> str:
     return f"{str(task.outcome.column)[:60]} of one image"
 
 
+def data_set_of(task: RiskTask) -> str:
+    """The data set a case table belongs to, as its task file names it; else the task. Tasks over one table of one data set share
+    its people; nobody of it is anybody of another table or of the hospital, whatever number they have."""
+    named = tomllib.loads(task.source_text)["task"].get("data")
+    return str(named or task.id)
+
+
 def person_of_row(task: RiskTask, row: CaseRow, taken_at: datetime) -> dict[str, Any]:
     """One case as a parsed person: the case is an encounter, its values observations at the index moment, its
     outcome an observation one second later, so that it can never be an input."""
-    source = f"{task.table} {row.place}"
+    source, data = f"{task.table} {row.place}", data_set_of(task)
     base = {"source": source, "encounter": row.case, "system": case_system(task), "unit": ""}
     observations = [
         base | {
@@ -48,7 +57,7 @@ def person_of_row(task: RiskTask, row: CaseRow, taken_at: datetime) -> dict[str,
         "reason": task.title, "starts_at": taken_at.isoformat(), "ends_at": None, "source": source,
     }  # fmt: skip
     return {
-        "mrn": row.person, "mrn_system": case_system(task), "name": f"Case {row.case}", "birth_date": None,
+        "mrn": row.person, "mrn_system": f"{CASE_SYSTEM}{data}", "number_space": f"{data}/{task.table}", "name": f"Case {row.case}", "birth_date": None,
         "sex": "unknown", "died_at": None, "is_simulated": False, "conditions": [], "medications": [],
         "allergies": [], "encounters": [encounter], "observations": observations,
         "images": [_image(task, row, entry, taken_at) for entry in row.images],

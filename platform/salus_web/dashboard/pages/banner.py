@@ -24,6 +24,7 @@ class Banner:
     number_end: str
     ward: str
     allergies: list[str]
+    more_allergies: int
     care: str
     seen_by: int
     mine: Broken | None
@@ -44,7 +45,8 @@ def banner(patient: Patient, viewer: Any) -> Banner:
     return Banner(
         patient=patient, name=patient.name or "no name recorded", age_years=age_in_years(patient.birth_date, now().date()),
         sex={"female": "F", "male": "M", "other": "other"}.get(patient.sex, "sex not recorded"),
-        number_end=patient.number_end, ward=facts.ward, allergies=facts.allergies, care=facts.care,
+        number_end=patient.number_end, ward=facts.ward, allergies=facts.allergies,
+        more_allergies=facts.more_allergies, care=facts.care,
         seen_by=people_who_looked(pseudonym=patient.pseudonym, since=now() - timedelta(hours=24)),
         mine=next((row for row in broken if row.is_mine), None), others=[row for row in broken if not row.is_mine],
     )  # fmt: skip

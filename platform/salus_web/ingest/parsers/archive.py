@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 
 from salus_web.ingest.parsers.dicom import parse_dicom
 from salus_web.ingest.parsers.fhir import parse_fhir
+from salus_web.ingest.parsers.fhir_times import Clock
 from salus_web.ingest.parsers.forms import Parsed, Unreadable
 
 MOST_ENTRIES = 20_000
@@ -48,17 +49,17 @@ def holds_case_table(beginning: bytes, end: bytes) -> bool:
     return False
 
 
-def parts_of(raw: bytes, name: str) -> tuple[str, Iterator[Parsed]]:
+def parts_of(raw: bytes, name: str, clock: Clock) -> tuple[str, Iterator[Parsed]]:
     """The form of a file (`fhir`, `dicom`, `zip`) and what it holds, one part for each file of a zip. Raises Unreadable, here or
     while the parts are taken."""
     if not raw:
         raise Unreadable(f"{name} is empty.")
     if raw[:4] == b"PK\x03\x04":
-        return "zip", _zip(raw, name)
+        return "zip", _zip(raw, name, clock)
     if raw[128:132] == b"DICM":
         return "dicom", iter([parse_dicom(raw, name)])
     if raw.lstrip()[:1] in (b"{", b"["):
-        return "fhir", iter([parse_fhir(raw, name)])
+        return "fhir", iter([parse_fhir(raw, name, clock)])
     raise Unreadable(f"{name} is neither a FHIR bundle, nor a DICOM file, nor a zip of those.")
 
 
@@ -101,10 +102,10 @@ def unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str) -> byt
     return body
 
 
-def _zip(raw: bytes, name: str) -> Iterator[Parsed]:
+def _zip(raw: bytes, name: str, clock: Clock) -> Iterator[Parsed]:
     archive, entries = checked_entries(raw, name)
     for entry in entries:
         body = unpacked(archive, entry, name)
         if body[:4] == b"PK\x03\x04":
             raise Unreadable(f"{name}, {entry.filename}: a zip inside a zip is not taken.")
-        yield from parts_of(body, entry.filename)[1]
+        yield from parts_of(body, entry.filename, clock)[1]

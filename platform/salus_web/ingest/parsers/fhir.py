@@ -2,22 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import orjson
 
-from salus_web.ingest.parsers.fhir_status import is_corrected, is_taken_back
-from salus_web.ingest.parsers.fhir_values import coding_of, value_of
-from salus_web.ingest.parsers.forms import Parsed, PersonRecord, Unreadable
+from salus_web.ingest.parsers.fhir_people import person_of
+from salus_web.ingest.parsers.fhir_status import (
+    NO_LONGER_GIVEN,
+    NO_LONGER_HAD,
+    clinical_status,
+    is_corrected,
+    is_taken_back,
+)
+from salus_web.ingest.parsers.fhir_times import Clock
+from salus_web.ingest.parsers.fhir_values import coding_of, names_of, value_of
+from salus_web.ingest.parsers.forms import LeftOut, Parsed, PersonRecord, Unreadable
 from salus_web.ingest.parsers.plausible import check_measurement
 
 DEEPEST = 32
-SEXES = {"male", "female", "other", "unknown"}
+CRITICALITIES = {"high", "low", "unable-to-assess"}
 
 
-def parse_fhir(raw: bytes, name: str) -> Parsed:
+@dataclass(slots=True)
+class Around:
+    """What stands around a resource: the clock, and the bundle's Medications by what refers to them."""
+
+    clock: Clock
+    drugs: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def drug(self, request: dict[str, Any]) -> Any:
+        """The code of the Medication that a request refers to, in itself or in the bundle; else the words of the reference."""
+        reference = request.get("medicationReference") or {}
+        named = str(reference.get("reference") or "")
+        within = {f"#{inner.get('id')}": inner for inner in request.get("contained") or [] if isinstance(inner, dict)}
+        drug = (within | self.drugs).get(named) or {}
+        return drug.get("code") or {"text": reference.get("display") or "medication not named"}
+
+
+def parse_fhir(raw: bytes, name: str, clock: Clock) -> Parsed:
     """Read a Bundle, or NDJSON of Bundles. Raises Unreadable."""
     parsed = Parsed()
     for number, document in enumerate(_documents(raw, name), 1):
@@ -25,7 +50,7 @@ def parse_fhir(raw: bytes, name: str) -> Parsed:
         if not isinstance(document, dict) or document.get("resourceType") != "Bundle":
             raise Unreadable(f"{where} is not a FHIR Bundle.")
         _depth(document, where)
-        parsed.people += _people(document, where, parsed.left_out)
+        parsed.people += _people(document, where, parsed.left_out, clock)
     return parsed
 
 
@@ -57,87 +82,75 @@ def _depth(document: Any, where: str) -> None:
         ]
 
 
-def _people(bundle: dict[str, Any], where: str, left_out: dict[str, int]) -> list[PersonRecord]:
+def _people(bundle: dict[str, Any], where: str, left_out: dict[str, int], clock: Clock) -> list[PersonRecord]:
     people: dict[str, PersonRecord] = {}
     others = []
-    only = ""
-    for position, entry in enumerate(bundle.get("entry") or [], 1):
-        resource = entry.get("resource") if isinstance(entry, dict) else None
-        if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
-            raise Unreadable(f"{where}, entry {position}: there is no resource.")
-        place = f"{where}, entry {position} ({resource['resourceType']})"
-        if resource["resourceType"] == "Patient":
-            person = _patient(resource, place)
-            only = f"Patient/{resource.get('id', '')}"
-            for reference in {str(entry.get("fullUrl", "")), only} - {""}:
+    around = Around(clock)
+    for resource, url, place in _entries(bundle, where):
+        kind = resource["resourceType"]
+        references = {url, f"{kind}/{resource.get('id', '')}"} - {""}
+        if kind == "Patient":
+            person = person_of(resource, place, clock)
+            for reference in references:
+                _check_one(people.get(reference), person, place)
                 people[reference] = person
-        elif resource["resourceType"] in _READERS:
+        elif kind == "Medication":
+            around.drugs |= dict.fromkeys(references, resource)
+        elif kind in _READERS:
             others.append((resource, place))
         else:
-            left_out[resource["resourceType"]] = left_out.get(resource["resourceType"], 0) + 1
+            _count(left_out, kind)
     if not people:
         raise Unreadable(f"{where} holds no Patient.")
     for resource, place in others:
         reference = str((resource.get("subject") or resource.get("patient") or {}).get("reference", ""))
         if reference not in people:
             raise Unreadable(f"{place}: its subject {reference or '(none)'} is not in the bundle.")
-        if is_taken_back(resource):
-            _take_back(people[reference], resource, place, left_out)
-        elif "modifierExtension" in resource:  # it says that it changes the meaning, and how is not known here (FHIR R4, 2.4.2)
-            kind = f"{resource['resourceType']} with a modifier that is not known"
-            left_out[kind] = left_out.get(kind, 0) + 1
-        else:
-            _READERS[resource["resourceType"]](people[reference], resource, place)
+        _read(people[reference], resource, place, around, left_out)
     return list({id(person): person for person in people.values()}.values())
 
 
-def _take_back(person: PersonRecord, resource: dict[str, Any], place: str, left_out: dict[str, int]) -> None:
-    """It is not kept, and what came from it before does not stand."""
+def _entries(bundle: dict[str, Any], where: str) -> Iterator[tuple[dict[str, Any], str, str]]:
+    """Each resource with its address and its place in the file."""
+    for position, entry in enumerate(bundle.get("entry") or [], 1):
+        resource = entry.get("resource") if isinstance(entry, dict) else None
+        if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
+            raise Unreadable(f"{where}, entry {position}: there is no resource.")
+        yield resource, str(entry.get("fullUrl", "")), f"{where}, entry {position} ({resource['resourceType']})"
+
+
+def _check_one(before: PersonRecord | None, person: PersonRecord, place: str) -> None:
+    """Refuse two patients under one id: what refers to it may be either's."""
+    if before is None:
+        return
+    numbers, others = ({(one["mrn"], one["mrn_system"]) for one in who.numbers} for who in (before, person))
+    if numbers != others:
+        raise Unreadable(f"{place}: another Patient of this bundle has the same id and other identifiers.")
+
+
+def _read(person: PersonRecord, resource: dict[str, Any], place: str, around: Around, left_out: dict[str, int]) -> None:
+    """Keep what one resource says, or count why it is not kept."""
     kind = resource["resourceType"]
-    person.taken_back.append({"kind": kind, "source": _common(resource, place)["source"]})
-    left_out[f"{kind} taken back"] = left_out.get(f"{kind} taken back", 0) + 1
+    if is_taken_back(resource):  # it is not kept, and what came from it before does not stand
+        person.taken_back.append(_gone(resource, place))
+        _count(left_out, f"{kind} taken back")
+    elif "modifierExtension" in resource:  # it says that it changes the meaning, and how is not known here (FHIR R4, 2.4.2)
+        _count(left_out, f"{kind} with a modifier that is not known")
+    else:
+        try:
+            _READERS[kind](person, resource, place, around)
+        except LeftOut as why:
+            _count(left_out, f"{kind} {why}")
 
 
-def _patient(resource: dict[str, Any], place: str) -> PersonRecord:
-    identifiers = [entry for entry in resource.get("identifier") or [] if isinstance(entry, dict) and entry.get("value")]
-    if not identifiers:
-        raise Unreadable(f"{place}: the patient has no identifier.")
-    typed = [e for e in identifiers if any(c.get("code") == "MR" for c in (e.get("type") or {}).get("coding") or [])]
-    chosen = (typed or identifiers)[0]
-    sex = resource.get("gender", "unknown")
-    if sex not in SEXES:
-        raise Unreadable(f"{place}: gender “{sex}” is not a FHIR word for it.")
-    names = resource.get("name") or [{}]
-    name = " ".join([*(names[0].get("given") or []), names[0].get("family", "")]).strip()
-    tags = [tag.get("code") for tag in (resource.get("meta") or {}).get("tag") or []]
-    return PersonRecord(
-        mrn=str(chosen["value"]), mrn_system=str(chosen.get("system", "")), name=name,
-        birth_date=_date(resource.get("birthDate"), place, "birthDate"), sex=sex,
-        died_at=_time(resource["deceasedDateTime"], place, "deceasedDateTime") if resource.get("deceasedDateTime") else None,
-        is_simulated="simulated" in tags,
-    )  # fmt: skip
+def _count(left_out: dict[str, int], kind: str) -> None:
+    left_out[kind] = left_out.get(kind, 0) + 1
 
 
-def _date(text: Any, place: str, field: str) -> str | None:
-    if text is None:
-        return None
-    try:
-        return datetime.strptime(str(text)[:10], "%Y-%m-%d").date().isoformat()
-    except ValueError:
-        raise Unreadable(f"{place}: {field} “{text}” is not a date.") from None
-
-
-def _time(text: Any, place: str, field: str) -> str:
-    try:
-        moment = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
-    except ValueError:
-        raise Unreadable(f"{place}: {field} “{text}” is not a date and time.") from None
-    if moment.tzinfo is None and "T" in str(text):  # hours without a zone may be wrong by half a day; FHIR asks for one
-        raise Unreadable(f"{place}: {field} “{text}” has no time zone.")
-    try:
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
-    except OverflowError:
-        raise Unreadable(f"{place}: {field} “{text}” is not a date and time.") from None
+def _gone(resource: dict[str, Any], place: str) -> dict[str, Any]:
+    common, concept = _common(resource, place), resource.get("code") or resource.get("medicationCodeableConcept")
+    names = names_of(concept) if isinstance(concept, dict) else []
+    return {"kind": resource["resourceType"], "source": common["source"], "key": common["key"], "names": names}
 
 
 def _common(resource: dict[str, Any], place: str) -> dict[str, Any]:
@@ -148,66 +161,105 @@ def _common(resource: dict[str, Any], place: str) -> dict[str, Any]:
     return {"source": f"FHIR {key}"[:200], "key": key, "encounter": encounter}
 
 
-def _encounter(person: PersonRecord, resource: dict[str, Any], place: str) -> None:
+def _encounter(person: PersonRecord, resource: dict[str, Any], place: str, around: Around) -> None:
     period = resource.get("period") or {}
     wards = [((entry.get("location") or {}).get("display") or "") for entry in resource.get("location") or []]
     reasons = resource.get("reasonCode") or [{}]
+    starts_at = around.clock.start(period.get("start"), place, "period.start")
+    ends_at = around.clock.end(period["end"], place, "period.end") if period.get("end") else None
+    _in_order(starts_at, ends_at, place, "period.end", "period.start")
     person.encounters.append(_common(resource, place) | {
         "id": str(resource["id"]), "kind": str((resource.get("class") or {}).get("code", "")),
         "ward": wards[-1] if wards else "", "reason": str((reasons[0].get("coding") or [{}])[0].get("display", "")),
-        "starts_at": _time(period.get("start"), place, "period.start"),
-        "ends_at": _time(period["end"], place, "period.end") if period.get("end") else None,
+        "starts_at": starts_at, "ends_at": ends_at, "starts_on_a_day": len(str(period.get("start"))) == len("2026-01-02"),
     })  # fmt: skip
 
 
-def _observation(person: PersonRecord, resource: dict[str, Any], place: str) -> None:
-    when = resource.get("effectiveDateTime") or (resource.get("effectivePeriod") or {}).get("start") or resource.get("issued")
-    base = _common(resource, place) | {"observed_at": _time(when, place, "effectiveDateTime")}
+def _in_order(starts_at: str, ends_at: str | None, place: str, end: str, start: str) -> None:
+    if ends_at is not None and datetime.fromisoformat(ends_at) < datetime.fromisoformat(starts_at):
+        raise Unreadable(f"{place}: {end} lies before {start}.")
+
+
+def _observation(person: PersonRecord, resource: dict[str, Any], place: str, around: Around) -> None:
+    if resource.get("focus"):
+        raise LeftOut("about somebody or something else")
+    base = _common(resource, place) | {"observed_at": _observed(resource, place, around.clock)}
     parts, has_value = resource.get("component") or [], False
     for number, part in enumerate([resource, *parts]):
         if not any(key.startswith("value") for key in part):
             continue
         suffix = f"#{number}" if number else ""
         system, code, words = coding_of(part.get("code"), place, "code")
-        body = {"system": system, "code": code, "display": words, "key": base["key"] + suffix, "corrected": is_corrected(resource)}
+        body = {
+            "system": system, "code": code, "display": words, "key": base["key"] + suffix, "corrected": is_corrected(resource),
+            "names": names_of(part.get("code")),
+        }  # fmt: skip
         value = value_of(part, place)
         if value.number is not None:
             check_measurement(system, code, value.number, value.unit, place)
         person.observations.append(base | body | value.as_kept())
         has_value = True
     if is_corrected(resource) and not has_value:  # the correction is that there is none
-        person.taken_back.append({"kind": "Observation", "source": base["source"]})
+        person.taken_back.append(_gone(resource, place))
 
 
-def _condition(person: PersonRecord, resource: dict[str, Any], place: str) -> None:
+def _observed(resource: dict[str, Any], place: str, clock: Clock) -> str:
+    """When it was found, in whichever form that is said; when it was reported where it is not."""
+    period, timing = resource.get("effectivePeriod") or {}, resource.get("effectiveTiming") or {}
+    if period.get("start") and period.get("end"):
+        ends_at = clock.end(period["end"], place, "effectivePeriod.end")
+        _in_order(clock.start(period["start"], place, "effectivePeriod.start"), ends_at, place, "effectivePeriod.end", "effectivePeriod.start")
+    said = {
+        "effectiveDateTime": resource.get("effectiveDateTime"), "effectiveInstant": resource.get("effectiveInstant"),
+        "effectiveTiming.event": next(iter(timing.get("event") or []), None), "effectivePeriod.start": period.get("start"),
+        "effectivePeriod.end": period.get("end"), "issued": resource.get("issued"),
+    }  # fmt: skip
+    called, when = next(((called, when) for called, when in said.items() if when), ("effectiveDateTime", None))
+    return clock.known(when, place, called)
+
+
+def _condition(person: PersonRecord, resource: dict[str, Any], place: str, around: Around) -> None:
     system, code, words = coding_of(resource.get("code"), place, "code")
-    when = resource.get("recordedDate") or resource.get("onsetDateTime")
+    onset = resource.get("onsetDateTime") or (resource.get("onsetPeriod") or {}).get("start")
+    when, called = resource.get("recordedDate") or onset, "onsetDateTime" if onset and not resource.get("recordedDate") else "recordedDate"
+    abated_at = _abated(resource, place, around.clock)
+    if onset:
+        _in_order(around.clock.start(onset, place, "onsetDateTime", rough=True), abated_at, place, "its end", "its onset")
     person.conditions.append(_common(resource, place) | {
-        "system": system, "code": code, "display": words, "recorded_at": _time(when, place, "recordedDate"),
-        "abated_at": _time(resource["abatementDateTime"], place, "abatementDateTime") if resource.get("abatementDateTime") else None,
+        "system": system, "code": code, "display": words, "names": names_of(resource.get("code")),
+        "recorded_at": around.clock.known(when, place, called, rough=True), "abated_at": abated_at,
     })  # fmt: skip
 
 
-def _medication(person: PersonRecord, resource: dict[str, Any], place: str) -> None:
-    concept = resource.get("medicationCodeableConcept")
-    if concept is None:
-        concept = {"text": (resource.get("medicationReference") or {}).get("display") or "medication not named"}
+def _abated(resource: dict[str, Any], place: str, clock: Clock) -> str | None:
+    """When it ended; where it only says that it has, now."""
+    if when := resource.get("abatementDateTime") or (resource.get("abatementPeriod") or {}).get("end"):
+        return clock.end(when, place, "abatementDateTime", rough=True)
+    has_ended = any(key.startswith("abatement") and value not in (None, False) for key, value in resource.items())
+    return clock.received if has_ended or clinical_status(resource) in NO_LONGER_HAD else None
+
+
+def _medication(person: PersonRecord, resource: dict[str, Any], place: str, around: Around) -> None:
+    concept = around.drug(resource) if resource.get("medicationCodeableConcept") is None else resource["medicationCodeableConcept"]
     system, code, words = coding_of(concept, place, "medicationCodeableConcept")
+    status, starts_at = str(resource.get("status", "")), around.clock.known(resource.get("authoredOn"), place, "authoredOn")
     person.medications.append(_common(resource, place) | {
-        "system": system, "code": code, "display": words, "status": str(resource.get("status", "")),
-        "starts_at": _time(resource.get("authoredOn"), place, "authoredOn"),
+        "system": system, "code": code, "display": words, "names": names_of(concept), "status": status, "starts_at": starts_at,
+        "ends_at": max(starts_at, around.clock.received) if status in NO_LONGER_GIVEN else None,
+        "only_ends": status == "cancelled",  # before anything of it was given: no drug of this patient, unless it is one already
     })  # fmt: skip
 
 
-def _allergy(person: PersonRecord, resource: dict[str, Any], place: str) -> None:
-    when = resource.get("recordedDate")
+def _allergy(person: PersonRecord, resource: dict[str, Any], place: str, around: Around) -> None:
+    when, criticality = resource.get("recordedDate"), resource.get("criticality")
     person.allergies.append(_common(resource, place) | {
-        "display": coding_of(resource.get("code"), place, "code")[2],
-        "recorded_at": _time(when, place, "recordedDate") if when else None,
+        "display": coding_of(resource.get("code"), place, "code")[2], "names": names_of(resource.get("code")),
+        "recorded_at": around.clock.known(when, place, "recordedDate", rough=True) if when else None,
+        "status": clinical_status(resource)[:20], "criticality": criticality if criticality in CRITICALITIES else "",
     })  # fmt: skip
 
 
-_READERS: dict[str, Callable[[PersonRecord, dict[str, Any], str], None]] = {
+_READERS: dict[str, Callable[[PersonRecord, dict[str, Any], str, Around], None]] = {
     "Encounter": _encounter,
     "Observation": _observation,
     "Condition": _condition,

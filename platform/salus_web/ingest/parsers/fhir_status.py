@@ -1,6 +1,6 @@
 """What a FHIR resource says of itself: that it is not so, or that it puts right what was said before. Pure.
 
-Status, verificationStatus and doNotPerform are modifier elements (FHIR R4, 2.1.0.1): who passes over them reads the opposite.
+Status, verificationStatus, clinicalStatus, intent and doNotPerform are modifier elements (FHIR R4, 2.1.0.1): who passes over them reads the opposite.
 """
 
 from __future__ import annotations
@@ -10,21 +10,36 @@ from typing import Any
 # R4's value sets: observation-status, medicationrequest-status, encounter-status; condition-ver-status and allergyintolerance-verification
 NOT_SO = {
     "Observation": frozenset({"entered-in-error", "cancelled"}),
-    "MedicationRequest": frozenset({"entered-in-error", "cancelled", "draft"}),
+    "MedicationRequest": frozenset({"entered-in-error", "draft"}),
     "Encounter": frozenset({"entered-in-error", "cancelled"}),
 }
 NOT_VERIFIED = frozenset({"entered-in-error", "refuted"})
 PUT_RIGHT = frozenset({"corrected", "amended"})
+# medicationrequest-intent: the rest (proposal, plan, option) is what somebody thought of giving
+ORDERED = frozenset({"order", "original-order", "reflex-order", "filler-order", "instance-order"})
+NO_LONGER_GIVEN = frozenset({"completed", "stopped", "on-hold", "cancelled"})
+NO_LONGER_HAD = frozenset({"inactive", "remission", "resolved"})  # condition-clinical, allergyintolerance-clinical
 
 
 def is_taken_back(resource: dict[str, Any]) -> bool:
     """Whether it says that what it tells was an error, was ruled out, or is not to be done."""
     kind = resource["resourceType"]
-    if resource.get("status") in NOT_SO.get(kind, ()) or (kind == "MedicationRequest" and resource.get("doNotPerform") is True):
+    if resource.get("status") in NOT_SO.get(kind, ()) or (kind == "MedicationRequest" and _is_no_order(resource)):
         return True
     said = resource.get("verificationStatus")
     codings = said.get("coding") or [] if kind in {"Condition", "AllergyIntolerance"} and isinstance(said, dict) else []
     return any(isinstance(coding, dict) and coding.get("code") in NOT_VERIFIED for coding in codings)
+
+
+def _is_no_order(request: dict[str, Any]) -> bool:
+    return request.get("doNotPerform") is True or (request.get("intent") or "order") not in ORDERED
+
+
+def clinical_status(resource: dict[str, Any]) -> str:
+    """The code of clinicalStatus; empty where there is none."""
+    said = resource.get("clinicalStatus")
+    codings = said.get("coding") or [] if isinstance(said, dict) else []
+    return next((str(coding["code"]) for coding in codings if isinstance(coding, dict) and coding.get("code")), "")
 
 
 def is_corrected(observation: dict[str, Any]) -> bool:

@@ -13,6 +13,15 @@ from salus_web.ingest.parsers.forms import Unreadable
 # a longer free text is no word of a vocabulary but a note: it is sealed, and no query can ask for it
 WORD_AT_MOST = 40
 NOTE_AT_MOST = 400
+LOINC, SNOMED, UCUM = "http://loinc.org", "http://snomed.info/sct", "http://unitsofmeasure.org"
+ICD_10, ICD_10_CM = "http://hl7.org/fhir/sid/icd-10", "http://hl7.org/fhir/sid/icd-10-cm"
+# which of several codings is kept
+RANK = {LOINC: 0, SNOMED: 1, ICD_10: 2, ICD_10_CM: 2, "http://fhir.de/CodeSystem/bfarm/icd-10-gm": 2}
+# the same vocabularies as object identifiers (HL7's registry)
+ADDRESSES = {
+    "urn:oid:2.16.840.1.113883.6.1": LOINC, "urn:oid:2.16.840.1.113883.6.96": SNOMED, "urn:oid:2.16.840.1.113883.6.3": ICD_10,
+    "urn:oid:2.16.840.1.113883.6.90": ICD_10_CM, "urn:oid:2.16.840.1.113883.6.8": UCUM,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +62,33 @@ def value_of(part: dict[str, Any], place: str) -> Value:
 
 
 def coding_of(concept: Any, place: str, field: str) -> tuple[str, str, str]:
-    """System, code and words of a CodeableConcept."""
-    codings = (concept or {}).get("coding") or [{}]
-    code, words = codings[0].get("code"), (concept or {}).get("text") or codings[0].get("display")
+    """System, code and words of a CodeableConcept: of its codings the one in a vocabulary that models and scores read, else the
+    first."""
+    codings = _codings(concept) or [("", "", "")]
+    system, code, display = min(codings, key=lambda coding: (not coding[1], RANK.get(coding[0], len(RANK))))
+    words = (concept or {}).get("text") or display or next((said for _, _, said in codings if said), "")
     if not code and not words:
         raise Unreadable(f"{place}: {field} has no code.")
-    return str(codings[0].get("system", "")), str(code or words)[:80], str(words or code)[:200]
+    return system, str(code or words)[:80], str(words or code)[:200]
+
+
+def names_of(concept: Any) -> list[str]:
+    """Everything that a CodeableConcept calls its thing, codes and words, cut as they are kept."""
+    said = [name for _, code, display in _codings(concept) for name in (code, display)]
+    said.append(str((concept or {}).get("text") or ""))
+    return sorted({cut for name in said if name for cut in (name[:80], name[:200])})
+
+
+def _codings(concept: Any) -> list[tuple[str, str, str]]:
+    """(system, code, display) of each coding, an object identifier of a vocabulary as its address."""
+    return [
+        (_address(coding.get("system")), str(coding.get("code") or ""), str(coding.get("display") or ""))
+        for coding in (concept or {}).get("coding") or []
+    ]
+
+
+def _address(system: Any) -> str:
+    return ADDRESSES.get(str(system or ""), str(system or ""))
 
 
 def _number(number: Any, place: str, field: str) -> float:
@@ -72,7 +102,9 @@ def _quantity(said: dict[str, Any], place: str, field: str = "valueQuantity") ->
     number, sign = _number(said.get("value"), place, f"{field}.value"), str(said.get("comparator") or "")
     if sign and sign not in SIGNS:
         raise Unreadable(f"{place}: {field}.comparator “{sign[:20]}” is none of {', '.join(SIGNS)}.")
-    return Value(number, str(said.get("code") or said.get("unit") or ""), sign)
+    # a code of another vocabulary is no unit that anybody here could read; the words beside it may be
+    code = said.get("code") if _address(said.get("system")) in {"", UCUM} else None
+    return Value(number, str(code or said.get("unit") or ""), sign)
 
 
 def _concept(said: dict[str, Any], place: str) -> Value:

@@ -10,11 +10,15 @@ class Unreadable(Exception):
     """The file is refused; the sentence names the file, resource, tag or field."""
 
 
+class LeftOut(Exception):
+    """One resource is not kept and the file is; the words say why, and are counted with the kind of the resource."""
+
+
 @dataclass(slots=True)
 class PersonRecord:
-    """One patient and what one file says about them. Times are ISO 8601 with offset; a film's may be without,
-    by the hospital's clock, or not said. `taken_back` names (kind, source) what is
-    no longer so."""
+    """One patient and what one file says about them. Times are ISO 8601 with offset; a film's may be without, by the
+    hospital's clock, or not said. `other_numbers` are further record numbers of the same person, as `mrn` and
+    `mrn_system`. `taken_back` says (kind, source, key, names) what is no longer so."""
 
     mrn: str
     mrn_system: str
@@ -30,6 +34,12 @@ class PersonRecord:
     images: list[dict[str, Any]] = field(default_factory=list)
     taken_back: list[dict[str, Any]] = field(default_factory=list)
     is_simulated: bool = False
+    other_numbers: list[dict[str, str]] = field(default_factory=list)
+
+    @property
+    def numbers(self) -> list[dict[str, str]]:
+        """Every record number, the chosen one first."""
+        return [{"mrn": self.mrn, "mrn_system": self.mrn_system}, *self.other_numbers]
 
 
 @dataclass(slots=True)

@@ -17,12 +17,13 @@ _SOURCE = {"source": 200, "key": 400, "encounter": 200}
 _CODED = _SOURCE | {"system": 120, "code": 80, "display": 200}
 LONGEST: dict[str, dict[str, int]] = {
     "person": {"mrn": 200, "mrn_system": 120, "name": 400, "sex": 10},
+    "other_numbers": {"mrn": 200, "mrn_system": 120},
     "encounters": _SOURCE | {"id": 200, "kind": 40, "ward": 120, "reason": 400},
     "observations": _CODED | {"text": 400, "note": 400, "unit": 40},
     "conditions": _CODED,
     "medications": _CODED | {"status": 40},
-    "allergies": {"source": 200, "key": 400, "display": 200},
-    "taken_back": {"kind": 40, "source": 200},
+    "allergies": {"source": 200, "key": 400, "display": 200, "status": 20, "criticality": 20},
+    "taken_back": {"kind": 40, "source": 200, "key": 400},
     "images": {
         "study_uid": 64, "series_uid": 64, "uid": 64, "sop_class": 64, "transfer_syntax": 64, "modality": 16, "body_part": 64,
         "view": 40, "laterality": 4, "description": 200, "photometric": 32, "pixel_problem": 400, "source": 200,
