@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -135,4 +135,29 @@ def test_a_film_of_the_same_issuer_however_written_is_of_the_same_person(door: D
 
 def test_a_film_of_another_issuer_is_refused(door: Door) -> None:
     door.bring(patient={"identifier": [{"system": "urn:oid:1.2.3", "value": "4417"}]})
-    assert "“urn:oid:1.2.3”, and the file names “HOSP B”" in film(door, IssuerOfPatientID="HOSP B").problems[0]
+    assert "“urn:oid:1.2.3”, and the file names “1.2.9”" in film(door, IssuerOfPatientID="1.2.9").problems[0]
+
+
+def test_the_short_name_of_an_issuer_says_nothing_against_an_address_and_something_against_another_name(door: Door) -> None:
+    assert film(door, IssuerOfPatientID="HOSP A").state == "stored"
+    door.bring(patient={"identifier": [{"system": "urn:oid:1.2.3", "value": "4417"}]})
+    assert len(people()) == 1
+    assert "“HOSP A”, and the file names “HOSP B”" in film(door, IssuerOfPatientID="HOSP B").problems[0]
+
+
+def test_that_somebody_died_counts_also_where_nobody_says_when_and_the_day_is_taken_over_later(door: Door) -> None:
+    door.bring(patient={"deceasedBoolean": True})
+    patient = Patient.objects.for_actor(SYSTEM).get()
+    assert patient.died_at is not None and not patient.death_is_dated
+    door.bring(patient={"deceasedBoolean": True}, id="o2")
+    door.bring(patient={"deceasedDateTime": "2026-01-03T04:00:00Z"}, id="o3")
+    patient.refresh_from_db()
+    assert patient.death_is_dated and patient.died_at == datetime(2026, 1, 3, 4, tzinfo=UTC)
+    door.bring(patient={"deceasedBoolean": True}, id="o4")
+    patient.refresh_from_db()
+    assert patient.death_is_dated
+
+
+def test_deceased_false_is_no_death(door: Door) -> None:
+    door.bring(patient={"deceasedBoolean": False})
+    assert Patient.objects.for_actor(SYSTEM).get().died_at is None

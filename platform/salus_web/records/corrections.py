@@ -76,10 +76,16 @@ def end(*, patient: Patient, person: dict[str, Any], by: Any) -> int:
     allergies = Allergy.objects.for_actor(by).filter(patient=patient, source_key__in=list(over)).exclude(status__in=Allergy.OVER)
     for pk, key in list(allergies.values_list("pk", "source_key")):
         ended += allergies.filter(pk=pk).update(status=over[key])
-    if person["died_at"] and patient.died_at is None:
-        died_at = datetime.fromisoformat(person["died_at"])
-        ended += Patient.objects.for_actor(by).filter(pk=patient.pk, died_at__isnull=True).update(died_at=died_at)
-    return ended
+    return ended + _life(patient, person, by)
+
+
+def _life(patient: Patient, person: dict[str, Any], by: Any) -> int:
+    """The end of a life, or its date where only the end was known."""
+    is_dated = person["death_is_dated"]
+    if not person["died_at"] or (patient.died_at is not None and (patient.death_is_dated or not is_dated)):
+        return 0
+    died_at = datetime.fromisoformat(person["died_at"])
+    return int(Patient.objects.for_actor(by).filter(pk=patient.pk).update(died_at=died_at, death_is_dated=is_dated))
 
 
 def _ending(rows: Any, entries: list[dict[str, Any]], field: str) -> list[tuple[Any, datetime]]:

@@ -27,6 +27,7 @@ class Patient(models.Model):
     birth_date = models.DateField(null=True)
     sex = models.CharField(max_length=10, default="unknown")
     died_at = models.DateTimeField(null=True)
+    death_is_dated = models.BooleanField(default=True)  # else died_at is when it came to be known
     is_simulated = models.BooleanField(default=False)
     created_at = models.DateTimeField()
     erased_at = models.DateTimeField(null=True)  # from then on nothing of the person is here but this row

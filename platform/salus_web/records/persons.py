@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -15,6 +16,7 @@ from salus_web.common.encryption import blind_index
 from salus_web.common.errors import BadInput
 from salus_web.records.models import Patient, PatientNameToken
 
+_OBJECT_IDENTIFIER = re.compile(r"[0-2](?:\.\d+)+")
 CHECK = "Nothing was stored; please check who this is."
 
 
@@ -74,7 +76,7 @@ def _match(here: dict[str, Patient], numbers: Sequence[tuple[str, str]]) -> tupl
         row = here.get(index)
         if row is None:
             continue
-        if system and row.mrn_system and _plain(system) != _plain(row.mrn_system):
+        if _are_apart(system, row.mrn_system):
             other = other or f"The record number is already here in the system “{row.mrn_system}”, and the file names “{system}”."
         else:
             matches.setdefault(row.pk, (row, system))
@@ -85,9 +87,21 @@ def _match(here: dict[str, Patient], numbers: Sequence[tuple[str, str]]) -> tupl
     return next(iter(matches.values()), (None, ""))
 
 
+def _are_apart(one: str, other: str) -> bool:
+    """Whether two systems are both named, in the same way, and not the same: a DICOM issuer is often the short name of a
+    hospital, which says nothing against the address that FHIR calls its numbers by."""
+    one, other = _plain(one), _plain(other)
+    return bool(one and other) and one != other and _is_address(one) == _is_address(other)
+
+
 def _plain(system: str) -> str:
     """A system as it is compared: FHIR writes an object identifier with urn:oid: before it, DICOM without."""
     return system.strip().casefold().removeprefix("urn:oid:")
+
+
+def _is_address(system: str) -> bool:
+    """Whether it is a URI or an object identifier, and not a word."""
+    return ":" in system or bool(_OBJECT_IDENTIFIER.fullmatch(system))
 
 
 def _same_person(found: Patient, born: date | None, sex: str) -> None:
@@ -118,7 +132,7 @@ def _made(person: dict[str, Any], site: Site, index: str, born: date | None) -> 
     died_at = datetime.fromisoformat(person["died_at"]) if person["died_at"] else None
     patient = Patient(
         site=site, mrn_system=person["mrn_system"], mrn_index=index, birth_date=born, sex=person["sex"],
-        died_at=died_at, is_simulated=person["is_simulated"], created_at=now(),
+        died_at=died_at, death_is_dated=person["death_is_dated"], is_simulated=person["is_simulated"], created_at=now(),
     )  # fmt: skip
     patient.mrn, patient.name = person["mrn"], person["name"]
     patient.save(force_insert=True)

@@ -58,7 +58,7 @@ def person_of_row(task: RiskTask, row: CaseRow, taken_at: datetime) -> dict[str,
     }  # fmt: skip
     return {
         "mrn": row.person, "mrn_system": f"{CASE_SYSTEM}{data}", "number_space": f"{data}/{task.table}", "name": f"Case {row.case}", "birth_date": None,
-        "sex": "unknown", "died_at": None, "is_simulated": False, "conditions": [], "medications": [],
+        "sex": "unknown", "died_at": None, "death_is_dated": True, "is_simulated": False, "conditions": [], "medications": [],
         "allergies": [], "encounters": [encounter], "observations": observations,
         "images": [_image(task, row, entry, taken_at) for entry in row.images],
     }  # fmt: skip

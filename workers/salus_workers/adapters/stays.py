@@ -71,7 +71,7 @@ def newest_stays(
     asked = [one for key, found in ready.items() if key not in early for one in _unanswered(found, answered)]
     rows = _rows(task, by, [one.stay.patient_id for one in asked], purpose)
     unasked = [_silent(one.stay, one.key, moment, too_early=_when(one)) for one in early.values()]
-    unasked += [_silent(row, str(row.pk), moment, already=f"The patient died on {_died(row):%d %b %Y %H:%M} UTC.") for row in dead.values()]
+    unasked += [_silent(row, str(row.pk), moment, already=_of_death(row.patient)) for row in dead.values()]
     return [_case(task, one, rows) for one in asked] + unasked
 
 
@@ -99,6 +99,11 @@ def _unanswered(found: list[_Moment], answered: Collection[tuple[Any, datetime]]
 def _died(stay: Encounter) -> datetime:
     """When the patient of a stay died; the end of time where it is not known that they did."""
     return stay.patient.died_at or NEVER
+
+
+def _of_death(patient: Patient) -> str:
+    when = f"{patient.died_at:%d %b %Y %H:%M} UTC"
+    return f"The patient died on {when}." if patient.death_is_dated else f"The patient has died, as is known since {when}."
 
 
 def _when(one: _Moment) -> str:

@@ -22,11 +22,12 @@ def person_of(resource: dict[str, Any], place: str, clock: Clock) -> PersonRecor
     if sex not in SEXES:
         raise Unreadable(f"{place}: gender “{sex}” is not a FHIR word for it.")
     tags = [tag.get("code") for tag in (resource.get("meta") or {}).get("tag") or []]
-    died = resource.get("deceasedDateTime")
+    died, has_died = resource.get("deceasedDateTime"), resource.get("deceasedBoolean") is True
     return PersonRecord(
         mrn=numbers[0]["mrn"], mrn_system=numbers[0]["mrn_system"], name=_name(resource),
         birth_date=_date(resource.get("birthDate"), place, "birthDate"), sex=sex,
-        died_at=clock.known(died, place, "deceasedDateTime", rough=True) if died else None,
+        died_at=clock.known(died, place, "deceasedDateTime", rough=True) if died else clock.received if has_died else None,
+        death_is_dated=not has_died,
         is_simulated="simulated" in tags, other_numbers=numbers[1:],
     )  # fmt: skip
 

@@ -16,9 +16,9 @@ class LeftOut(Exception):
 
 @dataclass(slots=True)
 class PersonRecord:
-    """One patient and what one file says about them. Times are ISO 8601 with offset; a film's may be without, by the
-    hospital's clock, or not said. `other_numbers` are further record numbers of the same person, as `mrn` and
-    `mrn_system`. `taken_back` says (kind, source, key, names) what is no longer so."""
+    """One patient and what one file says about them. Times are ISO 8601 with offset. `other_numbers` are further record numbers
+    of the same person, as `mrn` and `mrn_system`. Where a death `is_dated` not, `died_at` is when it was known. `taken_back` says (kind, source, key, names) what is no longer so.
+    A film's time may be without offset, by the hospital's clock, or not said."""
 
     mrn: str
     mrn_system: str
@@ -26,6 +26,7 @@ class PersonRecord:
     birth_date: str | None
     sex: str
     died_at: str | None = None
+    death_is_dated: bool = True
     encounters: list[dict[str, Any]] = field(default_factory=list)
     observations: list[dict[str, Any]] = field(default_factory=list)
     conditions: list[dict[str, Any]] = field(default_factory=list)
