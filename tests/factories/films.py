@@ -13,7 +13,7 @@ from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, ge
 
 
 def dicom(pixels: np.ndarray | None, **tags: object) -> bytes:
-    """An object with these pixels, (H, W) of 8 or 16 bits, and these tags besides."""
+    """An object of 2 January 2026 with these pixels, (H, W[, 3]) of 8 or 16 bits, and these tags besides."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = SecondaryCaptureImageStorage, generate_uid()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -21,11 +21,15 @@ def dicom(pixels: np.ndarray | None, **tags: object) -> bytes:
     film.file_meta = meta
     film.SOPClassUID, film.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
     film.PatientID, film.Modality = "somebody", "OT"
+    film.StudyDate, film.StudyTime = "20260102", "093000"
     if pixels is not None:
-        film.Rows, film.Columns = pixels.shape[-2:]
+        is_colour = pixels.shape[-1] == 3
+        film.Rows, film.Columns = pixels.shape[-3:-1] if is_colour else pixels.shape[-2:]
         film.BitsAllocated = film.BitsStored = 8 * pixels.dtype.itemsize
         film.HighBit, film.PixelRepresentation = film.BitsStored - 1, int(pixels.dtype.kind == "i")
-        film.SamplesPerPixel, film.PhotometricInterpretation = 1, "MONOCHROME2"
+        film.SamplesPerPixel, film.PhotometricInterpretation = (3, "RGB") if is_colour else (1, "MONOCHROME2")
+        if is_colour:
+            film.PlanarConfiguration = 0
         film.PixelData = pixels.tobytes()
     for tag, value in tags.items():
         setattr(film, tag, value)

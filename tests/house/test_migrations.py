@@ -19,6 +19,7 @@ MOVERS = {
     "records.0011_why_moved": "test_encryption_migration.py",
     "records.0016_case_numbers_apart": "test_case_numbers_migration.py",
     "imaging.0003_free_text_moved": "test_encryption_migration.py",
+    "imaging.0009_moment_not_invented": "test_imaging_migration.py",
     "ingest.0003_free_text_moved": "test_encryption_migration.py",
     "releases.0003_decisions_moved": "test_releases_migration.py",
 }

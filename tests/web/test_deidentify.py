@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
+from PIL import Image
 from pydicom.datadict import DicomDictionary
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
@@ -25,6 +26,9 @@ from pydicom.uid import (
 from salus_web.releases.deidentify.alias import Alias
 from salus_web.releases.deidentify.allowed import NUMBERS, WORDS
 from salus_web.releases.deidentify.image import StaysIn, deidentified
+from salus_web.releases.deidentify.pixels import clean_pixels
+
+from tests.factories.films import dicom
 
 ALIAS = Alias("9f2c", b"s" * 32)
 PIXELS = np.arange(1200, dtype=np.uint16).reshape(40, 30)
@@ -187,3 +191,14 @@ def test_of_real_objects_no_word_of_theirs_leaves(shared_data: Path) -> None:
         body = json.dumps(pydicom.dcmread(io.BytesIO(left)).to_json_dict())
         assert [word for word in words - kept - {str(came.get("SOPClassUID"))} if word in body] == [], path.name
     assert out and left_in, "the samples are all alike"
+
+
+def test_colours_leave_as_they_are_seen() -> None:
+    """Stored as luminance, or in 16 bits: not turned into other colours on the way out."""
+    red = np.full((16, 16, 3), (200, 50, 20), np.uint8)
+    luminance = np.asarray(Image.fromarray(red).convert("YCbCr"))
+    for stored, tags in ((luminance, {"PhotometricInterpretation": "YBR_FULL"}), (red.astype(np.uint16) * 257, {})):
+        left = Dataset()
+        clean_pixels(pydicom.dcmread(io.BytesIO(dicom(stored, **tags))), left)
+        assert (left.PhotometricInterpretation, left.BitsStored) == ("RGB", 8)
+        assert np.abs(np.frombuffer(left.PixelData, np.uint8).reshape(red.shape).astype(int) - red).max() <= 3

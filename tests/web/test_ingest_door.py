@@ -7,6 +7,7 @@ import json
 import zipfile
 
 import numpy as np
+import pydicom
 import pytest
 from salus_web.common import vault
 from salus_web.common.errors import IntegrityBroken, Refused
@@ -25,9 +26,13 @@ SPEC = {"modality": "DX", "body_part": "chest", "view": "PA"}
 
 
 def film(mrn: str = "4417") -> bytes:
-    """A DICOM object of random grey."""
+    """A DICOM object of random grey that says when it was made."""
     pixels = np.random.default_rng(1).integers(0, 255, (40, 30)).astype(np.uint8)
-    return wrap_picture(pixels, SPEC, mrn, f"case|{mrn}")["bytes"]
+    made = pydicom.dcmread(io.BytesIO(wrap_picture(pixels, SPEC, mrn, f"case|{mrn}")["bytes"]))
+    made.StudyDate, made.StudyTime = "20260102", "093000"
+    stream = io.BytesIO()
+    made.save_as(stream)
+    return stream.getvalue()
 
 
 def archive(*entries: tuple[str, bytes]) -> bytes:

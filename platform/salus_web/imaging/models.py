@@ -18,7 +18,7 @@ class Study(models.Model):
     encounter = models.ForeignKey(Encounter, null=True, on_delete=models.SET_NULL)
     uid = models.CharField(max_length=64)
     description_sealed = models.BinaryField(default=b"")
-    started_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
 
     description = SealedText("description_sealed", "person:patient_id")
     objects = PatientScopedManager()
@@ -50,7 +50,8 @@ class Instance(models.Model):
     """One DICOM object. `blob_*` is the whole object as accepted; `view` is ViewPosition or the task's slot.
 
     `region` is a marked box (left, top, right, bottom) and `outline` what its outline measures, where one was drawn:
-    {"solidity", "roundness"}, each in (0, 1].
+    {"solidity", "roundness"}, each in (0, 1]. `acquired_at` is empty where the object does not say it. `pixel_problem` is why there is
+    no picture or, of a readable one, why no model looks at it: it then has no `model` rendition.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -66,7 +67,7 @@ class Instance(models.Model):
     frames = models.PositiveIntegerField(default=1)
     photometric = models.CharField(max_length=32, blank=True)
     pixel_spacing_mm = models.FloatField(null=True)
-    acquired_at = models.DateTimeField()
+    acquired_at = models.DateTimeField(null=True)
     region = models.JSONField(null=True)
     outline = models.JSONField(null=True)
     pixel_state = models.CharField(max_length=20, default="readable")
@@ -82,7 +83,7 @@ class Instance(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["series", "uid"], name="instance_once")]
-        indexes = [models.Index(fields=["patient", "-acquired_at"])]
+        indexes = [models.Index(fields=["patient", "-acquired_at"]), models.Index(fields=["uid"])]
 
 
 class Rendition(models.Model):

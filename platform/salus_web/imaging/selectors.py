@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import F
+
 from salus_web.accounts.actors import system
 from salus_web.imaging.models import Instance, Rendition
 
 _LOG = system("audit")
+NEWEST_FIRST = F("acquired_at").desc(nulls_last=True)
 
 
 def films_of(*, viewer: Any, patient_id: Any, at_most: int = 60) -> list[Instance]:
-    """A patient's images, newest first (1 query)."""
+    """A patient's images, newest first, those of no known moment last (1 query)."""
     rows = Instance.objects.for_actor(viewer).select_related("series", "series__study").filter(patient_id=patient_id)
-    return list(rows.order_by("-acquired_at", "pk")[:at_most])
+    return list(rows.order_by(NEWEST_FIRST, "pk")[:at_most])
 
 
 def rendition_for(*, viewer: Any, instance_id: Any, kind: str) -> Rendition | None:
@@ -29,5 +32,5 @@ def whose_image(*, instance_id: Any) -> str:
 
 def newest_films(*, viewer: Any, patient_ids: list[Any]) -> dict[Any, Any]:
     """Per patient when the newest image was made (1 query)."""
-    rows = Instance.objects.for_actor(viewer).filter(patient_id__in=patient_ids).order_by("acquired_at")
+    rows = Instance.objects.for_actor(viewer).filter(patient_id__in=patient_ids, acquired_at__isnull=False).order_by("acquired_at")
     return dict(rows.values_list("patient_id", "acquired_at"))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
 from salus_web.audit.services import Act, record
 from salus_web.common import vault
+from salus_web.common.errors import BadInput
 from salus_web.imaging.models import Instance, Rendition, Series, Study
 from salus_web.records.models import Patient
 
@@ -23,13 +26,14 @@ _COLUMNS = (
 def store_images(
     *, patient: Patient, images: Sequence[dict[str, Any]], by: Any, encounters: dict[str, Any] | None = None
 ) -> int:
-    """Keep images that are not here yet; returns how many were new. The same object twice changes nothing.
+    """Keep images that are not here yet; returns how many were new. The same object twice changes nothing; another
+    one under its identifier raises BadInput.
 
     An image that names its encounter (a case's) has its study tied to that row through `encounters`.
     """
     new = 0
     for image in images:
-        acquired = datetime.fromisoformat(image["acquired_at"])
+        acquired = _moment(image["acquired_at"])
         study, _ = Study.objects.for_actor(by).get_or_create(
             patient=patient, uid=image["study_uid"],
             defaults={
@@ -41,6 +45,7 @@ def store_images(
             study=study, uid=image["series_uid"],
             defaults={"patient": patient, "modality": image["modality"], "body_part": image["body_part"]},
         )  # fmt: skip
+        _check_content(patient, image, by)
         if not Instance.objects.for_actor(by).filter(series=series, uid=image["uid"]).exists():
             _instance(patient, series, image, acquired)
             new += 1
@@ -49,7 +54,28 @@ def store_images(
     return new
 
 
-def _instance(patient: Patient, series: Series, image: dict[str, Any], acquired: datetime) -> None:
+def _moment(said: str | None) -> datetime | None:
+    """Without an offset it is the hospital's clock; of an hour that comes twice the later, so that no model sees a film too early."""
+    if said is None:
+        return None
+    moment = datetime.fromisoformat(said)
+    return moment if moment.tzinfo else moment.replace(tzinfo=settings.SALUS_HOSPITAL_ZONE, fold=1)
+
+
+def _check_content(patient: Patient, image: dict[str, Any], by: Any) -> None:
+    """Raises BadInput where the identifier belongs to something else that is here: an identifier names one object in the world
+    (PS3.5, 9). A case's picture has one of our own making, which names it among that patient's only."""
+    rows = Instance.objects.for_actor(by).filter(uid=image["uid"]).exclude(blob_sha256=hashlib.sha256(image["bytes"]).hexdigest())
+    if "wrapped_sha256" in image and rows.filter(patient=patient).exists():
+        raise BadInput(f"{image['source']}: another picture of this case is here already. Give the case another name, or the task another id.")
+    if "wrapped_sha256" not in image and rows.exists():
+        raise BadInput(
+            f"{image['source']}: an image with its identifier (SOPInstanceUID {image['uid']}) is here already, with other content or of "
+            "another patient. An identifier names one image, so nothing of the file was stored."
+        )
+
+
+def _instance(patient: Patient, series: Series, image: dict[str, Any], acquired: datetime | None) -> None:
     """One object and its renditions."""
     owner = f"person:{patient.pk}"
     blob = vault.put(image["bytes"], owner=owner)

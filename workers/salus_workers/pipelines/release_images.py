@@ -16,6 +16,7 @@ from salus_web.cohorts.disclosure import SMALLEST, safe_count
 from salus_web.common import vault
 from salus_web.common.errors import Refused
 from salus_web.imaging.models import Instance
+from salus_web.imaging.selectors import NEWEST_FIRST
 from salus_web.releases.deidentify.alias import Alias
 from salus_web.releases.deidentify.image import StaysIn, deidentified
 from salus_web.releases.services import PreparedFile
@@ -86,7 +87,7 @@ def _rows(pseudonyms: list[str]) -> Iterator[tuple[str, str, str, str]]:
     for start in range(0, len(pseudonyms), PEOPLE_AT_ONCE):
         whose = pseudonyms[start : start + PEOPLE_AT_ONCE]
         rows = Instance.objects.for_actor(ACTOR).filter(patient__pseudonym__in=whose, pixel_state="readable")
-        rows = rows.order_by("patient_id", "-acquired_at", "pk")
+        rows = rows.order_by("patient_id", NEWEST_FIRST, "pk")
         yield from rows.values_list("patient__pseudonym", "series__modality", "blob_key", "blob_sha256").iterator(chunk_size=500)
 
 

@@ -130,7 +130,7 @@ SALUS_SIMULATED = False
 SALUS_ERASED_FILE = os.environ.get("SALUS_ERASED_FILE", "")  # who was erased, by id; empty: erased.jsonl beside the checkpoints
 # what a patient who said nothing of a purpose is taken to allow: care, research, training; production allows care alone unless told
 SALUS_CONSENT_WHEN_SILENT = silent_purposes(os.environ.get("SALUS_CONSENT_WHEN_SILENT") or "care,research,training")
-SALUS_HOSPITAL_ZONE = zone_named(os.environ.get("SALUS_HOSPITAL_ZONE") or "UTC")  # when it is night there; pages and the log are in UTC
+SALUS_HOSPITAL_ZONE = zone_named(os.environ.get("SALUS_HOSPITAL_ZONE") or "UTC")  # when it is night there, and of films that say no offset; pages and the log are in UTC
 SALUS_CODE_VERSION = "0.1.0"
 SALUS_DATA_KEYS: dict[str, str] = {}
 SALUS_CURRENT_DATA_KEY = ""

@@ -12,7 +12,7 @@ from salus_learn.tasks.limits import Limit, limit_of
 from salus_web.common.clock import now
 from salus_web.dashboard.charts.timeline import Point, RiskMark, Span, Timeline, timeline
 from salus_web.dashboard.pages.numbers import interval, percent
-from salus_web.dashboard.pages.wording import STATES, how, unit
+from salus_web.dashboard.pages.wording import STATES, film_name, how, unit
 from salus_web.imaging.models import Instance
 from salus_web.imaging.selectors import films_of
 from salus_web.predictions.models import CurrentRisk, Prediction, PredictionState
@@ -141,7 +141,7 @@ def _chart(rows: RecordRows, past: Sequence[Earlier], films: Sequence[Instance],
         key=len, reverse=True,
     )[:LANES]  # fmt: skip
     risks = [_mark(row) for row in _by_moment(past) if row.prediction.index_at >= since]
-    pictures = [Point(film.acquired_at, 0, f"{film.series.modality} {film.view}, {film.acquired_at:%d %b %H:%M}") for film in films if film.acquired_at >= since]
+    pictures = [Point(film.acquired_at, 0, f"{film_name(film)}, {film.acquired_at:%d %b %H:%M}") for film in films if film.acquired_at and film.acquired_at >= since]
     starts = [row.observed_at for row in rows.observations] + [mark.at for mark in risks] + [point.at for point in pictures]
     if not starts:
         return ""

@@ -18,7 +18,7 @@ from salus_web.dashboard.charts.risk import (
     waterfall,
 )
 from salus_web.dashboard.pages.numbers import interval, of_hundred, percent
-from salus_web.dashboard.pages.wording import STATES, how, unit
+from salus_web.dashboard.pages.wording import SIDES, STATES, film_moment, how, unit
 from salus_web.jobs.models import Job
 from salus_web.predictions.models import Prediction, PredictionState, Review, RiskMap
 from salus_web.predictions.selectors import Standing, account_of, map_cells, maps_of, reviews_of
@@ -30,7 +30,6 @@ TOLERANCE = 1e-6
 SMALLEST = 0.05  # percentage points; below, a reason would read as 0.0
 SUPERSEDED = "superseded"
 PASSED = {SUPERSEDED, str(PredictionState.STALE)}  # nothing of that moment speaks for the patient as they are
-SIDES = {"L": "left", "R": "right", "B": "both sides"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +209,7 @@ def _changes(account: dict[str, Any], is_current: bool, *, with_numbers: bool) -
 
 def _films(maps: list[RiskMap], *, with_map: bool) -> list[Film]:
     """Where two images of one moment would read alike (both eyes, two views), the file they came from tells them apart."""
-    words = [f"{_slot(found)} of {found.instance.acquired_at:%d %b %Y %H:%M}" for found in maps]
+    words = [f"{_slot(found)} of {film_moment(found.instance)}" for found in maps]
     return [
         _film(found, word if words.count(word) == 1 else f"{word} · {found.instance.source}", with_map=with_map)
         for found, word in zip(maps, words, strict=True)
@@ -219,7 +218,7 @@ def _films(maps: list[RiskMap], *, with_map: bool) -> list[Film]:
 
 def _slot(found: RiskMap) -> str:
     """What the image is for the model, and which side of the body it says it is of."""
-    side = SIDES.get(found.instance.laterality, "")
+    side = SIDES.get(found.instance.laterality.upper(), "")
     return f"{found.slot.replace('_', ' ')}{f', {side},' if side else ''}"
 
 

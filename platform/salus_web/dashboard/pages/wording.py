@@ -6,6 +6,7 @@ import re
 from datetime import datetime, timedelta
 
 from salus_web.common.clock import now
+from salus_web.imaging.models import Instance
 
 STATES = {
     "computed": ("•", "computed"),
@@ -15,6 +16,21 @@ STATES = {
     "failed": ("✕", "not computed"),
     "withdrawn": ("⌀", "withdrawn"),
 }
+SIDES = {"L": "left", "R": "right", "B": "both sides"}
+MOMENT_NOT_SAID = "date not said"
+
+
+def film_name(film: Instance) -> str:
+    """What a film is of, and of which side of the body: DX chest PA, left. Several frames are said, as only the first is shown."""
+    parts = [film.series.modality, film.series.body_part.lower(), film.view]
+    name = " ".join(part for part in parts if part)
+    name += f", {side}" if (side := SIDES.get(film.laterality.upper(), "")) else ""
+    return f"{name}, first of {film.frames} frames" if film.frames > 1 else name
+
+
+def film_moment(film: Instance) -> str:
+    """When a film was made, to the minute."""
+    return f"{film.acquired_at:%d %b %Y %H:%M}" if film.acquired_at else MOMENT_NOT_SAID
 
 
 def ago(moment: datetime | None) -> str:

@@ -16,6 +16,8 @@ register = template.Library()
 register.filter("percent", numbers.percent)
 register.filter("as_of", wording.as_of)
 register.filter("only_arm", only_arm)
+register.filter("film_name", wording.film_name)
+register.filter("film_moment", wording.film_moment)
 
 
 @register.filter

@@ -5,19 +5,21 @@ from __future__ import annotations
 import hashlib
 import io
 import warnings
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
-from salus_learn.tasks.dicom import decoded, words_of
+from salus_learn.tasks.dicom import decoded, unfit, words_of
 
 from salus_web.ingest.parsers.forms import Parsed, PersonRecord, Unreadable
+from salus_web.ingest.parsers.moments import moment_of
 from salus_web.ingest.parsers.pixels import renditions
 
 SEXES = {"M": "male", "F": "female", "O": "other"}
+NO_MOMENT = "It does not say on which day and at what time it was made, so no model looks at it."
 
 
 def parse_dicom(raw: bytes, name: str) -> Parsed:
@@ -35,6 +37,9 @@ def parse_dicom(raw: bytes, name: str) -> Parsed:
         person, image = _person(dataset, name), _image(dataset, raw, name)
     except (ValueError, TypeError, AttributeError) as error:
         raise Unreadable(f"{name}: a tag has a value that cannot be read: {words_of(error)}.") from None
+    why = " ".join(filter(None, (unfit(dataset), NO_MOMENT if image["acquired_at"] is None else "")))
+    if why and image["pixel_state"] == "readable":
+        _withheld(image, why)
     person.images.append(image)
     return Parsed([person])
 
@@ -45,26 +50,25 @@ def _person(dataset: Dataset, name: str) -> PersonRecord:
         birth_date = datetime.strptime(birth, "%Y%m%d").date().isoformat() if birth else None
     except ValueError:
         raise Unreadable(f"{name}: PatientBirthDate “{birth}” is not a date.") from None
-    family, _, given = str(dataset.get("PatientName", "")).partition("^")
     comments = f"{dataset.get('PatientComments', '')} {dataset.get('ImageComments', '')}"
     return PersonRecord(
         mrn=str(dataset.PatientID).strip(), mrn_system=str(dataset.get("IssuerOfPatientID", "") or ""),
-        name=f"{given.replace('^', ' ')} {family}".strip(), birth_date=birth_date,
+        name=_name(dataset), birth_date=birth_date,
         sex=SEXES.get(str(dataset.get("PatientSex", "") or ""), "unknown"), is_simulated="SIMULATED" in comments,
     )  # fmt: skip
 
 
-def _when(dataset: Dataset) -> str:
-    """Acquisition, content, series or study time, whichever is first there; the epoch of DICOM's own year else."""
-    for kind in ("Acquisition", "Content", "Series", "Study"):
-        day = str(dataset.get(f"{kind}Date", "") or "")
-        if len(day) == 8 and day.isdigit():
-            clock = str(dataset.get(f"{kind}Time", "") or "").split(".")[0].ljust(6, "0")
-            try:
-                return datetime.strptime(day + clock, "%Y%m%d%H%M%S").replace(tzinfo=UTC).isoformat()
-            except ValueError:
-                continue
-    return datetime(1993, 1, 1, tzinfo=UTC).isoformat()
+def _name(dataset: Dataset) -> str:
+    """As letters say it first; the same name in other scripts may follow after “=” (PS3.5, 6.2.1)."""
+    groups = (group.strip("^ ") for group in str(dataset.get("PatientName", "") or "").split("="))
+    family, _, given = next((group for group in groups if group), "").partition("^")
+    return f"{given.replace('^', ' ')} {family}".strip()
+
+
+def _withheld(image: dict[str, Any], why: str) -> None:
+    """No model looks at this picture; people do, and read why."""
+    image["renditions"] = [one for one in image["renditions"] if one["kind"] != "model"]
+    image["pixel_problem"] = why
 
 
 def _image(dataset: Dataset, raw: bytes, name: str) -> dict[str, Any]:
@@ -82,10 +86,10 @@ def _image(dataset: Dataset, raw: bytes, name: str) -> dict[str, Any]:
         "rows": int(dataset.get("Rows") or 0) or None, "columns": int(dataset.get("Columns") or 0) or None,
         "frames": int(dataset.get("NumberOfFrames") or 1),
         "photometric": str(dataset.get("PhotometricInterpretation", "") or ""),
-        "pixel_spacing_mm": float(spacing[0]) if spacing else None, "acquired_at": _when(dataset),
+        "pixel_spacing_mm": float(spacing[0]) if spacing else None, "acquired_at": moment_of(dataset, name),
         "pixel_state": "readable" if pixels is not None else ("unreadable" if problem else "none"),
         "pixel_problem": problem, "region": None, "outline": None, "bytes": written, "source": f"DICOM {name}"[:200],
-        "renditions": renditions(pixels) if pixels is not None else [],
+        "renditions": [] if pixels is None else renditions(pixels, is_padded="PixelPaddingValue" in dataset),
     }  # fmt: skip
 
 

@@ -17,7 +17,8 @@ class LeftOut(Exception):
 @dataclass(slots=True)
 class PersonRecord:
     """One patient and what one file says about them. Times are ISO 8601 with offset. `other_numbers` are further record numbers
-    of the same person, as `mrn` and `mrn_system`. Where a death `is_dated` not, `died_at` is when it was known. `taken_back` says (kind, source, key, names) what is no longer so."""
+    of the same person, as `mrn` and `mrn_system`. Where a death `is_dated` not, `died_at` is when it was known. `taken_back` says (kind, source, key, names) what is no longer so.
+    A film's time may be without offset, by the hospital's clock, or not said."""
 
     mrn: str
     mrn_system: str

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 from pydicom.dataset import Dataset
-from salus_learn.tasks.dicom import grey_or_rgb
+from salus_learn.tasks.dicom import first_frame
 
 
 def clean_pixels(came: Dataset, left: Dataset) -> None:
     """Sets the pixels of `left` and all that describes them. Raises what decoders raise."""
-    pixels, photometric = grey_or_rgb(came.pixel_array, came)
+    pixels, photometric = first_frame(came)
     if photometric not in {"RGB", "MONOCHROME1", "MONOCHROME2"}:
         raise ValueError("pixels of an unknown kind")
     is_signed, stored = False, 8
