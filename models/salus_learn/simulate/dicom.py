@@ -45,5 +45,6 @@ def _who_and_when(film: Dataset, person: Person) -> None:
     film.PatientName = f"{person.family}^{person.given}"
     film.PatientBirthDate = person.born.strftime("%Y%m%d")
     film.PatientSex = "M" if person.sex == "male" else "F"
+    film.TimezoneOffsetFromUTC = "+0000"
     film.StudyDate = film.AcquisitionDate = person.film_at.strftime("%Y%m%d")
     film.StudyTime = film.AcquisitionTime = person.film_at.strftime("%H%M%S")
