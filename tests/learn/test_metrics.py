@@ -55,10 +55,29 @@ def test_nine_in_ten_of_new_people_are_in_their_set() -> None:
     rng = np.random.default_rng(1)
     y = rng.integers(0, 2, 4000)
     margin = rng.normal(1.5 * (2 * y - 1), 1.5)
-    doubt = fit_doubt(margin[:600], y[:600])
+    doubt = fit_doubt(margin[:600], y[:600], np.arange(600))
     for label in (0, 1):
         new = [doubt.conformal_set(m) for m in margin[600:][y[600:] == label]]
         assert np.mean([label in kept for kept in new]) == pytest.approx(0.9, abs=0.04)
+
+
+def test_rows_of_one_person_make_nobody_surer() -> None:
+    """Eight rows a person tell what one row tells; drawn row by row, the interval would be far too narrow."""
+    rng = np.random.default_rng(4)
+    margin = rng.normal(size=40)
+    y = (rng.random(40) < 1 / (1 + np.exp(-margin))).astype(int)
+    once = fit_doubt(margin, y, np.arange(40))
+    often = fit_doubt(np.repeat(margin, 8), np.repeat(y, 8), np.repeat([f"person {at:02d}" for at in range(40)], 8))
+    wide, still = (float(np.mean([np.diff(doubt.interval(at, sigmoid(at)))[0] for at in (-1.0, 0.0, 1.0)])) for doubt in (once, often))
+    assert still == pytest.approx(wide, rel=0.15)
+
+
+def test_the_interval_does_not_hang_on_how_people_are_called() -> None:
+    """With one row a person the same rows are drawn whatever the names are, so stored intervals stay what they were."""
+    rng = np.random.default_rng(4)
+    margin, y = rng.normal(size=60), rng.integers(0, 2, 60)
+    by_number, by_name = (fit_doubt(margin, y, who) for who in (np.arange(60), rng.permutation(60).astype(str)))
+    assert by_number.low.tolist() == by_name.low.tolist() and by_number.high.tolist() == by_name.high.tolist()
 
 
 def test_the_threshold_reaches_its_target(sample: tuple[np.ndarray, np.ndarray]) -> None:

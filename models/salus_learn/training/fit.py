@@ -55,7 +55,8 @@ def fit_model(material: Material, index: np.ndarray, *, seed: int) -> Model:
             pattern, apart, target.take(these), material.persons[these], seed=seed, horizon_days=task.outcome.horizon_days
         )
         margins, counted = chair.margins(apart), np.isfinite(known[these])
-        chairs[pattern], doubts[pattern] = chair, fit_doubt(margins[counted], known[these][counted])
+        chairs[pattern] = chair
+        doubts[pattern] = fit_doubt(margins[counted], known[these][counted], material.persons[these][counted])
         fused[rows] = margins  # patterns run from poorest to richest, so the richest present stays
     if not chairs:
         raise TrainingError("There are too few cases with both outcomes to train a model.")
