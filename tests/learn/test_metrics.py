@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from salus_learn.calibration.doubt import fit_doubt
-from salus_learn.calibration.threshold import operating_threshold
+from salus_learn.calibration.threshold import operating_margin, operating_threshold
 from salus_learn.evaluation.metrics import auroc_delong, paired_auroc_difference, proportion_wilson
 from salus_learn.explain.points import check_sum, points_per_margin, sigmoid
 from sklearn.metrics import roc_auc_score
@@ -108,3 +108,25 @@ def test_the_best_cut_stays_near_the_true_one_however_few_people_chose_it() -> N
 ], ids=["apart", "two risks only"])  # fmt: skip
 def test_where_people_lie_apart_the_cut_lies_between_them(p: list[float], low: float, high: float) -> None:
     assert low < operating_threshold(np.array(p), np.array([0, 0, 0, 1, 1, 1]), "youden", 0.0) <= high
+
+
+def test_the_best_cut_of_margins_is_that_of_their_probabilities() -> None:
+    """Margins run from -6 to 6, not from 0 to 1: a single arm's operating point lay far off when they were taken for shares."""
+    rng = np.random.default_rng(2)
+    y = np.repeat([0, 1], 200)
+    margins = rng.normal(2.0 * y - 3.0, 1.0)
+    cut = operating_margin(margins, y, "youden", 0.0)
+    assert cut == pytest.approx(-2.0, abs=0.3)
+    assert sigmoid(cut) == pytest.approx(operating_threshold(1 / (1 + np.exp(-margins)), y, "youden", 0.0))
+
+
+def test_nobody_is_flagged_where_one_alert_is_already_too_many() -> None:
+    margins, y = np.arange(10.0), np.repeat([0, 1], 5)
+    assert (margins >= operating_margin(margins, y, "alerts_per_100", 5)).sum() == 0
+
+
+@pytest.mark.parametrize("allowed", range(1, 101))
+def test_as_many_are_flagged_as_may_be(allowed: int) -> None:
+    p, y = np.arange(100) / 100, np.arange(100) % 2
+    assert (p >= operating_threshold(p, y, "alerts_per_100", allowed)).sum() == allowed
+    assert (p[y == 1] >= operating_threshold(p, y, "sensitivity", 0.7)).mean() == pytest.approx(0.7)

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from salus_learn.calibration.doubt import fit_doubt
-from salus_learn.calibration.threshold import operating_threshold
+from salus_learn.calibration.threshold import operating_margin, operating_threshold
 from salus_learn.contracts import RiskTask
 from salus_learn.errors import TrainingError
 from salus_learn.explain.points import risk_of
@@ -150,5 +150,6 @@ def _thresholds(task: RiskTask, inner: Margins, risks: np.ndarray, y: np.ndarray
     for arm, values in arms.items():
         known = np.isfinite(values) & np.isfinite(y)
         if len(np.unique(y[known])) == 2:
-            found[arm] = operating_threshold(values[known], y[known], task.threshold_rule, task.threshold_target)
+            choose = operating_threshold if arm == "fused" else operating_margin
+            found[arm] = choose(values[known], y[known], task.threshold_rule, task.threshold_target)
     return found
