@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 from salus_learn.cli import main
-from salus_learn.evaluation.metrics import auroc_delong
 from salus_learn.leaks.alone import auroc_by_person, person_folds
 from salus_learn.leaks.finding import Finding, to_json
 from salus_learn.leaks.hunt import hunt
@@ -21,6 +20,7 @@ from salus_learn.training.leakage import without_leaks
 from salus_learn.training.train import prepare_material
 
 from tests.factories.cases import TASK, make_cases
+from tests.factories.delong import auroc_delong
 
 ROOT = Path(__file__).resolve().parents[2]
 

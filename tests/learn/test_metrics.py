@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 from salus_learn.calibration.doubt import fit_doubt
 from salus_learn.calibration.threshold import operating_margin, operating_threshold
-from salus_learn.evaluation.metrics import auroc_delong, paired_auroc_difference, proportion_wilson
+from salus_learn.evaluation.figures import auroc_by_person, auroc_difference
+from salus_learn.evaluation.kinds import kinds_report
+from salus_learn.evaluation.metrics import brier, calibration_slope, proportion_wilson
+from salus_learn.evaluation.report import arms_report
+from salus_learn.evaluation.subgroups import judgeable
 from salus_learn.explain.points import check_sum, points_per_margin, sigmoid
 from sklearn.metrics import roc_auc_score
 
@@ -22,22 +26,22 @@ def test_auroc_is_the_share_of_pairs_in_order(sample: tuple[np.ndarray, np.ndarr
     y, p = sample
     pairs = p[y == 1][:, None] - p[y == 0][None, :]
     by_hand = (pairs > 0).mean() + 0.5 * (pairs == 0).mean()
-    assert auroc_delong(y, p)[0] == pytest.approx(by_hand)
-    assert auroc_delong(y, p)[0] == pytest.approx(roc_auc_score(y, p))
+    assert auroc_by_person(y, p, np.arange(300))[0] == pytest.approx(by_hand)
+    assert auroc_by_person(y, p, np.arange(300))[0] == pytest.approx(roc_auc_score(y, p))
 
 
 def test_delong_interval_agrees_with_the_bootstrap(sample: tuple[np.ndarray, np.ndarray]) -> None:
     y, p = sample
     rng = np.random.default_rng(0)
     draws = [roc_auc_score(y[i], p[i]) for i in rng.integers(0, len(y), (600, len(y)))]
-    _, low, high = auroc_delong(y, p)
+    _, low, high = auroc_by_person(y, p, np.arange(300))
     assert low == pytest.approx(np.quantile(draws, 0.025), abs=0.012)
     assert high == pytest.approx(np.quantile(draws, 0.975), abs=0.012)
 
 
 def test_the_difference_with_itself_is_nothing(sample: tuple[np.ndarray, np.ndarray]) -> None:
     y, p = sample
-    assert paired_auroc_difference(y, p, p) == pytest.approx((0.0, 0.0, 0.0))
+    assert auroc_difference(y, p, p, np.arange(300)) == pytest.approx((0.0, 0.0, 0.0))
 
 
 def test_wilson_as_published() -> None:
@@ -130,3 +134,39 @@ def test_as_many_are_flagged_as_may_be(allowed: int) -> None:
     p, y = np.arange(100) / 100, np.arange(100) % 2
     assert (p >= operating_threshold(p, y, "alerts_per_100", allowed)).sum() == allowed
     assert (p[y == 1] >= operating_threshold(p, y, "sensitivity", 0.7)).mean() == pytest.approx(0.7)
+
+
+def test_eight_cases_of_each_person_make_no_figure_surer() -> None:
+    """What eight like cases of a person tell is what one of them tells: no interval may shrink for them."""
+    rng = np.random.default_rng(6)
+    y = (rng.random(60) < 0.4).astype(int)
+    p = 1 / (1 + np.exp(-rng.normal(1.5 * y - 1, 1.0)))
+    p_line = 1 / (1 + np.exp(-rng.normal(0.8 * y - 1, 1.0)))
+    reports = [
+        arms_report("t", y[rows], {"line": p_line[rows], "trees": 1 - p[rows], "fused": p[rows]},
+                    dict.fromkeys(("line", "trees", "fused"), p[rows] > 0.4), rows)
+        for rows in (np.arange(60), np.repeat(np.arange(60), 8))
+    ]  # fmt: skip
+    for name in ("auroc", "brier", "calibration_slope"):
+        once, often = (one["arms"]["fused"][name] for one in reports)
+        assert often[0] == pytest.approx(once[0]) and often[2] - often[1] == pytest.approx(once[2] - once[1], rel=0.05)
+    once, often = (one["fused_minus_best"] for one in reports)
+    assert often[2] - often[1] == pytest.approx(once[2] - once[1], rel=0.05)
+    kinds = [
+        kinds_report(["a"], p[rows, None], p[rows], y[rows] - 1, rows)["classes"][1]["auroc"]
+        for rows in (np.arange(60), np.repeat(np.arange(60), 8))
+    ]
+    assert kinds[1] == pytest.approx(kinds[0], abs=0.01)
+
+
+def test_one_person_with_many_cases_gives_no_interval() -> None:
+    y, p = np.tile([0, 1], 20), np.linspace(0.1, 0.9, 40)
+    assert np.isnan(brier(y, p, np.zeros(40))).all()
+    assert np.isfinite(calibration_slope(y, p, np.arange(40))).all()
+
+
+def test_a_group_of_many_cases_and_few_people_is_too_few() -> None:
+    y = np.arange(200) % 2
+    assert judgeable(y, np.arange(200)) and judgeable(y, np.arange(200) // 4)
+    assert not judgeable(y, np.arange(200) // 5), "forty people"
+    assert not judgeable((np.arange(200) < 180).astype(int), np.where(np.arange(200) < 180, np.arange(200), 200)), "one person without it"

@@ -7,9 +7,16 @@ from typing import Any
 import numpy as np
 
 from salus_learn.contracts import JUDGES
-from salus_learn.evaluation.figures import all_arms, arm_figures, auroc_difference, figure, person_weights
+from salus_learn.evaluation.figures import (
+    all_arms,
+    arm_figures,
+    auroc_difference,
+    by_person,
+    figure,
+    person_weights,
+)
 from salus_learn.evaluation.judged import JudgedPeople
-from salus_learn.evaluation.metrics import NOTHING, Z95, Figure
+from salus_learn.evaluation.metrics import NOTHING, Figure, mean_by_person
 from salus_learn.evaluation.survival import auroc_at, harrell_c
 from salus_learn.features.target import Target
 
@@ -62,23 +69,12 @@ def difference(judged: JudgedPeople, arm: str, probabilities: np.ndarray) -> dic
     """One of our arms minus a peer on the people for whom both speak: AUROC (over 0 is better), Brier (under 0 is)."""
     both = judged.known(arm) & np.isfinite(probabilities)
     y, persons, ours, theirs = judged.y[both], judged.persons[both], judged.probabilities[arm][both], probabilities[both]
-    n, by = int(both.sum()), "" if len(np.unique(judged.persons[both])) == both.sum() else ", by person"
+    n, by = int(both.sum()), by_person(persons)
     return {
         "n": n, "events": int(y.sum()),
         "auroc": figure(auroc_difference(y, ours, theirs, persons), n, f"DeLong, paired{by}"),
-        "brier": figure(_mean_by_person((ours - y) ** 2 - (theirs - y) ** 2, persons), n, f"normal, paired{by}"),
+        "brier": figure(mean_by_person((ours - y) ** 2 - (theirs - y) ** 2, persons), n, f"normal, paired{by}"),
     }  # fmt: skip
-
-
-def _mean_by_person(values: np.ndarray, persons: np.ndarray) -> Figure:
-    """A mean with its normal interval, values summed within a person before squaring."""
-    names, of = np.unique(persons, return_inverse=True)
-    if len(names) < 2:
-        return NOTHING
-    mean = float(values.mean())
-    sums = np.bincount(of, weights=values - mean)
-    half = Z95 * float(np.sqrt(len(names) / (len(names) - 1) * (sums**2).sum())) / len(values)
-    return mean, mean - half, mean + half
 
 
 def survival_against(

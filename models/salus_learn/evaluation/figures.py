@@ -1,7 +1,7 @@
 """Every figure of a model report, each with its interval, its n and the name of the method that gave the interval.
 
-Where people come with several cases the resampled intervals draw people, and AUROC uses Obuchowski's clustered
-form of DeLong's variance (Biometrics 1997; 53: 567). Wilson's interval treats cases as independent.
+Where people come with several cases the resampled intervals draw people, AUROC uses Obuchowski's clustered form of
+DeLong's variance (Biometrics 1997; 53: 567), and normal intervals sum within a person. Wilson's interval treats cases as independent.
 """
 
 from __future__ import annotations
@@ -14,7 +14,15 @@ import numpy as np
 from sklearn.metrics import average_precision_score
 
 from salus_learn.evaluation.judged import JudgedPeople
-from salus_learn.evaluation.metrics import NOTHING, Z95, Figure, brier, placements, proportion_wilson
+from salus_learn.evaluation.metrics import (
+    NOTHING,
+    Z95,
+    Figure,
+    brier,
+    mean_by_person,
+    placements,
+    proportion_wilson,
+)
 
 Weighted = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
 DRAWS = 300
@@ -27,6 +35,11 @@ def figure(value: Figure, n: int, method: str, why_not: str = "") -> dict[str, A
     if plain[0] is None:
         body["why_not"] = why_not or "not computable: too few people of one outcome"
     return body
+
+
+def by_person(persons: np.ndarray) -> str:
+    """What is added to a method's name where people come with several cases."""
+    return "" if len(np.unique(persons)) == len(persons) else ", by person"
 
 
 def person_weights(persons: np.ndarray, times: int = DRAWS, seed: int = 0) -> Iterator[np.ndarray]:
@@ -144,13 +157,13 @@ def arm_figures(y: np.ndarray, p: np.ndarray, flagged: np.ndarray, persons: np.n
     n = len(y)
     slope = resampled(lambda *data: recalibration(*data, slope_free=True), y, p, persons)
     intercept = resampled(lambda *data: recalibration(*data, slope_free=False), y, p, persons)
-    area = "DeLong" if len(np.unique(persons)) == n else "DeLong, by person"
+    by = by_person(persons)
     undone = "not computable: one outcome only, or the arm separates the outcomes perfectly"
     return {
         "n": n, "events": int((y == 1).sum()),
-        "auroc": figure(auroc_by_person(y, p, persons), n, area),
+        "auroc": figure(auroc_by_person(y, p, persons), n, f"DeLong{by}"),
         "auprc": figure(resampled(average_precision, y, p, persons), n, "bootstrap"),
-        "brier": figure(brier(y, p), n, "normal"),
+        "brier": figure(brier(y, p, persons), n, f"normal{by}"),
         "calibration_slope": figure(slope, n, "bootstrap", undone),
         "calibration_intercept": figure(intercept, n, "bootstrap", undone),
     } | operating_figures(y, flagged)  # fmt: skip
@@ -180,18 +193,10 @@ def paired_differences(judged: JudgedPeople) -> list[dict[str, Any]]:
         y, persons = judged.y[both], judged.persons[both]
         fused, single = judged.probabilities["fused"][both], judged.probabilities[arm][both]
         n = int(both.sum())
-        area = "DeLong, paired" if len(np.unique(persons)) == n else "DeLong, paired, by person"
+        by = by_person(persons)
         rows.append({
             "arm": arm, "n": n, "events": int(y.sum()),
-            "auroc": figure(auroc_difference(y, fused, single, persons), n, area),
-            "brier": figure(_mean_by_normal((fused - y) ** 2 - (single - y) ** 2), n, "normal, paired"),
+            "auroc": figure(auroc_difference(y, fused, single, persons), n, f"DeLong, paired{by}"),
+            "brier": figure(mean_by_person((fused - y) ** 2 - (single - y) ** 2, persons), n, f"normal, paired{by}"),
         })  # fmt: skip
     return rows
-
-
-def _mean_by_normal(values: np.ndarray) -> Figure:
-    if len(values) < 2:
-        return NOTHING
-    half = Z95 * float(values.std(ddof=1)) / math.sqrt(len(values))
-    mean = float(values.mean())
-    return mean, mean - half, mean + half

@@ -155,7 +155,7 @@ def _subgroups(report: dict[str, Any]) -> Section:
     if not rows:
         return Section("subgroups", "For whom it works", (Prose("✕ not measured: no groups were given.", "state"),))
     guard = (
-        f"A group with fewer than {body['least_people']} cases, or fewer than {body['least_of_either_outcome']} with or "
+        f"A group with fewer than {body['least_people']} people, or fewer than {body['least_of_either_outcome']} with or "
         f"without the outcome, gets no figure. {len(rows)} groups were looked at: with 95 % intervals, about one in twenty "
         "leaves out the truth by chance alone."
     )
@@ -295,8 +295,8 @@ def _methods(report: dict[str, Any]) -> Section:
     ]  # fmt: skip
     if repeated:
         text.append(
-            "Some people have several cases. Wilson's and the normal intervals take cases as independent, so they are "
-            "somewhat too narrow here."
+            "Some people have several cases. Wilson's intervals take cases as independent, so they are somewhat too narrow "
+            "here; the others count people."
         )
     text.append("Intervals show the chance in who was judged, not what another hospital, machine or year would change.")
     return Section("methods", "How the figures were made", tuple(Prose(part, "quiet") for part in text))

@@ -21,7 +21,7 @@ from salus_learn.imaging.embed import Report, embed
 from salus_learn.imaging.encoder import default_encoder
 from salus_learn.imaging.gate import Gate
 from salus_learn.imaging.tune import Pixels
-from salus_learn.scoring.judge import ArmSheet, add_kinds, kinds_of, new_sheet, target_of
+from salus_learn.scoring.judge import ArmSheet, add_kinds, kinds_of, new_sheet, persons_of, target_of
 from salus_learn.scoring.judged import judged_people
 from salus_learn.scoring.score import account_all
 from salus_learn.store.bundle import write_bundle
@@ -133,7 +133,7 @@ class _Outside:
 def _figures(fit: _Fit, found: _Outside, last: list[list[float | None]]) -> dict[str, Any]:
     """The figures of all repeats, of the kinds those of the first; how each encoder learned, `last` the final one's."""
     task = fit.material.task
-    figures = mean_report([sheet.report(task, fit.material.target) for sheet in found.sheets])
+    figures = mean_report([sheet.report(task, fit.material.target, fit.material.persons) for sheet in found.sheets])
     add_kinds(figures, task, fit.cases, found.sheets[0])
     if fit.pixels is None:
         return figures | {"encoder": "frozen", "tuning_curves": []}
@@ -184,9 +184,8 @@ def prepare_material(
     if embedded and task.images and any(case.snapshot.images for case in cases):
         prepared = embed([case.snapshot.images for case in cases], task.images, default_encoder(), report=report)
     target = target_of(cases)
-    _, persons = np.unique([case.snapshot.person for case in cases], return_inverse=True)
     kinds = kinds_of(task, cases) if task.outcome.kinds else None
-    return Material(task, readings, prepared, target, persons, kinds=kinds)
+    return Material(task, readings, prepared, target, persons_of(cases), kinds=kinds)
 
 
 def _outer_folds(
