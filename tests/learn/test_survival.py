@@ -10,9 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from salus_learn.errors import CaseError, TaskError
+from salus_learn.evaluation.judged import JudgedPeople, JudgedTask, load_judged, save_judged
 from salus_learn.evaluation.survival import auroc_at, harrell_c, integrated_brier, kaplan_meier
 from salus_learn.explain.points import points_per_margin, risk_of
 from salus_learn.features.target import Target, breslow, cox_loss, ridge_fit
+from salus_learn.reporting.blocks import Prose
+from salus_learn.reporting.build import build_report
+from salus_learn.reporting.sections import sections
 from salus_learn.scoring.judge import evaluate
 from salus_learn.scoring.score import score
 from salus_learn.store.bundle import load_bundle
@@ -131,6 +135,31 @@ def test_points_add_up_under_the_hazard_link() -> None:
     assert points_per_margin(-0.5, -0.5, "cloglog") == pytest.approx(near, rel=1e-5)
 
 
+def assert_hazards_are_not_told_as_risks(judged: JudgedPeople) -> None:
+    """Line and trees give log hazards: no Brier score, no calibration, no “fused better” by it, no threshold to move."""
+    report = build_report(judged)
+    for arm in ("line", "trees"):
+        for name in ("brier", "calibration_slope", "calibration_intercept"):
+            assert report["arms"][arm][name]["value"] is None and "not a probability" in report["arms"][arm][name]["why_not"]
+        assert report["arms"][arm]["auroc"]["value"] is not None
+    assert [row["brier"]["value"] for row in report["differences"]] == [None, None]
+    said = " ".join(block.text for section in sections(report) for block in section.blocks if isinstance(block, Prose))
+    assert "only rank people: record, line; record, trees." in said
+    assert list(report["matrix"]) == ["fused"] and report["arms"]["fused"]["brier"]["value"] is not None
+
+
+def test_what_only_ranks_is_still_known_of_kept_people(tmp_path: Path) -> None:
+    n, half = 60, np.linspace(0.1, 0.9, 60)
+    arms = {"line": half, "fused": half}
+    people = JudgedPeople(
+        JudgedTask("t", "", "", "", "", "", 365.0, uncalibrated=("line",)), np.arange(n).astype(str), np.arange(n).astype(str),
+        np.arange(n) % 2, arms, dict.fromkeys(arms, half > 0.5), half, half, np.ones((n, 2), dtype=bool), np.zeros(n, dtype=bool),
+    )  # fmt: skip
+    save_judged(people, tmp_path / "judged.npz")
+    kept = load_judged(tmp_path / "judged.npz")
+    assert kept.task == people.task and build_report(kept)["arms"]["line"]["brier"]["value"] is None
+
+
 def test_a_small_training_whole(tmp_path: Path) -> None:
     folder = written(tmp_path / "data")
     task = load_task(folder / "task.toml")
@@ -143,6 +172,7 @@ def test_a_small_training_whole(tmp_path: Path) -> None:
         assert result.probability is not None and result.reference_probability is not None
         total = math.fsum(reason.points for reason in result.reasons) / 100
         assert total == pytest.approx(result.probability - result.reference_probability, abs=1e-6)
+    assert_hazards_are_not_told_as_risks(trained.judged)
     bundle = load_bundle(tmp_path / "bundle")
     for fold in range(3):
         own = [case.snapshot for case in cases if trained.fold_of[case.snapshot.key] == fold]

@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from salus_learn.contracts import JUDGES
 from salus_learn.evaluation.figures import (
-    all_arms,
     arm_figures,
     auroc_difference,
     by_person,
     figure,
+    not_a_probability,
     person_weights,
 )
 from salus_learn.evaluation.judged import JudgedPeople
@@ -34,25 +33,12 @@ def claim(difference: dict[str, Any]) -> str:
     return "worse" if difference["high"] < 0 else "no difference shown"
 
 
-def our_arms(judged: JudgedPeople, *, hazards: bool) -> dict[str, Any]:
-    """Figures of our arms. With `hazards` (time to an event) the single arms only rank people: what reads their values as
-    probabilities is left empty."""
-    arms = all_arms(judged)
-    for arm in set(arms) & set(JUDGES) if hazards else ():
-        arms[arm] |= {name: _no_probability(arms[arm][name]) for name in ("brier", "calibration_slope", "calibration_intercept")}
-    return arms
-
-
-def _no_probability(found: dict[str, Any]) -> dict[str, Any]:
-    return figure(NOTHING, found["n"], found["method"], "not computable: the arm gives a log hazard, not a probability")
-
-
 def against(
-    judged: JudgedPeople, probabilities: np.ndarray, flagged: np.ndarray, reads: str, *, hazards: bool = False
+    judged: JudgedPeople, probabilities: np.ndarray, flagged: np.ndarray, reads: str
 ) -> dict[str, Any]:
     """The peer's own figures, ours minus the peer's, and the same for our arms that look at the same part of the patient.
 
-    probabilities (n,), NaN where silent, and flagged (n,) are of the judged people, in their order; hazards: `our_arms`."""
+    probabilities (n,), NaN where silent, and flagged (n,) are of the judged people, in their order."""
     known = np.isfinite(probabilities)
     arms = [arm for arm in SAME_PART[reads] if arm in judged.speaking()]
     found: dict[str, Any] = {
@@ -60,8 +46,9 @@ def against(
         "ours_minus_peer": difference(judged, "fused", probabilities),
         "arms_minus_peer": {arm: difference(judged, arm, probabilities) for arm in arms},
     }
-    for apart in found["arms_minus_peer"].values() if hazards else ():
-        apart["brier"] = _no_probability(apart["brier"])
+    for arm in set(arms) & set(judged.task.uncalibrated):
+        apart = found["arms_minus_peer"][arm]
+        apart["brier"] = not_a_probability(apart["brier"])
     return found | {"claim": claim(found["ours_minus_peer"]["auroc"]), "claim_on": "auroc"}
 
 

@@ -26,6 +26,7 @@ from salus_learn.evaluation.metrics import (
 
 Weighted = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
 DRAWS = 300
+OF_PROBABILITIES = ("brier", "calibration_slope", "calibration_intercept")
 
 
 def figure(value: Figure, n: int, method: str, why_not: str = "") -> dict[str, Any]:
@@ -175,10 +176,18 @@ def all_arms(judged: JudgedPeople) -> dict[str, Any]:
     spoken = judged.known("fused") & ~judged.abstained
     if spoken.any() and judged.abstained.any():
         chosen["fused_spoken"] = ("fused", spoken)
-    return {
+    found = {
         name: arm_figures(judged.y[on], judged.probabilities[arm][on], judged.flagged[arm][on], judged.persons[on])
         for name, (arm, on) in chosen.items()
     }
+    for arm in set(found) & set(judged.task.uncalibrated):
+        found[arm] |= {name: not_a_probability(found[arm][name]) for name in OF_PROBABILITIES}
+    return found
+
+
+def not_a_probability(found: dict[str, Any]) -> dict[str, Any]:
+    """The same figure left empty, with why: the arm's value says who is before whom, not how likely the outcome is."""
+    return figure(NOTHING, found["n"], found["method"], "not a probability: this arm only ranks people, by a log hazard")
 
 
 def paired_differences(judged: JudgedPeople) -> list[dict[str, Any]]:
@@ -194,9 +203,10 @@ def paired_differences(judged: JudgedPeople) -> list[dict[str, Any]]:
         fused, single = judged.probabilities["fused"][both], judged.probabilities[arm][both]
         n = int(both.sum())
         by = by_person(persons)
+        squared = figure(mean_by_person((fused - y) ** 2 - (single - y) ** 2, persons), n, f"normal, paired{by}")
         rows.append({
             "arm": arm, "n": n, "events": int(y.sum()),
             "auroc": figure(auroc_difference(y, fused, single, persons), n, f"DeLong, paired{by}"),
-            "brier": figure(mean_by_person((fused - y) ** 2 - (single - y) ** 2, persons), n, f"normal, paired{by}"),
+            "brier": not_a_probability(squared) if arm in judged.task.uncalibrated else squared,
         })  # fmt: skip
     return rows

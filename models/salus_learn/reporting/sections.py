@@ -132,6 +132,8 @@ def _matrix(report: dict[str, Any]) -> Section:
     threshold = report["task"]["threshold"]
     at = "The operating point was set on training people only, within each fold."
     at += f" The served model flags from {percent(threshold)}." if threshold is not None else ""
+    silent = [ARM_WORDS[arm] for arm in report["arms"] if arm in report["task"]["uncalibrated"]]
+    at += f" Not to be moved here, as they only rank people: {'; '.join(silent)}." if silent else ""
     table = Table(
         "Fused risk at the operating point", ("", "with the outcome", "without", "all", "right among them"), rows, (1, 2, 3, 4)
     )
