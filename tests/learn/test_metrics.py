@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import copy
+from typing import Any
+
 import numpy as np
 import pytest
 from salus_learn.calibration.doubt import fit_doubt
 from salus_learn.calibration.threshold import operating_margin, operating_threshold
+from salus_learn.evaluation.decision import predictive_values
 from salus_learn.evaluation.figures import auroc_by_person, auroc_difference
 from salus_learn.evaluation.kinds import kinds_report
 from salus_learn.evaluation.metrics import brier, calibration_slope, proportion_wilson
 from salus_learn.evaluation.report import arms_report
 from salus_learn.evaluation.subgroups import judgeable
 from salus_learn.explain.points import check_sum, points_per_margin, sigmoid
+from salus_learn.training.train import mean_report
+from scipy.stats import binom
 from sklearn.metrics import roc_auc_score
 
 
@@ -170,3 +176,54 @@ def test_a_group_of_many_cases_and_few_people_is_too_few() -> None:
     assert judgeable(y, np.arange(200)) and judgeable(y, np.arange(200) // 4)
     assert not judgeable(y, np.arange(200) // 5), "forty people"
     assert not judgeable((np.arange(200) < 180).astype(int), np.where(np.arange(200) < 180, np.arange(200), 200)), "one person without it"
+
+
+@pytest.mark.parametrize(("events", "others", "sensitivity", "specificity", "prevalence"), [
+    (30, 200, 0.95, 0.9, 0.02), (100, 400, 0.9, 0.99, 0.01), (15, 300, 0.8, 0.8, 0.05),
+])  # fmt: skip
+def test_predictive_values_hold_the_truth_as_often_as_they_say(
+    events: int, others: int, sensitivity: float, specificity: float, prevalence: float
+) -> None:
+    """Every outcome of a study, weighed by how likely it is: the interval holds the true PPV and NPV about 95 times of 100."""
+    held = np.zeros(2)
+    right, wrong = sensitivity * prevalence, (1 - specificity) * (1 - prevalence)
+    missed, left = (1 - sensitivity) * prevalence, specificity * (1 - prevalence)
+    truth = right / (right + wrong), left / (left + missed)
+    found, alarms = binom.pmf(np.arange(events + 1), events, sensitivity), binom.pmf(np.arange(others + 1), others, 1 - specificity)
+    for tp in np.flatnonzero(found > 1e-5).tolist():
+        for fp in np.flatnonzero(alarms > 1e-5).tolist():
+            given = predictive_values({"tp": tp, "fn": events - tp, "fp": fp, "tn": others - fp}, prevalence)
+            held += found[tp] * alarms[fp] * np.array([one[1] <= true <= one[2] for one, true in zip(given, truth, strict=True)])
+    assert held.min() > 0.935
+
+
+def _repeat(seed: int, best: str) -> dict[str, Any]:
+    """One repeat, in which one of two single arms comes out as the better one, by chance."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(80) % 2
+    p = {arm: 1 / (1 + np.exp(-rng.normal(y * (1.3 if arm in (best, "fused") else 0.9), 1.0))) for arm in ("line", "trees", "fused")}
+    return arms_report("t", y, p, {arm: values > 0.5 for arm, values in p.items()}, np.arange(80))
+
+
+def test_over_the_repeats_fused_is_held_against_one_and_the_same_arm() -> None:
+    reports = [_repeat(3, "line"), _repeat(4, "trees"), _repeat(5, "line")]
+    assert {one["best_single"] for one in reports} == {"line", "trees"}
+    mean = mean_report(reports)
+    best = max(("line", "trees"), key=lambda arm: mean["arms"][arm]["auroc"][0])
+    apart = [one["arms"]["fused"]["auroc"][0] - one["arms"][best]["auroc"][0] for one in reports]
+    assert mean["best_single"] == best and mean["fused_minus_best"][0] == pytest.approx(np.mean(apart), abs=2e-6)
+    assert mean["fused_minus_best"][0] == pytest.approx(mean["arms"]["fused"]["auroc"][0] - mean["arms"][best]["auroc"][0], abs=2e-6)
+
+
+def test_a_figure_that_one_repeat_lacks_is_averaged_over_the_others() -> None:
+    reports = [_repeat(seed, "line") for seed in (3, 4)]
+    for lacking in (0, 1):
+        some = copy.deepcopy(reports)
+        some[lacking]["arms"]["line"]["brier"] = [None, None, None]
+        some[lacking]["arms"]["trees"]["auroc"][1] = None
+        del some[lacking]["arms"]["fused"]
+        mean = mean_report(some)["arms"]
+        assert mean["line"]["brier"] == reports[1 - lacking]["arms"]["line"]["brier"]
+        assert mean["fused"] == reports[1 - lacking]["arms"]["fused"]
+        assert mean["trees"]["auroc"][1] == reports[1 - lacking]["arms"]["trees"]["auroc"][1]
+    assert mean_report([one | {"singles": {}} for one in reports])["fused_minus_best"] is None

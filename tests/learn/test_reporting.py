@@ -36,7 +36,6 @@ from salus_learn.reporting.sections import facts
 from salus_learn.reporting.verdicts import verdicts
 from salus_learn.reporting.write import Written, write_report
 from salus_learn.tasks.rows import CaseTable
-from scipy.stats import binom
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import auc, average_precision_score, confusion_matrix, precision_score, roc_auc_score
 
@@ -176,25 +175,6 @@ def test_predictive_values_follow_bayes() -> None:
     assert ppv[1] < ppv[0] < ppv[2]
     assert predictive_values(counts | {"fp": 0, "tn": 100}, 0.01)[0][1] < 1
     assert math.isnan(predictive_values(counts, 0.0)[0][0])
-
-
-@pytest.mark.parametrize(("events", "others", "sensitivity", "specificity", "prevalence"), [
-    (30, 200, 0.95, 0.9, 0.02), (100, 400, 0.9, 0.99, 0.01), (15, 300, 0.8, 0.8, 0.05),
-])  # fmt: skip
-def test_predictive_values_hold_the_truth_as_often_as_they_say(
-    events: int, others: int, sensitivity: float, specificity: float, prevalence: float
-) -> None:
-    """Every outcome of a study, weighed by how likely it is: the interval holds the true PPV and NPV about 95 times of 100."""
-    held = np.zeros(2)
-    right, wrong = sensitivity * prevalence, (1 - specificity) * (1 - prevalence)
-    missed, left = (1 - sensitivity) * prevalence, specificity * (1 - prevalence)
-    truth = right / (right + wrong), left / (left + missed)
-    found, alarms = binom.pmf(np.arange(events + 1), events, sensitivity), binom.pmf(np.arange(others + 1), others, 1 - specificity)
-    for tp in np.flatnonzero(found > 1e-5).tolist():
-        for fp in np.flatnonzero(alarms > 1e-5).tolist():
-            given = predictive_values({"tp": tp, "fn": events - tp, "fp": fp, "tn": others - fp}, prevalence)
-            held += found[tp] * alarms[fp] * np.array([one[1] <= true <= one[2] for one, true in zip(given, truth, strict=True)])
-    assert held.min() > 0.935
 
 
 def test_small_groups_get_no_number(judged: JudgedPeople) -> None:

@@ -35,21 +35,35 @@ def arms_report(
     arms = {arm: _arm(y, p, flagged[arm], persons) for arm, p in probabilities.items() if np.isfinite(p).any()}
     for arm in set(uncalibrated) & set(arms):
         arms[arm] |= {"brier": [None] * 3, "calibration_slope": [None] * 3}
-    singles = [arm for arm in arms if arm != "fused"]
-    together = np.all([np.isfinite(probabilities[arm]) for arm in arms], axis=0)
-    best, difference = None, None
-    if "fused" in arms and len(singles) > 1 and together.any():
-        areas = {arm: auroc_by_person(y[together], probabilities[arm][together], persons[together])[0] for arm in singles}
-        best = max(areas, key=lambda arm: -1.0 if math.isnan(areas[arm]) else areas[arm])
-        pair = probabilities["fused"][together], probabilities[best][together]
-        difference = _plain(auroc_difference(y[together], *pair, persons[together]))
-    return {
+    return with_best({
         "task": task_id,
         "n": int(len(y)),
         "events": int(y.sum()),
         "arms": arms,
-        "best_single": best,
-        "fused_minus_best": difference,
+        "singles": _singles(y, {arm: probabilities[arm] for arm in arms}, persons),
+    })  # fmt: skip
+
+
+def with_best(found: dict[str, Any]) -> dict[str, Any]:
+    """The same with the best single arm, chosen here and once, and how far the fused risk is apart from it."""
+    singles = found["singles"]
+    best = max(singles, key=lambda arm: -1.0 if singles[arm]["auroc"] is None else singles[arm]["auroc"], default=None)
+    return found | {"best_single": best, "fused_minus_best": singles[best]["fused_minus"] if best else None}
+
+
+def _singles(y: np.ndarray, probabilities: dict[str, np.ndarray], persons: np.ndarray) -> dict[str, Any]:
+    """Each single arm's AUROC and the fused risk's minus it, on the people for whom every arm speaks; none beside one arm."""
+    names = [arm for arm in probabilities if arm != "fused"]
+    on = np.all([np.isfinite(p) for p in probabilities.values()], axis=0)
+    if "fused" not in probabilities or len(names) < 2 or not on.any():
+        return {}
+    y, persons, fused = y[on], persons[on], probabilities["fused"][on]
+    return {
+        arm: {
+            "auroc": _plain(auroc_by_person(y, probabilities[arm][on], persons))[0],
+            "fused_minus": _plain(auroc_difference(y, fused, probabilities[arm][on], persons)),
+        }
+        for arm in names
     }
 
 

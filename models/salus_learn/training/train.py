@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 from salus_learn.contracts import Case, RiskResult, RiskTask
 from salus_learn.errors import TrainingError
 from salus_learn.evaluation.judged import JudgedPeople
+from salus_learn.evaluation.report import with_best
 from salus_learn.features.columns import read_all
 from salus_learn.imaging.embed import Report, embed
 from salus_learn.imaging.encoder import default_encoder
@@ -207,21 +208,23 @@ def _outer_folds(
 
 
 def mean_report(reports: list[dict[str, Any]]) -> dict[str, Any]:
-    """Each figure and its bounds averaged over the repeats (not a figure of averaged probabilities)."""
-    return _mean(reports)
+    """Each figure and its bounds averaged over the repeats (not a figure of averaged probabilities). The best single arm is
+    the one with the highest mean, and in every repeat the fused risk is held against this one."""
+    return with_best(_mean(reports))
 
 
 def _mean(values: list[Any]) -> Any:
-    """Average numbers at the same place; words come from the first."""
-    first = values[0]
+    """Average numbers at the same place, where a repeat has them; words come from the first."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    first = known[0]
     if isinstance(first, dict):
-        return {key: _mean([value[key] for value in values]) for key in first}
+        names = dict.fromkeys(name for value in known for name in value)
+        return {name: _mean([value.get(name) for value in known]) for name in names}
     if isinstance(first, list):
-        return [_mean(list(entry)) for entry in zip(*values, strict=True)]
-    if isinstance(first, float):
-        numbers = [value for value in values if value is not None]
-        return round(float(np.mean(numbers)), 6)
-    return first
+        return [_mean(list(entry)) for entry in zip(*known, strict=True)]
+    return round(float(np.mean(known)), 6) if isinstance(first, float) else first
 
 
 def _card(task: RiskTask, cases: Sequence[Case], material: Material, model: Model, seed: int) -> dict[str, Any]:
