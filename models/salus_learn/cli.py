@@ -205,8 +205,8 @@ _SHOWN = ("auroc", "brier", "calibration_slope", "sensitivity", "specificity")
 def _figure(figure: list[float | None]) -> str:
     if figure[0] is None:
         return "not computable"
-    low, high = ("?" if bound is None else f"{bound:.3f}" for bound in figure[1:])
-    return f"{figure[0]:.3f} ({low} to {high})"
+    low, high = figure[1:]
+    return f"{figure[0]:.3f} " + ("(no interval)" if low is None or high is None else f"({low:.3f} to {high:.3f})")
 
 
 if __name__ == "__main__":

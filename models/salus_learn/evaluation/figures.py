@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from scipy.special import expit, logit
 from sklearn.metrics import average_precision_score
 
 from salus_learn.evaluation.judged import JudgedPeople
@@ -26,15 +27,18 @@ from salus_learn.evaluation.metrics import (
 
 Weighted = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
 DRAWS = 300
+NO_INTERVAL = "no interval: where all stand in order, or one person alone has an outcome, chance cannot be measured"
 OF_PROBABILITIES = ("brier", "calibration_slope", "calibration_intercept")
 
 
 def figure(value: Figure, n: int, method: str, why_not: str = "") -> dict[str, Any]:
-    """The plain form of a figure: value and bounds to six digits, None with a reason where not computable."""
+    """The plain form of a figure: value and bounds to six digits, None with a reason (`why_not`) where not computable."""
     plain = [round(float(part), 6) + 0.0 if math.isfinite(part) else None for part in value]
     body: dict[str, Any] = {"value": plain[0], "low": plain[1], "high": plain[2], "n": int(n), "method": method}
     if plain[0] is None:
         body["why_not"] = why_not or "not computable: too few people of one outcome"
+    elif plain[1] is None or plain[2] is None:
+        body["why_not"] = NO_INTERVAL
     return body
 
 
@@ -54,25 +58,33 @@ def person_weights(persons: np.ndarray, times: int = DRAWS, seed: int = 0) -> It
 
 
 def resampled(of: Weighted, y: np.ndarray, p: np.ndarray, persons: np.ndarray, times: int = DRAWS) -> Figure:
-    """A weighted figure with its 95 % percentile interval over people; NOTHING when over half the draws fail."""
+    """A weighted figure with its 95 % percentile interval over people; NOTHING when over half the draws fail, NaN bounds
+    where all draws are alike (an arm that puts everybody in order)."""
     draws = np.array([of(y, p, weight) for weight in person_weights(persons, times)])
     draws = draws[np.isfinite(draws)]
     value = of(y, p, np.ones(len(y)))
     if not math.isfinite(value) or draws.size < times / 2:
         return NOTHING
+    if np.ptp(draws) < 1e-9:
+        return value, float("nan"), float("nan")
     return value, float(np.quantile(draws, 0.025)), float(np.quantile(draws, 0.975))
 
 
 def auroc_by_person(y: np.ndarray, p: np.ndarray, persons: np.ndarray) -> Figure:
-    """AUROC with Obuchowski's (1997) interval; with one case a person it is DeLong's (1988).
+    """AUROC with Obuchowski's (1997) interval, formed on the logit; with one case a person the error is DeLong's (1988).
 
-    y: (n,) 0 and 1; p: (n,), only the order counts; persons: (n,). NOTHING under two of either outcome."""
+    y: (n,) 0 and 1; p: (n,), only the order counts; persons: (n,). NOTHING under two of either outcome; NaN bounds at an
+    AUROC of 0 or 1, where the error comes out as none however few people there are, and with one person of an outcome."""
     if (y == 1).sum() < 2 or (y == 0).sum() < 2:
         return NOTHING
     of_cases, of_controls = placements(y, p)
     area = float(of_cases.mean())
     error = _clustered_error(of_cases - area, of_controls - area, persons[y == 1], persons[y == 0])
-    return area, max(0.0, area - Z95 * error), min(1.0, area + Z95 * error)
+    if not 0 < area < 1 or not math.isfinite(error):
+        return area, float("nan"), float("nan")
+    half = Z95 * error / (area * (1 - area))
+    low, high = (float(expit(logit(area) + side * half)) for side in (-1, 1))
+    return area, low, high
 
 
 def auroc_difference(y: np.ndarray, p_a: np.ndarray, p_b: np.ndarray, persons: np.ndarray) -> Figure:
@@ -84,6 +96,8 @@ def auroc_difference(y: np.ndarray, p_a: np.ndarray, p_b: np.ndarray, persons: n
     cases, controls = a_cases - b_cases, a_controls - b_controls
     value = float(cases.mean())
     error = _clustered_error(cases - value, controls - value, persons[y == 1], persons[y == 0])
+    if error == 0 and value != 0:  # both put everybody in order or the other way round, which no error comes from
+        return value, float("nan"), float("nan")
     return value, value - Z95 * error, value + Z95 * error
 
 

@@ -290,7 +290,7 @@ def _methods(report: dict[str, Any]) -> Section:
     who = report["people"]
     repeated = who["persons"] < who["n"]
     text = [
-        "AUROC: DeLong 1988, by person where people have several cases (Obuchowski 1997). AUPRC, calibration slope and "
+        "AUROC: DeLong 1988 on the logit, by person where people have several cases (Obuchowski 1997); none at 0 or 1. AUPRC, calibration slope and "
         "intercept (Cox 1958), net benefit (Vickers and Elkin 2006): percentile bootstrap over people; AUPRC by chance is the prevalence. Sensitivity, "
         "specificity, PPV, NPV, accuracy and coverage: Wilson 1927. Brier: normal. PPV and NPV at another prevalence: "
         "logit interval of Mercaldo, Lau and Zhou 2007. 90 % sets: conformal by class (Vovk 2012).",
