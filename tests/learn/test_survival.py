@@ -20,6 +20,7 @@ from salus_learn.reporting.sections import sections
 from salus_learn.scoring.judge import evaluate
 from salus_learn.scoring.score import score
 from salus_learn.store.bundle import load_bundle
+from salus_learn.tabular.trees import GRID, TreeShape, fit_trees
 from salus_learn.tasks.cases import read_case_rows, read_cases
 from salus_learn.tasks.loader import load_task, task_from_text
 from salus_learn.training.train import train
@@ -110,6 +111,16 @@ def test_harrells_c_is_its_definition() -> None:
                 won += 1.0 if risk[i] > risk[j] else 0.5 if risk[i] == risk[j] else 0.0
     value, low, high = harrell_c(time, event, risk)
     assert value == pytest.approx(won / pairs) and low < value < high
+
+
+def test_an_outcome_on_the_first_day_is_an_outcome_for_the_trees() -> None:
+    """Half of the people have the outcome on day 0, and the record tells which: the trees must learn it as from day 1 on."""
+    x, event = np.repeat([1.0, 0.0], 100)[:, None], np.repeat([1, 0], 100)
+    margins = [
+        fit_trees(x, Target(event, np.repeat([first, 5.0], 100)), TreeShape(dict(GRID[0]), 60), seed=0).margins(x)
+        for first in (0.0, 1.0)
+    ]
+    assert margins[0][0] > margins[0][-1] + 1 and margins[0] == pytest.approx(margins[1])
 
 
 def test_kaplan_meier_by_hand_and_the_weighted_figures_without_loss() -> None:

@@ -79,10 +79,13 @@ def fit_trees(x: np.ndarray, target: Target, shape: TreeShape, *, seed: int) -> 
 
 
 def _labels(target: Target) -> np.ndarray:
-    """What XGBoost wants: 0 and 1, or the time, negative where the outcome was not seen."""
+    """What XGBoost wants: 0 and 1, or the time, negative where the outcome was not seen.
+
+    Only the order of times counts. Day 0 has no sign, so it is put halfway to the first time after it."""
     if target.time is None:
         return target.y
-    return np.where(target.y == 1, target.time, -target.time)
+    time = np.maximum(target.time, np.min(target.time[target.time > 0], initial=1.0) / 2)
+    return np.where(target.y == 1, time, -time)
 
 
 def _common(target: Target, seed: int) -> dict[str, object]:
