@@ -13,6 +13,7 @@ from salus_learn.contracts import RiskTask
 from salus_learn.errors import TrainingError
 from salus_learn.explain.points import risk_of
 from salus_learn.features.columns import always_there, fit_schema, matrix, slots_always_there
+from salus_learn.features.target import fewest_people
 from salus_learn.fusion.chair import PATTERNS, Chair, fit_chair
 from salus_learn.imaging.head import fit_head
 from salus_learn.store.model import Margins, Model, judge_margins
@@ -24,6 +25,7 @@ from salus_learn.training.material import Material
 INNER_FOLDS = 5
 INNER_REPEATS = 2
 FEWEST_FOR_A_CHAIR = 12
+TOO_FEW = "At least two people with and two without the outcome are needed on either side of every split."
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class Choices:
 def fit_model(material: Material, index: np.ndarray, *, seed: int) -> Model:
     """Judges, chairs, doubt and thresholds from the cases `index` and nothing else."""
     task, target = material.task, material.target
+    if fewest_people(material.y[index], material.persons[index]) < 2:
+        raise TrainingError(TOO_FEW)
     # what can be counted at the horizon: NaN for those lost before it
     known = target.at(task.outcome.horizon_days)
     schema = fit_schema(task, [material.readings[case] for case in index])
@@ -105,15 +109,15 @@ def out_of_fold(
     Averaged over repeats. The references returned are zero: apart margins are what the chair sees.
     """
     y, persons = material.y[index], material.persons[index]
-    folds = int(min(INNER_FOLDS, np.bincount(y.astype(int), minlength=2).min()))
-    if folds < 2:
-        raise TrainingError("At least two people with and two without the outcome are needed.")
+    folds = min(INNER_FOLDS, fewest_people(y, persons))
     names = [name for name in ("line", "trees") if x.shape[1]] + (["image"] if full.head is not None else [])
     total = {name: np.zeros(len(index)) for name in names}
     times = {name: np.zeros(len(index)) for name in names}
     for repeat in range(INNER_REPEATS):
         split = StratifiedGroupKFold(folds, shuffle=True, random_state=seed * 31 + repeat)
         for train, test in split.split(y, y, persons):
+            if len(np.unique(y[train])) < 2:
+                raise TrainingError(TOO_FEW)
             judges, _ = fit_judges(material, x, full.schema, index[train], seed, choices)
             margins = judge_margins(judges, x, material.prepared, index[test])
             for name, values in margins.by_judge.items():

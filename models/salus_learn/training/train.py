@@ -18,6 +18,7 @@ from salus_learn.errors import TrainingError
 from salus_learn.evaluation.judged import JudgedPeople
 from salus_learn.evaluation.report import with_best
 from salus_learn.features.columns import read_all
+from salus_learn.features.target import fewest_people
 from salus_learn.imaging.embed import Report, embed
 from salus_learn.imaging.encoder import default_encoder
 from salus_learn.imaging.gate import Gate
@@ -193,9 +194,9 @@ def _outer_folds(
     material: Material, folds: int, repeats: int, seed: int
 ) -> list[list[tuple[np.ndarray, np.ndarray]]]:
     """Repeated folds by person, stratified by outcome."""
-    fewest = int(np.bincount(material.y, minlength=2).min())
+    fewest = fewest_people(material.y, material.persons)
     if fewest < 4:
-        raise TrainingError(f"Only {fewest} cases of one outcome: at least 4 of each are needed to train.")
+        raise TrainingError(f"Only {fewest} people of one outcome: at least 4 of each are needed to train, however many cases they have.")
     split = min(folds, fewest)
     return [
         list(
