@@ -138,6 +138,18 @@ def test_kaplan_meier_by_hand_and_the_weighted_figures_without_loss() -> None:
     assert integrated_brier(when, always, free, grid)[0] == pytest.approx(0.25)
 
 
+def test_follow_up_that_ends_at_the_horizon_is_follow_up_to_the_horizon() -> None:
+    """Everybody is watched for just 80 days: who comes to day 80 without it is a control there, and the figures are the plain ones."""
+    x, _, _ = drawn(200, seed=3)
+    when = np.random.default_rng(1).exponential(100 / np.exp(x[:, 0]))
+    time, event = np.minimum(when, 80.0), (when <= 80).astype(int)
+    area = np.mean([[1.0 if a > b else 0.5 if a == b else 0.0 for b in x[event == 0, 0]] for a in x[event == 1, 0]])
+    assert auroc_at(time, event, x[:, 0], 80.0)[0] == pytest.approx(area)
+    free, grid = np.tile([0.7, 0.4], (200, 1)), np.array([40.0, 80.0])
+    at_both = [np.where(when > at, (1 - share) ** 2, share**2).mean() for at, share in zip(grid, free[0], strict=True)]
+    assert integrated_brier(time, event, free, grid)[0] == pytest.approx(np.mean(at_both))
+
+
 def test_points_add_up_under_the_hazard_link() -> None:
     for margin, reference in ((-1.3, -0.4), (0.8, -2.0), (-0.5, -0.5)):
         per = points_per_margin(margin, reference, "cloglog")

@@ -47,6 +47,11 @@ def kaplan_meier(time: np.ndarray, event: np.ndarray, at: np.ndarray, *, before:
     return np.where(place >= 0, steps[np.maximum(place, 0)], 1.0)
 
 
+def _still_free(time: np.ndarray, event: np.ndarray, at: np.ndarray | float) -> np.ndarray:
+    """Whether the person was seen without the outcome until then: also who was lost at that very time, as when follow-up ends."""
+    return (time > at) | ((time == at) & (event == 0))
+
+
 def auroc_at(time: np.ndarray, event: np.ndarray, risk: np.ndarray, horizon: float) -> Figure:
     """Time-dependent AUROC, cumulative cases against those still without at the horizon, weighted for loss; the
     interval is the 2.5th to 97.5th percentile over 200 samples of people."""
@@ -54,7 +59,7 @@ def auroc_at(time: np.ndarray, event: np.ndarray, risk: np.ndarray, horizon: flo
     def value(index: np.ndarray) -> float:
         t, e, r = time[index], event[index], risk[index]
         free = np.maximum(kaplan_meier(t, 1 - e, t, before=True), 1e-3)
-        case, control = (t <= horizon) & (e == 1), t > horizon
+        case, control = (t <= horizon) & (e == 1), _still_free(t, e, horizon)
         if not case.any() or not control.any():
             return float("nan")
         controls = np.sort(r[control])
@@ -75,9 +80,9 @@ def integrated_brier(time: np.ndarray, event: np.ndarray, free: np.ndarray, grid
     """Integrated Brier score (Graf 1999) of predicted shares without the outcome `free` (n, k) at the times `grid` (k,),
     weighted for loss; 0 is perfect. A normal interval over people, the weights taken as known."""
     lost_at_own = np.maximum(kaplan_meier(time, 1 - event, time, before=True), 1e-3)
-    lost_at_grid = np.maximum(kaplan_meier(time, 1 - event, grid), 1e-3)
+    lost_at_grid = np.maximum(kaplan_meier(time, 1 - event, grid, before=True), 1e-3)
     came = (time[:, None] <= grid[None, :]) & (event[:, None] == 1)
-    still = time[:, None] > grid[None, :]
+    still = _still_free(time[:, None], event[:, None], grid[None, :])
     parts = came * free**2 / lost_at_own[:, None] + still * (1 - free) ** 2 / lost_at_grid[None, :]
     each = np.trapezoid(parts, grid, axis=1) / (grid[-1] - grid[0])
     half = Z95 * each.std(ddof=1) / np.sqrt(len(each))
