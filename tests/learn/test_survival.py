@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from salus_learn.contracts import Case
 from salus_learn.errors import CaseError, TaskError
 from salus_learn.evaluation.judged import JudgedPeople, JudgedTask, load_judged, save_judged
 from salus_learn.evaluation.survival import auroc_at, harrell_c, integrated_brier, kaplan_meier
@@ -16,7 +18,8 @@ from salus_learn.explain.points import points_per_margin, risk_of
 from salus_learn.features.target import Target, breslow, cox_loss, ridge_fit
 from salus_learn.reporting.blocks import Prose
 from salus_learn.reporting.build import build_report
-from salus_learn.reporting.sections import sections
+from salus_learn.reporting.sections import facts, sections
+from salus_learn.reporting.verdicts import verdicts
 from salus_learn.scoring.judge import evaluate
 from salus_learn.scoring.score import score
 from salus_learn.store.bundle import load_bundle
@@ -171,6 +174,17 @@ def assert_hazards_are_not_told_as_risks(judged: JudgedPeople) -> None:
     assert list(report["matrix"]) == ["fused"] and report["arms"]["fused"]["brier"]["value"] is not None
 
 
+def assert_those_lost_are_told_of(judged: JudgedPeople, cases: list[Case]) -> None:
+    """Counted where the report says who was judged, and beside the calibration that they push."""
+    lost = sum(case.time_days is not None and case.time_days < 365 and not case.outcome for case in cases)
+    report = build_report(judged)
+    assert judged.task.lost == lost > 0 and report["people"]["n"] == len(cases) - lost
+    assert dict(facts(report))["Lost before the horizon"].startswith(f"{lost} cases were lost before 365 days without the outcome")
+    (calibration,) = (text for text in verdicts(report) if "Calibration" in text)
+    assert f"{lost} cases lost before the horizon are not counted, so observed shares lean high" in calibration
+    assert "Lost before the horizon" not in dict(facts(build_report(replace(judged, task=replace(judged.task, lost=0)))))
+
+
 def test_what_only_ranks_is_still_known_of_kept_people(tmp_path: Path) -> None:
     n, half = 60, np.linspace(0.1, 0.9, 60)
     arms = {"line": half, "fused": half}
@@ -196,6 +210,7 @@ def test_a_small_training_whole(tmp_path: Path) -> None:
         total = math.fsum(reason.points for reason in result.reasons) / 100
         assert total == pytest.approx(result.probability - result.reference_probability, abs=1e-6)
     assert_hazards_are_not_told_as_risks(trained.judged)
+    assert_those_lost_are_told_of(trained.judged, cases)
     bundle = load_bundle(tmp_path / "bundle")
     for fold in range(3):
         own = [case.snapshot for case in cases if trained.fold_of[case.snapshot.key] == fold]

@@ -26,7 +26,8 @@ class JudgedTask:
     """What was predicted, of whom, for what and for what not. `origin` says in words how the people were held back;
     `threshold` is the probability from which the served model flags, None where there is not one; `left_out` is who of the
     table is no case and `taken` who counts as without the outcome because no list holds their word, in words and counted;
-    `uncalibrated` are the arms whose value only ranks people (of time to an event, a log hazard put between 0 and 1)."""
+    `uncalibrated` are the arms whose value only ranks people (of time to an event, a log hazard put between 0 and 1); `lost` cases
+    are not judged, as nobody knows what came between their last day and the horizon."""
 
     id: str
     title: str
@@ -41,6 +42,7 @@ class JudgedTask:
     left_out: tuple[tuple[str, int], ...] = ()
     taken: tuple[tuple[str, int], ...] = ()
     uncalibrated: tuple[str, ...] = ()
+    lost: int = 0
 
 
 @dataclass(frozen=True, eq=False)

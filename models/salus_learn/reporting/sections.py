@@ -23,6 +23,7 @@ from salus_learn.reporting.words import (
     NOT_APPLICABLE,
     cell,
     guarded,
+    lost_said,
     number,
     people,
     percent,
@@ -68,6 +69,7 @@ def facts(report: dict[str, Any]) -> list[tuple[str, str]]:
         *((words, task[key] or "not stated") for words, key in (("Of whom", "who"), ("For", "use"), ("Not for", "not_for"))),
         ("Judged on", held + (f"; {people(who['without_fused'])} without a fused risk" if who["without_fused"] else "")),
         *((words, "; ".join(f"{people(n)} {said}" for said, n in task[part])) for words, part in OF_TABLE if task[part]),
+        *([("Lost before the horizon", lost_said(task))] if task["lost"] else []),
         ("With the outcome", f"{people(who['events'])} of {people(who['n'])}: {percent(who['prevalence']['value'])} "
          f"(95 % interval {100 * who['prevalence']['low']:.1f}–{100 * who['prevalence']['high']:.1f})"),
     ]  # fmt: skip
@@ -113,8 +115,9 @@ def _calibration(report: dict[str, Any]) -> Section:
     fused = report["arms"]["fused"]
     text = (
         f"Slope {sentence('calibration_slope', fused['calibration_slope'])}; 1 is right, under 1 is over-confident. "
-        f"Intercept {sentence('calibration_intercept', fused['calibration_intercept'])}; 0 is right, above 0 the risks given are too low."
-    )
+        f"Intercept {sentence('calibration_intercept', fused['calibration_intercept'])}; 0 is right, above 0 the risks given are too low. "
+        f"{lost_said(report['task'])}"
+    ).strip()
     charts = ((calibration_chart(report), calibration_table(report)), (histogram_chart(report), None))
     return Section("calibration", "Do the risks mean what they say", (Prose(text), Pictures(charts)))
 

@@ -63,6 +63,8 @@ def _calibrated(report: dict[str, Any]) -> str:
     if not intercept["low"] <= 0 <= intercept["high"]:
         faults.append("risks too low on the whole" if intercept["value"] > 0 else "risks too high on the whole")
     words = f"Slope {sentence('calibration_slope', slope)}, intercept {sentence('calibration_intercept', intercept)}."
+    if report["task"]["lost"]:
+        words += f" {people(report['task']['lost'])} cases lost before the horizon are not counted, so observed shares lean high."
     return f"✕ Calibration: {' and '.join(faults)}. {words}" if faults else f"• Calibration: no fault shown. {words}"
 
 

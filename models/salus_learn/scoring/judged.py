@@ -26,7 +26,7 @@ def judged_people(
     known = np.flatnonzero(np.isfinite(y)).tolist()
     about = JudgedTask(
         task.id, task.title, task.who, task.use, task.not_for, task.outcome.label, task.outcome.horizon_days, origin, threshold,
-        uncalibrated=JUDGES if target.is_survival else (),
+        uncalibrated=JUDGES if target.is_survival else (), lost=len(cases) - len(known),
     )  # fmt: skip
     arms = [arm for arm, p in sheet.probabilities.items() if np.isfinite(p).any() or arm == "fused"]
     return JudgedPeople(
