@@ -326,7 +326,7 @@ def test_the_difference_in_c_is_that_of_both_and_draws_people() -> None:
     noise = x + np.random.default_rng(2).normal(size=120)
     alone = np.arange(120)
     value, low, high = c_difference(target, x, noise, alone)
-    first, second = (harrell_c(target.time, target.y, risk)[0] for risk in (x, noise))
+    first, second = (harrell_c(target.time, target.y, risk, alone)[0] for risk in (x, noise))
     assert value == pytest.approx(first - second, abs=1e-5) and 0 < low < value < high
     assert c_difference(target, x, x, alone) == (0.0, 0.0, 0.0)
     # the same people written down twice are no more people

@@ -112,7 +112,7 @@ def test_harrells_c_is_its_definition() -> None:
             if event[i] and (time[j] > time[i] or (time[j] == time[i] and not event[j])):
                 pairs += 1
                 won += 1.0 if risk[i] > risk[j] else 0.5 if risk[i] == risk[j] else 0.0
-    value, low, high = harrell_c(time, event, risk)
+    value, low, high = harrell_c(time, event, risk, np.arange(60))
     assert value == pytest.approx(won / pairs) and low < value < high
 
 
@@ -136,9 +136,9 @@ def test_kaplan_meier_by_hand_and_the_weighted_figures_without_loss() -> None:
     came = when <= 80
     # nobody is lost, so the weights are one and both figures are the plain ones
     area = np.mean([[1.0 if a > b else 0.5 if a == b else 0.0 for b in x[~came, 0]] for a in x[came, 0]])
-    assert auroc_at(when, always, x[:, 0], 80.0)[0] == pytest.approx(area)
+    assert auroc_at(when, always, x[:, 0], 80.0, np.arange(200))[0] == pytest.approx(area)
     free = np.full((200, 2), 0.5)
-    assert integrated_brier(when, always, free, grid)[0] == pytest.approx(0.25)
+    assert integrated_brier(when, always, free, grid, np.arange(200))[0] == pytest.approx(0.25)
 
 
 def test_follow_up_that_ends_at_the_horizon_is_follow_up_to_the_horizon() -> None:
@@ -147,10 +147,22 @@ def test_follow_up_that_ends_at_the_horizon_is_follow_up_to_the_horizon() -> Non
     when = np.random.default_rng(1).exponential(100 / np.exp(x[:, 0]))
     time, event = np.minimum(when, 80.0), (when <= 80).astype(int)
     area = np.mean([[1.0 if a > b else 0.5 if a == b else 0.0 for b in x[event == 0, 0]] for a in x[event == 1, 0]])
-    assert auroc_at(time, event, x[:, 0], 80.0)[0] == pytest.approx(area)
+    assert auroc_at(time, event, x[:, 0], 80.0, np.arange(200))[0] == pytest.approx(area)
     free, grid = np.tile([0.7, 0.4], (200, 1)), np.array([40.0, 80.0])
     at_both = [np.where(when > at, (1 - share) ** 2, share**2).mean() for at, share in zip(grid, free[0], strict=True)]
-    assert integrated_brier(time, event, free, grid)[0] == pytest.approx(np.mean(at_both))
+    assert integrated_brier(time, event, free, grid, np.arange(200))[0] == pytest.approx(np.mean(at_both))
+
+
+def test_six_like_cases_of_a_person_make_no_figure_surer() -> None:
+    x, time, event = drawn(80, seed=5)
+    grid = np.array([50.0, 150.0, 300.0])
+    widths = []
+    for rows in (np.arange(80), np.repeat(np.arange(80), 6)):
+        t, e, risk = time[rows], event[rows], x[rows, 0]
+        free = np.exp(-0.003 * np.exp(risk)[:, None] * grid)
+        found = harrell_c(t, e, risk, rows), auroc_at(t, e, risk, 300.0, rows), integrated_brier(t, e, free, grid, rows)
+        widths.append([high - low for _, low, high in found])
+    assert widths[1] == pytest.approx(widths[0], rel=0.1)
 
 
 def test_points_add_up_under_the_hazard_link() -> None:

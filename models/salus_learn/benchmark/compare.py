@@ -75,18 +75,18 @@ def survival_against(
     assert part.time is not None
     gap = c_difference(part, ours[both], theirs[both], persons[both])
     found: dict[str, Any] = {
-        "ours": _survival_figures(part, ours[both], horizon_days),
-        "peer": _survival_figures(part, theirs[both], horizon_days),
+        "ours": _survival_figures(part, ours[both], persons[both], horizon_days),
+        "peer": _survival_figures(part, theirs[both], persons[both], horizon_days),
         "harrell_c_ours_minus_peer": figure(gap, n, f"bootstrap, paired, by person, {DRAWS} draws"),
     }
     return found | {"claim": claim(found["harrell_c_ours_minus_peer"])}
 
 
-def _survival_figures(target: Target, risk: np.ndarray, horizon_days: float) -> dict[str, Any]:
+def _survival_figures(target: Target, risk: np.ndarray, persons: np.ndarray, horizon_days: float) -> dict[str, Any]:
     assert target.time is not None
     return {
-        "harrell_c": figure(harrell_c(target.time, target.y, risk), len(risk), "by each person's part"),
-        "auroc_at_horizon": figure(auroc_at(target.time, target.y, risk, horizon_days), len(risk), "bootstrap"),
+        "harrell_c": figure(harrell_c(target.time, target.y, risk, persons), len(risk), "by each person's part"),
+        "auroc_at_horizon": figure(auroc_at(target.time, target.y, risk, horizon_days, persons), len(risk), "bootstrap"),
     }
 
 

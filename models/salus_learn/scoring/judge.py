@@ -76,7 +76,7 @@ class ArmSheet:
         )  # fmt: skip
         if target.time is not None and self.free is not None and self.grid is not None:
             found["survival"] = survival_report(
-                target.time, target.y, self.probabilities, self.free, self.grid, task.outcome.horizon_days
+                target.time, target.y, self.probabilities, self.free, self.grid, task.outcome.horizon_days, persons
             )
         return found
 
