@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,14 @@ from salus_learn.evaluation.metrics import brier, calibration_slope, proportion_
 from salus_learn.evaluation.report import arms_report
 from salus_learn.evaluation.subgroups import judgeable
 from salus_learn.explain.points import check_sum, points_per_margin, sigmoid
+from salus_learn.store.model import Margins
+from salus_learn.tasks.loader import task_from_text
+from salus_learn.training.fit import _thresholds
 from salus_learn.training.train import mean_report
 from scipy.stats import binom
 from sklearn.metrics import roc_auc_score
+
+from tests.factories.cases import TASK as CASES
 
 
 @pytest.fixture
@@ -254,3 +260,14 @@ def test_one_person_alone_with_the_outcome_gives_no_interval() -> None:
     y, p = np.repeat([0, 1], [40, 3]), np.array([*np.linspace(0, 1, 40), 0.7, 0.8, 0.5])
     value, low, high = auroc_by_person(y, p, np.array([*range(40), 40, 40, 40]))
     assert 0 < value < 1 and np.isnan([low, high]).all()
+
+
+def test_the_operating_point_of_a_confident_arm_lies_between_its_two_groups() -> None:
+    """Kept as a margin over the arm's reference: groups about -6 and 6, cut to shares, had their operating point far off"""
+    rng = np.random.default_rng(3)
+    y = np.repeat([0.0, 1.0], 150)
+    margins = rng.normal(12 * y - 9, 2.0)
+    task = replace(task_from_text(CASES), threshold_rule="youden")
+    found = _thresholds(task, Margins({"line": margins}, {"line": 0.0}), 1 / (1 + np.exp(-margins)), y)
+    assert found["line"] == pytest.approx(-3.0, abs=1.0)
+    assert found["fused"] == pytest.approx(sigmoid(found["line"]), abs=0.02)
