@@ -20,7 +20,7 @@ from salus_learn.imaging.memory import keep_freed_memory
 from salus_learn.leaks.finding import to_json
 from salus_learn.leaks.hunt import hunt
 from salus_learn.reporting.write import write_report
-from salus_learn.scoring.judge import add_kinds, fill_sheet, target_of
+from salus_learn.scoring.judge import add_kinds, fill_sheet, persons_of, target_of
 from salus_learn.scoring.judged import judged_people
 from salus_learn.scoring.score import score
 from salus_learn.simulate.hospital import simulate
@@ -119,7 +119,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     table = read_case_table(task, options.data)
     cases = cases_of(task, table)
     sheet = fill_sheet(bundle, cases)
-    found = sheet.report(task, target_of(cases))
+    found = sheet.report(task, target_of(cases), persons_of(cases))
     add_kinds(found, task, cases, sheet)
     _show(found)
     if options.report:
@@ -205,8 +205,8 @@ _SHOWN = ("auroc", "brier", "calibration_slope", "sensitivity", "specificity")
 def _figure(figure: list[float | None]) -> str:
     if figure[0] is None:
         return "not computable"
-    low, high = ("?" if bound is None else f"{bound:.3f}" for bound in figure[1:])
-    return f"{figure[0]:.3f} ({low} to {high})"
+    low, high = figure[1:]
+    return f"{figure[0]:.3f} " + ("(no interval)" if low is None or high is None else f"({low:.3f} to {high:.3f})")
 
 
 if __name__ == "__main__":

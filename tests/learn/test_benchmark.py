@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from salus_learn.benchmark import run
 from salus_learn.benchmark.command import table
-from salus_learn.benchmark.compare import c_difference, claim, difference, our_arms
+from salus_learn.benchmark.compare import against, c_difference, claim, difference
 from salus_learn.benchmark.peer import FittedPeer, Peer
 from salus_learn.benchmark.peers_record import Logistic
 from salus_learn.benchmark.people import Asked, Everybody, Taught, everybody
@@ -22,6 +22,7 @@ from salus_learn.calibration import doubt
 from salus_learn.cli import main
 from salus_learn.contracts import Case, RiskTask
 from salus_learn.errors import LearnError, TaskError, TrainingError
+from salus_learn.evaluation.figures import all_arms
 from salus_learn.evaluation.judged import JudgedPeople, JudgedTask
 from salus_learn.evaluation.survival import harrell_c
 from salus_learn.features.target import Target
@@ -169,7 +170,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(run, "train", train)
     monkeypatch.setattr(run, "code_digest", lambda: "this")
     # figures are looked at elsewhere, and their intervals take seconds
-    monkeypatch.setattr(run, "our_arms", lambda *rest, **more: {})
+    monkeypatch.setattr(run, "all_arms", lambda *rest, **more: {})
     monkeypatch.setattr(run, "against", lambda *rest, **more: {"claim": "better"})
     return trained
 
@@ -310,9 +311,13 @@ def test_without_an_interval_nothing_is_claimed() -> None:
 
 def test_a_log_hazard_is_not_read_as_a_probability() -> None:
     y = np.arange(40) % 2
-    arms = our_arms(judged(np.linspace(0.1, 0.9, 40), y), hazards=True)
+    plain = judged(np.linspace(0.1, 0.9, 40), y)
+    ours = replace(plain, task=replace(plain.task, uncalibrated=("line",)))
+    arms = all_arms(ours)
     assert arms["line"]["brier"]["value"] is None and "log hazard" in arms["line"]["brier"]["why_not"]
     assert arms["line"]["auroc"]["value"] is not None and arms["fused"]["brier"]["value"] is not None
+    beside = against(ours, np.linspace(0.2, 0.8, 40), np.zeros(40, dtype=bool), "record")["arms_minus_peer"]["line"]
+    assert beside["brier"]["value"] is None and beside["auroc"]["value"] is not None
 
 
 def test_the_difference_in_c_is_that_of_both_and_draws_people() -> None:
@@ -321,7 +326,7 @@ def test_the_difference_in_c_is_that_of_both_and_draws_people() -> None:
     noise = x + np.random.default_rng(2).normal(size=120)
     alone = np.arange(120)
     value, low, high = c_difference(target, x, noise, alone)
-    first, second = (harrell_c(target.time, target.y, risk)[0] for risk in (x, noise))
+    first, second = (harrell_c(target.time, target.y, risk, alone)[0] for risk in (x, noise))
     assert value == pytest.approx(first - second, abs=1e-5) and 0 < low < value < high
     assert c_difference(target, x, x, alone) == (0.0, 0.0, 0.0)
     # the same people written down twice are no more people

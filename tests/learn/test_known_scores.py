@@ -77,9 +77,21 @@ def test_news2_on_scale_2_at_every_edge(at: float, litres: float, expected: int)
     assert points("news2", scale(2), spo2=at, o2=litres) == expected
 
 
+@pytest.mark.parametrize("again", [
+    value("spo2", 98, code="2708-6"), value("temp", 98.6, unit="[degF]"), value("pulse", 70, unit="{beats}/min"), value("acvpu", "alert"),
+], ids=["another code", "another unit", "the same unit written otherwise", "the same word written otherwise"])  # fmt: skip
+def test_the_same_said_twice_at_one_moment_is_no_contradiction(again: RecordValue) -> None:
+    assert points("news2", again) == 0 and patient(again)["news2"].missing == ()
+
+
+def test_a_value_beside_one_that_cannot_be_read_is_a_contradiction() -> None:
+    assert patient(value("temp", 37, unit="K"))["news2"].missing == ("Temperature has two different values at one moment.",)
+
+
 def test_scale_2_is_used_only_where_the_newest_record_says_so() -> None:
     assert points("news2", spo2=88) == 3 and points("news2", scale(1), spo2=88) == 3
     assert points("news2", scale(2), scale(1, hours_ago=5), spo2=88) == 0 and points("news2", scale(2, hours_ago=5), scale(1), spo2=88) == 3
+    assert points("news2", scale(2, hours_ago=24 * 40), spo2=88) == 0, "a prescribed scale holds until it is changed"
     texts = [found["news2"].parts[1].value_text for found in (patient(), patient(scale(2)))]
     assert texts == ["98 %, scale 1, as none is recorded", "98 %, scale 2"]
     assert patient(scale(1), scale(2))["news2"].missing == ("Saturation scale has two different values at one moment.",)

@@ -74,7 +74,7 @@ def test_cox_ranks_as_planted(tmp_path: Path) -> None:
     cases = read_cases(task, path.parent)
     taught = everybody(task, cases, {case.snapshot.key: 0 for case in cases}).taught
     fitted = Cox().fit(taught, seed=0, seconds=1.0)
-    assert harrell_c(target.time, target.y, fitted.risks(taught.asked))[0] > 0.7 and fitted.notes == {"penalizer": 0.001}
+    assert harrell_c(target.time, target.y, fitted.risks(taught.asked), taught.persons)[0] > 0.7 and fitted.notes == {"penalizer": 0.001}
 
 
 def test_the_image_peer_is_taught_for_its_time(tmp_path: Path) -> None:

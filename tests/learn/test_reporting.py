@@ -28,12 +28,7 @@ from salus_learn.evaluation.figures import (
     recalibration,
 )
 from salus_learn.evaluation.judged import JudgedPeople, JudgedTask, load_judged, save_judged
-from salus_learn.evaluation.metrics import (
-    auroc_delong,
-    calibration_slope,
-    paired_auroc_difference,
-    proportion_wilson,
-)
+from salus_learn.evaluation.metrics import calibration_slope, proportion_wilson
 from salus_learn.reporting.build import build_report
 from salus_learn.reporting.chart import Axis, Chart, Dot, Points, strokes
 from salus_learn.reporting.page import content_policy, page_html
@@ -43,6 +38,8 @@ from salus_learn.reporting.write import Written, write_report
 from salus_learn.tasks.rows import CaseTable
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import auc, average_precision_score, confusion_matrix, precision_score, roc_auc_score
+
+from tests.factories.delong import auroc_delong, paired_auroc_difference
 
 LESION = JudgedTask(
     "lesion", "Malignancy <of> this lesion", "Adults with a marked lesion", "A second look", "Screening",
@@ -101,7 +98,7 @@ def test_figures_are_those_of_sklearn(judged: JudgedPeople, report: dict) -> Non
 def test_calibration_is_that_of_a_regression(judged: JudgedPeople) -> None:
     y, p = judged.y, judged.probabilities["fused"]
     slope = recalibration(y, p, np.ones(len(y)), slope_free=True)
-    assert slope == pytest.approx(calibration_slope(y, p)[0], abs=1e-3)
+    assert slope == pytest.approx(calibration_slope(y, p, judged.persons)[0], abs=1e-3)
     margin = np.log(p / (1 - p))[:, None]
     weight = np.random.default_rng(1).integers(0, 4, len(y)).astype(float)
     weighted = LogisticRegression(C=1e8, max_iter=1000, tol=1e-10).fit(margin, y, sample_weight=weight).coef_[0, 0]

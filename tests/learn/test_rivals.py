@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from salus_learn.contracts import PatientSnapshot, RecordValue
-from salus_learn.evaluation.metrics import auroc_delong
 from salus_learn.features.columns import fit_schema, matrix, read_all
 from salus_learn.features.target import Target
 from salus_learn.imaging.embed import Prepared
@@ -27,6 +26,7 @@ from salus_learn.training.fit import Choices, fit_judges, fit_model
 from salus_learn.training.material import Material
 
 from tests.factories.cases import TASK
+from tests.factories.delong import auroc_delong
 
 WHEN = datetime(2024, 5, 1, tzinfo=UTC)
 N, PEOPLE, INSIDE = 600, 120, 80

@@ -21,7 +21,6 @@ from salus_learn.contracts import (
     SnapshotImage,
 )
 from salus_learn.evaluation.judged import JudgedPeople, JudgedTask
-from salus_learn.evaluation.metrics import auroc_delong
 from salus_learn.features.columns import read_all
 from salus_learn.features.target import Target
 from salus_learn.imaging.embed import embed
@@ -46,6 +45,7 @@ from salus_learn.training.fit import fit_model
 from salus_learn.training.material import Material
 
 from tests.factories.cases import TASK
+from tests.factories.delong import auroc_delong
 
 WHEN = datetime(2024, 5, 1, tzinfo=UTC)
 PEOPLE, INSIDE = 230, 150

@@ -5,17 +5,25 @@ from __future__ import annotations
 import csv
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from salus_learn.contracts import Case
 from salus_learn.errors import CaseError, TaskError
+from salus_learn.evaluation.judged import JudgedPeople, JudgedTask, load_judged, save_judged
 from salus_learn.evaluation.survival import auroc_at, harrell_c, integrated_brier, kaplan_meier
 from salus_learn.explain.points import points_per_margin, risk_of
 from salus_learn.features.target import Target, breslow, cox_loss, ridge_fit
+from salus_learn.reporting.blocks import Prose
+from salus_learn.reporting.build import build_report
+from salus_learn.reporting.sections import facts, sections
+from salus_learn.reporting.verdicts import verdicts
 from salus_learn.scoring.judge import evaluate
 from salus_learn.scoring.score import score
 from salus_learn.store.bundle import load_bundle
+from salus_learn.tabular.trees import GRID, TreeShape, fit_trees
 from salus_learn.tasks.cases import read_case_rows, read_cases
 from salus_learn.tasks.loader import load_task, task_from_text
 from salus_learn.training.train import train
@@ -104,8 +112,18 @@ def test_harrells_c_is_its_definition() -> None:
             if event[i] and (time[j] > time[i] or (time[j] == time[i] and not event[j])):
                 pairs += 1
                 won += 1.0 if risk[i] > risk[j] else 0.5 if risk[i] == risk[j] else 0.0
-    value, low, high = harrell_c(time, event, risk)
+    value, low, high = harrell_c(time, event, risk, np.arange(60))
     assert value == pytest.approx(won / pairs) and low < value < high
+
+
+def test_an_outcome_on_the_first_day_is_an_outcome_for_the_trees() -> None:
+    """Half of the people have the outcome on day 0, and the record tells which: the trees must learn it as from day 1 on."""
+    x, event = np.repeat([1.0, 0.0], 100)[:, None], np.repeat([1, 0], 100)
+    margins = [
+        fit_trees(x, Target(event, np.repeat([first, 5.0], 100)), TreeShape(dict(GRID[0]), 60), seed=0).margins(x)
+        for first in (0.0, 1.0)
+    ]
+    assert margins[0][0] > margins[0][-1] + 1 and margins[0] == pytest.approx(margins[1])
 
 
 def test_kaplan_meier_by_hand_and_the_weighted_figures_without_loss() -> None:
@@ -118,9 +136,33 @@ def test_kaplan_meier_by_hand_and_the_weighted_figures_without_loss() -> None:
     came = when <= 80
     # nobody is lost, so the weights are one and both figures are the plain ones
     area = np.mean([[1.0 if a > b else 0.5 if a == b else 0.0 for b in x[~came, 0]] for a in x[came, 0]])
-    assert auroc_at(when, always, x[:, 0], 80.0)[0] == pytest.approx(area)
+    assert auroc_at(when, always, x[:, 0], 80.0, np.arange(200))[0] == pytest.approx(area)
     free = np.full((200, 2), 0.5)
-    assert integrated_brier(when, always, free, grid)[0] == pytest.approx(0.25)
+    assert integrated_brier(when, always, free, grid, np.arange(200))[0] == pytest.approx(0.25)
+
+
+def test_follow_up_that_ends_at_the_horizon_is_follow_up_to_the_horizon() -> None:
+    """Everybody is watched for just 80 days: who comes to day 80 without it is a control there, and the figures are the plain ones."""
+    x, _, _ = drawn(200, seed=3)
+    when = np.random.default_rng(1).exponential(100 / np.exp(x[:, 0]))
+    time, event = np.minimum(when, 80.0), (when <= 80).astype(int)
+    area = np.mean([[1.0 if a > b else 0.5 if a == b else 0.0 for b in x[event == 0, 0]] for a in x[event == 1, 0]])
+    assert auroc_at(time, event, x[:, 0], 80.0, np.arange(200))[0] == pytest.approx(area)
+    free, grid = np.tile([0.7, 0.4], (200, 1)), np.array([40.0, 80.0])
+    at_both = [np.where(when > at, (1 - share) ** 2, share**2).mean() for at, share in zip(grid, free[0], strict=True)]
+    assert integrated_brier(time, event, free, grid, np.arange(200))[0] == pytest.approx(np.mean(at_both))
+
+
+def test_six_like_cases_of_a_person_make_no_figure_surer() -> None:
+    x, time, event = drawn(80, seed=5)
+    grid = np.array([50.0, 150.0, 300.0])
+    widths = []
+    for rows in (np.arange(80), np.repeat(np.arange(80), 6)):
+        t, e, risk = time[rows], event[rows], x[rows, 0]
+        free = np.exp(-0.003 * np.exp(risk)[:, None] * grid)
+        found = harrell_c(t, e, risk, rows), auroc_at(t, e, risk, 300.0, rows), integrated_brier(t, e, free, grid, rows)
+        widths.append([high - low for _, low, high in found])
+    assert widths[1] == pytest.approx(widths[0], rel=0.1)
 
 
 def test_points_add_up_under_the_hazard_link() -> None:
@@ -129,6 +171,42 @@ def test_points_add_up_under_the_hazard_link() -> None:
         assert per * (margin - reference) / 100 == pytest.approx(risk_of(margin, "cloglog") - risk_of(reference, "cloglog"), abs=1e-12)
     near = points_per_margin(-0.5 + 1e-6, -0.5, "cloglog")
     assert points_per_margin(-0.5, -0.5, "cloglog") == pytest.approx(near, rel=1e-5)
+
+
+def assert_hazards_are_not_told_as_risks(judged: JudgedPeople) -> None:
+    """Line and trees give log hazards: no Brier score, no calibration, no “fused better” by it, no threshold to move."""
+    report = build_report(judged)
+    for arm in ("line", "trees"):
+        for name in ("brier", "calibration_slope", "calibration_intercept"):
+            assert report["arms"][arm][name]["value"] is None and "not a probability" in report["arms"][arm][name]["why_not"]
+        assert report["arms"][arm]["auroc"]["value"] is not None
+    assert [row["brier"]["value"] for row in report["differences"]] == [None, None]
+    said = " ".join(block.text for section in sections(report) for block in section.blocks if isinstance(block, Prose))
+    assert "only rank people: record, line; record, trees." in said
+    assert list(report["matrix"]) == ["fused"] and report["arms"]["fused"]["brier"]["value"] is not None
+
+
+def assert_those_lost_are_told_of(judged: JudgedPeople, cases: list[Case]) -> None:
+    """Counted where the report says who was judged, and beside the calibration that they push."""
+    lost = sum(case.time_days is not None and case.time_days < 365 and not case.outcome for case in cases)
+    report = build_report(judged)
+    assert judged.task.lost == lost > 0 and report["people"]["n"] == len(cases) - lost
+    assert dict(facts(report))["Lost before the horizon"].startswith(f"{lost} cases were lost before 365 days without the outcome")
+    (calibration,) = (text for text in verdicts(report) if "Calibration" in text)
+    assert f"{lost} cases lost before the horizon are not counted, so observed shares lean high" in calibration
+    assert "Lost before the horizon" not in dict(facts(build_report(replace(judged, task=replace(judged.task, lost=0)))))
+
+
+def test_what_only_ranks_is_still_known_of_kept_people(tmp_path: Path) -> None:
+    n, half = 60, np.linspace(0.1, 0.9, 60)
+    arms = {"line": half, "fused": half}
+    people = JudgedPeople(
+        JudgedTask("t", "", "", "", "", "", 365.0, uncalibrated=("line",)), np.arange(n).astype(str), np.arange(n).astype(str),
+        np.arange(n) % 2, arms, dict.fromkeys(arms, half > 0.5), half, half, np.ones((n, 2), dtype=bool), np.zeros(n, dtype=bool),
+    )  # fmt: skip
+    save_judged(people, tmp_path / "judged.npz")
+    kept = load_judged(tmp_path / "judged.npz")
+    assert kept.task == people.task and build_report(kept)["arms"]["line"]["brier"]["value"] is None
 
 
 def test_a_small_training_whole(tmp_path: Path) -> None:
@@ -143,6 +221,8 @@ def test_a_small_training_whole(tmp_path: Path) -> None:
         assert result.probability is not None and result.reference_probability is not None
         total = math.fsum(reason.points for reason in result.reasons) / 100
         assert total == pytest.approx(result.probability - result.reference_probability, abs=1e-6)
+    assert_hazards_are_not_told_as_risks(trained.judged)
+    assert_those_lost_are_told_of(trained.judged, cases)
     bundle = load_bundle(tmp_path / "bundle")
     for fold in range(3):
         own = [case.snapshot for case in cases if trained.fold_of[case.snapshot.key] == fold]

@@ -116,6 +116,15 @@ def test_what_is_said_of_fusing_is_what_its_interval_shows(desk: Client, differe
     assert said in page and sum(words in page for words in ("Fusion helps", "holds zero", "Fusion does not help", "cannot be told")) == 1
 
 
+def test_an_auroc_without_an_interval_is_shown_with_that_said(desk: Client) -> None:
+    bundle = make_bundle()
+    arms = bundle.crossval["arms"]
+    bundle.crossval = bundle.crossval | {"arms": {name: arm | {"auroc": [1.0, None, None]} for name, arm in arms.items()}}
+    bundle.save()
+    for address in (f"/models/{bundle.pk}/", "/models/"):
+        assert "1.000 (no interval)" in desk.get(address).content.decode()
+
+
 def test_of_a_model_of_one_arm_nothing_is_said_to_be_fused(desk: Client) -> None:
     bundle = make_bundle()
     arms = bundle.crossval["arms"]

@@ -88,5 +88,6 @@ def shown(figure: dict[str, Any], *, signed: bool = False) -> str:
     if figure["value"] is None:
         return "not computable"
     form = "+.3f" if signed else ".3f"
-    low, high = ("?" if figure[side] is None else format(figure[side], form) for side in ("low", "high"))
-    return f"{figure['value']:{form}} ({low} to {high})"
+    if figure["low"] is None or figure["high"] is None:
+        return f"{figure['value']:{form}} (no interval)"
+    return f"{figure['value']:{form}} ({figure['low']:{form}} to {figure['high']:{form}})"

@@ -6,10 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from salus_learn.contracts import JUDGES
-from salus_learn.evaluation.figures import all_arms, arm_figures, auroc_difference, figure, person_weights
+from salus_learn.evaluation.figures import (
+    arm_figures,
+    auroc_difference,
+    by_person,
+    figure,
+    not_a_probability,
+    person_weights,
+)
 from salus_learn.evaluation.judged import JudgedPeople
-from salus_learn.evaluation.metrics import NOTHING, Z95, Figure
+from salus_learn.evaluation.metrics import NOTHING, Figure, mean_by_person
 from salus_learn.evaluation.survival import auroc_at, harrell_c
 from salus_learn.features.target import Target
 
@@ -27,25 +33,12 @@ def claim(difference: dict[str, Any]) -> str:
     return "worse" if difference["high"] < 0 else "no difference shown"
 
 
-def our_arms(judged: JudgedPeople, *, hazards: bool) -> dict[str, Any]:
-    """Figures of our arms. With `hazards` (time to an event) the single arms only rank people: what reads their values as
-    probabilities is left empty."""
-    arms = all_arms(judged)
-    for arm in set(arms) & set(JUDGES) if hazards else ():
-        arms[arm] |= {name: _no_probability(arms[arm][name]) for name in ("brier", "calibration_slope", "calibration_intercept")}
-    return arms
-
-
-def _no_probability(found: dict[str, Any]) -> dict[str, Any]:
-    return figure(NOTHING, found["n"], found["method"], "not computable: the arm gives a log hazard, not a probability")
-
-
 def against(
-    judged: JudgedPeople, probabilities: np.ndarray, flagged: np.ndarray, reads: str, *, hazards: bool = False
+    judged: JudgedPeople, probabilities: np.ndarray, flagged: np.ndarray, reads: str
 ) -> dict[str, Any]:
     """The peer's own figures, ours minus the peer's, and the same for our arms that look at the same part of the patient.
 
-    probabilities (n,), NaN where silent, and flagged (n,) are of the judged people, in their order; hazards: `our_arms`."""
+    probabilities (n,), NaN where silent, and flagged (n,) are of the judged people, in their order."""
     known = np.isfinite(probabilities)
     arms = [arm for arm in SAME_PART[reads] if arm in judged.speaking()]
     found: dict[str, Any] = {
@@ -53,8 +46,9 @@ def against(
         "ours_minus_peer": difference(judged, "fused", probabilities),
         "arms_minus_peer": {arm: difference(judged, arm, probabilities) for arm in arms},
     }
-    for apart in found["arms_minus_peer"].values() if hazards else ():
-        apart["brier"] = _no_probability(apart["brier"])
+    for arm in set(arms) & set(judged.task.uncalibrated):
+        apart = found["arms_minus_peer"][arm]
+        apart["brier"] = not_a_probability(apart["brier"])
     return found | {"claim": claim(found["ours_minus_peer"]["auroc"]), "claim_on": "auroc"}
 
 
@@ -62,23 +56,12 @@ def difference(judged: JudgedPeople, arm: str, probabilities: np.ndarray) -> dic
     """One of our arms minus a peer on the people for whom both speak: AUROC (over 0 is better), Brier (under 0 is)."""
     both = judged.known(arm) & np.isfinite(probabilities)
     y, persons, ours, theirs = judged.y[both], judged.persons[both], judged.probabilities[arm][both], probabilities[both]
-    n, by = int(both.sum()), "" if len(np.unique(judged.persons[both])) == both.sum() else ", by person"
+    n, by = int(both.sum()), by_person(persons)
     return {
         "n": n, "events": int(y.sum()),
         "auroc": figure(auroc_difference(y, ours, theirs, persons), n, f"DeLong, paired{by}"),
-        "brier": figure(_mean_by_person((ours - y) ** 2 - (theirs - y) ** 2, persons), n, f"normal, paired{by}"),
+        "brier": figure(mean_by_person((ours - y) ** 2 - (theirs - y) ** 2, persons), n, f"normal, paired{by}"),
     }  # fmt: skip
-
-
-def _mean_by_person(values: np.ndarray, persons: np.ndarray) -> Figure:
-    """A mean with its normal interval, values summed within a person before squaring."""
-    names, of = np.unique(persons, return_inverse=True)
-    if len(names) < 2:
-        return NOTHING
-    mean = float(values.mean())
-    sums = np.bincount(of, weights=values - mean)
-    half = Z95 * float(np.sqrt(len(names) / (len(names) - 1) * (sums**2).sum())) / len(values)
-    return mean, mean - half, mean + half
 
 
 def survival_against(
@@ -92,18 +75,18 @@ def survival_against(
     assert part.time is not None
     gap = c_difference(part, ours[both], theirs[both], persons[both])
     found: dict[str, Any] = {
-        "ours": _survival_figures(part, ours[both], horizon_days),
-        "peer": _survival_figures(part, theirs[both], horizon_days),
+        "ours": _survival_figures(part, ours[both], persons[both], horizon_days),
+        "peer": _survival_figures(part, theirs[both], persons[both], horizon_days),
         "harrell_c_ours_minus_peer": figure(gap, n, f"bootstrap, paired, by person, {DRAWS} draws"),
     }
     return found | {"claim": claim(found["harrell_c_ours_minus_peer"])}
 
 
-def _survival_figures(target: Target, risk: np.ndarray, horizon_days: float) -> dict[str, Any]:
+def _survival_figures(target: Target, risk: np.ndarray, persons: np.ndarray, horizon_days: float) -> dict[str, Any]:
     assert target.time is not None
     return {
-        "harrell_c": figure(harrell_c(target.time, target.y, risk), len(risk), "by each person's part"),
-        "auroc_at_horizon": figure(auroc_at(target.time, target.y, risk, horizon_days), len(risk), "bootstrap"),
+        "harrell_c": figure(harrell_c(target.time, target.y, risk, persons), len(risk), "by each person's part"),
+        "auroc_at_horizon": figure(auroc_at(target.time, target.y, risk, horizon_days, persons), len(risk), "bootstrap"),
     }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from salus_learn.benchmark.compare import against, our_arms, survival_against
+from salus_learn.benchmark.compare import against, survival_against
 from salus_learn.benchmark.packages import INSTALL, version_of
 from salus_learn.benchmark.peer import Peer, out_of_fold
 from salus_learn.benchmark.peers_image import DenseNet
@@ -24,6 +24,7 @@ from salus_learn.benchmark.results import code_digest, machine, read_results, wr
 from salus_learn.benchmark.rows import Row, fingerprint
 from salus_learn.contracts import Case, RiskTask
 from salus_learn.errors import LearnError
+from salus_learn.evaluation.figures import all_arms
 from salus_learn.imaging.embed import Report
 from salus_learn.reporting.write import write_report
 from salus_learn.tasks.cases import cases_of, read_case_table
@@ -161,9 +162,8 @@ class Bench:
             sheet = out_of_fold(peer, people, seed=self.settings.seed, seconds=seconds)
             place = {key: at for at, key in enumerate(people.taught.asked.keys.tolist())}
             judged = np.array([place[key] for key in trained.judged.keys.tolist()])
-            timed = people.taught.target.is_survival
-            found = against(trained.judged, sheet.probabilities[judged], sheet.flagged[judged], peer.reads, hazards=timed)
-            if timed:
+            found = against(trained.judged, sheet.probabilities[judged], sheet.flagged[judged], peer.reads)
+            if people.taught.target.is_survival:
                 found |= _survival(people, trained, sheet.probabilities)
         except Exception as error:  # noqa: BLE001 - a peer's own error says nothing about ours, which is kept
             self.say(f"{row.file}: {peer.name} failed. {_why(error)}")
@@ -183,7 +183,7 @@ def _ours(trained: Trained, seconds: float) -> dict[str, Any]:
     return {
         "seconds": round(seconds, 2), "fits": fits, "seconds_per_fit": round(seconds / fits, 3),
         "repeats": crossval["repeats"], "folds": crossval["folds"], "encoder": crossval["encoder"], "bundle": trained.digest,
-        "arms": our_arms(trained.judged, hazards="survival" in crossval),
+        "arms": all_arms(trained.judged),
         "mean_over_repeats": {key: crossval[key] for key in ("arms", "best_single", "fused_minus_best")},
         **{key: crossval[key] for key in ("survival", "kinds") if key in crossval},
     }  # fmt: skip

@@ -53,14 +53,24 @@ class Doubt:
         return cls(**{name: np.array(values) for name, values in body.items()})
 
 
-def fit_doubt(margins: np.ndarray, y: np.ndarray) -> Doubt:
+def fit_doubt(margins: np.ndarray, y: np.ndarray, persons: np.ndarray) -> Doubt:
     """Venn–Abers pairs over bootstrap samples of the calibration people: at each grid margin the 5th
-    percentile of the lower and the 95th of the upper probability. margins and y are (n,), out of fold."""
+    percentile of the lower and the 95th of the upper probability. margins, y and persons are (n,), out of fold; all
+    rows of a person are drawn together."""
     grid = np.unique(np.quantile(margins, np.linspace(0, 1, _GRID)))
-    draws = np.random.default_rng(0).integers(0, len(margins), (_BOOTSTRAPS, len(margins)))
+    rows = rows_of_people(persons)
+    people = np.random.default_rng(0).integers(0, len(rows), (_BOOTSTRAPS, len(rows)))
+    draws = [np.concatenate([rows[person] for person in drawn]) for drawn in people]
     pairs = np.array([[_pair(margins[draw], y[draw], margin) for margin in grid] for draw in draws])
     low, high = np.quantile(pairs[:, :, 0], 0.05, axis=0), np.quantile(pairs[:, :, 1], 0.95, axis=0)
     return Doubt(grid, low, high, np.sort(margins[y == 0]), np.sort(margins[y == 1]))
+
+
+def rows_of_people(persons: np.ndarray) -> list[np.ndarray]:
+    """The rows of each person, the people in the order in which they come: with one row each, row i is person i."""
+    _, first, of, times = np.unique(persons, return_index=True, return_inverse=True, return_counts=True)
+    by_name = np.split(np.argsort(of, kind="stable"), np.cumsum(times)[:-1])
+    return [by_name[person] for person in np.argsort(first)]
 
 
 def _pair(margins: np.ndarray, outcomes: np.ndarray, margin: float) -> tuple[float, float]:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import expit, logit, ndtr
 
 _GRID = 1_024
-_EDGE = 1e-9  # probabilities nearer to 0 or 1 are taken for this near
+_EDGE = 1e-9  # probabilities nearer to 0 or 1 are taken for this near; shares nearer to each other for the same
 
 
 def operating_threshold(probabilities: np.ndarray, y: np.ndarray, rule: str, target: float) -> float:
@@ -21,36 +21,47 @@ def operating_threshold(probabilities: np.ndarray, y: np.ndarray, rule: str, tar
     sensitivity and specificity, of smoothed distributions where these people allow it.
     """
     if rule == "youden":
-        smooth = _smoothed_youden(probabilities, y)
+        smooth = _smoothed_youden(logit(np.clip(probabilities, _EDGE, 1 - _EDGE)), y)
         if smooth is not None:
-            return smooth
-    cuts = np.unique(probabilities)
-    flagged = probabilities[None, :] >= cuts[:, None]  # (k, n)
+            return float(expit(smooth))
+    return _by_order(probabilities, y, rule, target)
+
+
+def operating_margin(margins: np.ndarray, y: np.ndarray, rule: str, target: float) -> float:
+    """The same on margins (n,), any finite numbers such as log odds: the threshold is a margin too."""
+    smooth = _smoothed_youden(margins, y) if rule == "youden" else None
+    return _by_order(margins, y, rule, target) if smooth is None else smooth
+
+
+def _by_order(values: np.ndarray, y: np.ndarray, rule: str, target: float) -> float:
+    """The cut among the values themselves; only their order counts."""
+    cuts = np.unique(values)
+    flagged = values[None, :] >= cuts[:, None]  # (k, n)
     sensitivity = flagged[:, y == 1].mean(axis=1)
     specificity = 1.0 - flagged[:, y == 0].mean(axis=1)
     if rule == "sensitivity":
-        good = np.flatnonzero(sensitivity >= target)
+        good = np.flatnonzero(sensitivity >= target - _EDGE)
         return float(cuts[good[-1]]) if good.size else float(cuts[0])
     if rule == "specificity":
-        good = np.flatnonzero(specificity >= target)
+        good = np.flatnonzero(specificity >= target - _EDGE)
         return float(cuts[good[0]]) if good.size else float(cuts[-1])
     if rule == "alerts_per_100":
-        good = np.flatnonzero(flagged.mean(axis=1) * 100 <= target)
-        return float(cuts[good[0]]) if good.size else float(np.nextafter(cuts[-1], 2))
+        # in people, not shares: 7 of 100 is 7.000000000000001 % by division
+        good = np.flatnonzero(flagged.sum(axis=1) <= target * len(y) / 100 + _EDGE)
+        return float(cuts[good[0]]) if good.size else float(np.nextafter(cuts[-1], np.inf))
     return float(cuts[int((sensitivity + specificity).argmax())])
 
 
-def _smoothed_youden(probabilities: np.ndarray, y: np.ndarray) -> float | None:
-    """The cut, a probability, where the two distributions of log odds, smoothed by Gaussian kernels, lie furthest apart; the
-    middle where several do. None where either side has no width."""
-    odds = logit(np.clip(probabilities, _EDGE, 1 - _EDGE))
+def _smoothed_youden(odds: np.ndarray, y: np.ndarray) -> float | None:
+    """The cut where the two distributions of log odds, smoothed by Gaussian kernels, lie furthest apart; the middle where
+    several do. None where either side has no width."""
     without, having = odds[y == 0], odds[y == 1]
     if min(_width(without), _width(having)) <= 0:
         return None
     grid = np.linspace(odds.min(), odds.max(), _GRID)
     apart = _below(grid, without) - _below(grid, having)
     best = grid[apart >= apart.max() - _EDGE]
-    return float(expit(best.mean()))
+    return float(best.mean())
 
 
 def _width(odds: np.ndarray) -> float:

@@ -99,12 +99,12 @@ def own_claims(task_title: str, origin: str, prevalence: float, n: int, arm: dic
         own = arm[name]
         if own["value"] is None:
             continue
-        common = max(prevalence, 1 - prevalence)
+        common, bounded = max(prevalence, 1 - prevalence), own["low"] is not None and own["high"] is not None
         rows.append({
             "source": "This model, " + origin, "task": task_title, "figure": word, "value": own["value"], "n": n,
             "prevalence": prevalence, "note": "",
-            "interval": {"low": own["low"], "high": own["high"], "n": own["n"], "by": own["method"]},
-            "verdict": _beats(own, common) if name == "accuracy" else "can be read",
+            "interval": {"low": own["low"], "high": own["high"], "n": own["n"], "by": own["method"]} if bounded else own["why_not"],
+            "verdict": "cannot be checked: no interval" if not bounded else _beats(own, common) if name == "accuracy" else "can be read",
         })  # fmt: skip
     return rows
 

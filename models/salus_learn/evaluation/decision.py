@@ -40,7 +40,7 @@ def predictive_values(counts: dict[str, int], prevalence: float) -> tuple[Figure
     """PPV and NPV at a local prevalence, from the sensitivity and specificity of `counts` (Bayes).
 
     prevalence in (0, 1), otherwise NOTHING, as with nobody of one outcome. 95 % interval on the logit
-    (Mercaldo, Lau and Zhou, Stat Med 2007; 26: 2170) with z²/2 added to either cell, so that a cell of 0 has one."""
+    (Mercaldo, Lau and Zhou, Stat Med 2007; 26: 2170) with a half added to either cell, so that a cell of 0 has one."""
     events, others = counts["tp"] + counts["fn"], counts["fp"] + counts["tn"]
     if not 0 < prevalence < 1 or not events or not others:
         return NOTHING, NOTHING
@@ -58,13 +58,13 @@ def _bayes(right: int, right_of: int, wrong: int, wrong_of: int, odds: float) ->
     value = top / (top + bottom)
     a, b = _moved(right, right_of), _moved(wrong, wrong_of)
     centre = math.log(a / b * odds)
-    half = Z95 * math.sqrt((1 - a) / a / (right_of + Z95**2) + (1 - b) / b / (wrong_of + Z95**2))
+    half = Z95 * math.sqrt((1 - a) / a / (right_of + 1) + (1 - b) / b / (wrong_of + 1))
     low, high = (1 / (1 + math.exp(-(centre + side * half))) for side in (-1, 1))
     return value, min(low, value), max(high, value)
 
 
 def _moved(hits: int, n: int) -> float:
-    return (hits + Z95**2 / 2) / (n + Z95**2)
+    return (hits + 0.5) / (n + 1)
 
 
 def net_benefit(tp: float, fp: float, n: float, threshold: float) -> float:

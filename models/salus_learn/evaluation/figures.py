@@ -1,7 +1,7 @@
 """Every figure of a model report, each with its interval, its n and the name of the method that gave the interval.
 
-Where people come with several cases the resampled intervals draw people, and AUROC uses Obuchowski's clustered
-form of DeLong's variance (Biometrics 1997; 53: 567). Wilson's interval treats cases as independent.
+Where people come with several cases the resampled intervals draw people, AUROC uses Obuchowski's clustered form of
+DeLong's variance (Biometrics 1997; 53: 567), and normal intervals sum within a person. Wilson's interval treats cases as independent.
 """
 
 from __future__ import annotations
@@ -11,22 +11,40 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from scipy.special import expit, logit
 from sklearn.metrics import average_precision_score
 
 from salus_learn.evaluation.judged import JudgedPeople
-from salus_learn.evaluation.metrics import NOTHING, Z95, Figure, brier, placements, proportion_wilson
+from salus_learn.evaluation.metrics import (
+    NOTHING,
+    Z95,
+    Figure,
+    brier,
+    mean_by_person,
+    placements,
+    proportion_wilson,
+)
 
 Weighted = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
 DRAWS = 300
+NO_INTERVAL = "no interval: where all stand in order, or one person alone has an outcome, chance cannot be measured"
+OF_PROBABILITIES = ("brier", "calibration_slope", "calibration_intercept")
 
 
 def figure(value: Figure, n: int, method: str, why_not: str = "") -> dict[str, Any]:
-    """The plain form of a figure: value and bounds to six digits, None with a reason where not computable."""
+    """The plain form of a figure: value and bounds to six digits, None with a reason (`why_not`) where not computable."""
     plain = [round(float(part), 6) + 0.0 if math.isfinite(part) else None for part in value]
     body: dict[str, Any] = {"value": plain[0], "low": plain[1], "high": plain[2], "n": int(n), "method": method}
     if plain[0] is None:
         body["why_not"] = why_not or "not computable: too few people of one outcome"
+    elif plain[1] is None or plain[2] is None:
+        body["why_not"] = NO_INTERVAL
     return body
+
+
+def by_person(persons: np.ndarray) -> str:
+    """What is added to a method's name where people come with several cases."""
+    return "" if len(np.unique(persons)) == len(persons) else ", by person"
 
 
 def person_weights(persons: np.ndarray, times: int = DRAWS, seed: int = 0) -> Iterator[np.ndarray]:
@@ -40,25 +58,33 @@ def person_weights(persons: np.ndarray, times: int = DRAWS, seed: int = 0) -> It
 
 
 def resampled(of: Weighted, y: np.ndarray, p: np.ndarray, persons: np.ndarray, times: int = DRAWS) -> Figure:
-    """A weighted figure with its 95 % percentile interval over people; NOTHING when over half the draws fail."""
+    """A weighted figure with its 95 % percentile interval over people; NOTHING when over half the draws fail, NaN bounds
+    where all draws are alike (an arm that puts everybody in order)."""
     draws = np.array([of(y, p, weight) for weight in person_weights(persons, times)])
     draws = draws[np.isfinite(draws)]
     value = of(y, p, np.ones(len(y)))
     if not math.isfinite(value) or draws.size < times / 2:
         return NOTHING
+    if np.ptp(draws) < 1e-9:
+        return value, float("nan"), float("nan")
     return value, float(np.quantile(draws, 0.025)), float(np.quantile(draws, 0.975))
 
 
 def auroc_by_person(y: np.ndarray, p: np.ndarray, persons: np.ndarray) -> Figure:
-    """AUROC with Obuchowski's (1997) interval; with one case a person it is DeLong's (1988).
+    """AUROC with Obuchowski's (1997) interval, formed on the logit; with one case a person the error is DeLong's (1988).
 
-    y: (n,) 0 and 1; p: (n,), only the order counts; persons: (n,). NOTHING under two of either outcome."""
+    y: (n,) 0 and 1; p: (n,), only the order counts; persons: (n,). NOTHING under two of either outcome; NaN bounds at an
+    AUROC of 0 or 1, where the error comes out as none however few people there are, and with one person of an outcome."""
     if (y == 1).sum() < 2 or (y == 0).sum() < 2:
         return NOTHING
     of_cases, of_controls = placements(y, p)
     area = float(of_cases.mean())
     error = _clustered_error(of_cases - area, of_controls - area, persons[y == 1], persons[y == 0])
-    return area, max(0.0, area - Z95 * error), min(1.0, area + Z95 * error)
+    if not 0 < area < 1 or not math.isfinite(error):
+        return area, float("nan"), float("nan")
+    half = Z95 * error / (area * (1 - area))
+    low, high = (float(expit(logit(area) + side * half)) for side in (-1, 1))
+    return area, low, high
 
 
 def auroc_difference(y: np.ndarray, p_a: np.ndarray, p_b: np.ndarray, persons: np.ndarray) -> Figure:
@@ -70,6 +96,8 @@ def auroc_difference(y: np.ndarray, p_a: np.ndarray, p_b: np.ndarray, persons: n
     cases, controls = a_cases - b_cases, a_controls - b_controls
     value = float(cases.mean())
     error = _clustered_error(cases - value, controls - value, persons[y == 1], persons[y == 0])
+    if error == 0 and value != 0:  # both put everybody in order or the other way round, which no error comes from
+        return value, float("nan"), float("nan")
     return value, value - Z95 * error, value + Z95 * error
 
 
@@ -144,13 +172,13 @@ def arm_figures(y: np.ndarray, p: np.ndarray, flagged: np.ndarray, persons: np.n
     n = len(y)
     slope = resampled(lambda *data: recalibration(*data, slope_free=True), y, p, persons)
     intercept = resampled(lambda *data: recalibration(*data, slope_free=False), y, p, persons)
-    area = "DeLong" if len(np.unique(persons)) == n else "DeLong, by person"
+    by = by_person(persons)
     undone = "not computable: one outcome only, or the arm separates the outcomes perfectly"
     return {
         "n": n, "events": int((y == 1).sum()),
-        "auroc": figure(auroc_by_person(y, p, persons), n, area),
+        "auroc": figure(auroc_by_person(y, p, persons), n, f"DeLong{by}"),
         "auprc": figure(resampled(average_precision, y, p, persons), n, "bootstrap"),
-        "brier": figure(brier(y, p), n, "normal"),
+        "brier": figure(brier(y, p, persons), n, f"normal{by}"),
         "calibration_slope": figure(slope, n, "bootstrap", undone),
         "calibration_intercept": figure(intercept, n, "bootstrap", undone),
     } | operating_figures(y, flagged)  # fmt: skip
@@ -162,10 +190,18 @@ def all_arms(judged: JudgedPeople) -> dict[str, Any]:
     spoken = judged.known("fused") & ~judged.abstained
     if spoken.any() and judged.abstained.any():
         chosen["fused_spoken"] = ("fused", spoken)
-    return {
+    found = {
         name: arm_figures(judged.y[on], judged.probabilities[arm][on], judged.flagged[arm][on], judged.persons[on])
         for name, (arm, on) in chosen.items()
     }
+    for arm in set(found) & set(judged.task.uncalibrated):
+        found[arm] |= {name: not_a_probability(found[arm][name]) for name in OF_PROBABILITIES}
+    return found
+
+
+def not_a_probability(found: dict[str, Any]) -> dict[str, Any]:
+    """The same figure left empty, with why: the arm's value says who is before whom, not how likely the outcome is."""
+    return figure(NOTHING, found["n"], found["method"], "not a probability: this arm only ranks people, by a log hazard")
 
 
 def paired_differences(judged: JudgedPeople) -> list[dict[str, Any]]:
@@ -180,18 +216,11 @@ def paired_differences(judged: JudgedPeople) -> list[dict[str, Any]]:
         y, persons = judged.y[both], judged.persons[both]
         fused, single = judged.probabilities["fused"][both], judged.probabilities[arm][both]
         n = int(both.sum())
-        area = "DeLong, paired" if len(np.unique(persons)) == n else "DeLong, paired, by person"
+        by = by_person(persons)
+        squared = figure(mean_by_person((fused - y) ** 2 - (single - y) ** 2, persons), n, f"normal, paired{by}")
         rows.append({
             "arm": arm, "n": n, "events": int(y.sum()),
-            "auroc": figure(auroc_difference(y, fused, single, persons), n, area),
-            "brier": figure(_mean_by_normal((fused - y) ** 2 - (single - y) ** 2), n, "normal, paired"),
+            "auroc": figure(auroc_difference(y, fused, single, persons), n, f"DeLong, paired{by}"),
+            "brier": not_a_probability(squared) if arm in judged.task.uncalibrated else squared,
         })  # fmt: skip
     return rows
-
-
-def _mean_by_normal(values: np.ndarray) -> Figure:
-    if len(values) < 2:
-        return NOTHING
-    half = Z95 * float(values.std(ddof=1)) / math.sqrt(len(values))
-    mean = float(values.mean())
-    return mean, mean - half, mean + half

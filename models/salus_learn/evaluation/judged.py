@@ -25,7 +25,9 @@ FORM = 1
 class JudgedTask:
     """What was predicted, of whom, for what and for what not. `origin` says in words how the people were held back;
     `threshold` is the probability from which the served model flags, None where there is not one; `left_out` is who of the
-    table is no case and `taken` who counts as without the outcome because no list holds their word, in words and counted."""
+    table is no case and `taken` who counts as without the outcome because no list holds their word, in words and counted;
+    `uncalibrated` are the arms whose value only ranks people (of time to an event, a log hazard put between 0 and 1); `lost` cases
+    are not judged, as nobody knows what came between their last day and the horizon."""
 
     id: str
     title: str
@@ -39,6 +41,8 @@ class JudgedTask:
     simulated: bool = False
     left_out: tuple[tuple[str, int], ...] = ()
     taken: tuple[tuple[str, int], ...] = ()
+    uncalibrated: tuple[str, ...] = ()
+    lost: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,8 +134,9 @@ def load_judged(path: Path) -> JudgedPeople:
                 parts[part] = values
         names = {entry.name for entry in fields(JudgedPeople)}
         counted = {part: tuple((str(said), int(n)) for said, n in head["task"].get(part, ())) for part in ("left_out", "taken")}
+        about = head["task"] | counted | {"uncalibrated": tuple(head["task"].get("uncalibrated", ()))}
         return JudgedPeople(
-            task=JudgedTask(**head["task"] | counted), extra=head["extra"], **{k: v for k, v in parts.items() if k in names}
+            task=JudgedTask(**about), extra=head["extra"], **{k: v for k, v in parts.items() if k in names}
         )
     except (BadZipFile, KeyError, TypeError, ValueError, EOFError) as error:
         raise BundleError(f"{path.name} cannot be read as judged people: {error}") from error

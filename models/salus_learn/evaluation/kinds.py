@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from salus_learn.evaluation.metrics import NOTHING, Figure, auroc_delong, proportion_wilson
+from salus_learn.evaluation.figures import auroc_by_person
+from salus_learn.evaluation.metrics import NOTHING, Figure, proportion_wilson
 
 _DRAWS = 400
 
@@ -31,7 +32,7 @@ def kinds_report(
     return {
         "n": int(known.sum()),
         "classes": [
-            {"name": name, "n": int((true == at).sum()), "auroc": _plain(auroc_delong((true == at).astype(int), p[:, at]))}
+            {"name": name, "n": int((true == at).sum()), "auroc": _plain(auroc_by_person((true == at).astype(int), p[:, at], who))}
             for at, name in enumerate(classes)
         ],
         "macro_auroc": _plain(_macro(p, true, who)),

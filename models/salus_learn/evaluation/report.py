@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from salus_learn.evaluation.figures import auroc_by_person, auroc_difference
 from salus_learn.evaluation.metrics import (
     Figure,
     accuracy,
-    auroc_delong,
     brier,
     calibration_slope,
-    paired_auroc_difference,
     sensitivity,
     specificity,
 )
@@ -25,42 +24,57 @@ def arms_report(
     y: np.ndarray,
     probabilities: dict[str, np.ndarray],
     flagged: dict[str, np.ndarray],
+    persons: np.ndarray,
     *,
     uncalibrated: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The JSON form of an evaluation. Each arm is judged on the people for whom it has a probability;
     the paired difference on those for whom every arm has one; none beside one arm, where nothing is fused. A figure that
     cannot be computed is null; so are those
-    of the arms in `uncalibrated` that read a value as a probability."""
-    arms = {arm: _arm(y, p, flagged[arm]) for arm, p in probabilities.items() if np.isfinite(p).any()}
+    of the arms in `uncalibrated` that read a value as a probability. persons: (n,), whose cases they are."""
+    arms = {arm: _arm(y, p, flagged[arm], persons) for arm, p in probabilities.items() if np.isfinite(p).any()}
     for arm in set(uncalibrated) & set(arms):
         arms[arm] |= {"brier": [None] * 3, "calibration_slope": [None] * 3}
-    singles = [arm for arm in arms if arm != "fused"]
-    together = np.all([np.isfinite(probabilities[arm]) for arm in arms], axis=0)
-    best, difference = None, None
-    if "fused" in arms and len(singles) > 1 and together.any():
-        areas = {arm: auroc_delong(y[together], probabilities[arm][together])[0] for arm in singles}
-        best = max(areas, key=lambda arm: -1.0 if math.isnan(areas[arm]) else areas[arm])
-        pair = probabilities["fused"][together], probabilities[best][together]
-        difference = _plain(paired_auroc_difference(y[together], *pair))
-    return {
+    return with_best({
         "task": task_id,
         "n": int(len(y)),
         "events": int(y.sum()),
         "arms": arms,
-        "best_single": best,
-        "fused_minus_best": difference,
+        "singles": _singles(y, {arm: probabilities[arm] for arm in arms}, persons),
+    })  # fmt: skip
+
+
+def with_best(found: dict[str, Any]) -> dict[str, Any]:
+    """The same with the best single arm, chosen here and once, and how far the fused risk is apart from it."""
+    singles = found["singles"]
+    best = max(singles, key=lambda arm: -1.0 if singles[arm]["auroc"] is None else singles[arm]["auroc"], default=None)
+    return found | {"best_single": best, "fused_minus_best": singles[best]["fused_minus"] if best else None}
+
+
+def _singles(y: np.ndarray, probabilities: dict[str, np.ndarray], persons: np.ndarray) -> dict[str, Any]:
+    """Each single arm's AUROC and the fused risk's minus it, on the people for whom every arm speaks; none beside one arm."""
+    names = [arm for arm in probabilities if arm != "fused"]
+    on = np.all([np.isfinite(p) for p in probabilities.values()], axis=0)
+    if "fused" not in probabilities or len(names) < 2 or not on.any():
+        return {}
+    y, persons, fused = y[on], persons[on], probabilities["fused"][on]
+    return {
+        arm: {
+            "auroc": _plain(auroc_by_person(y, probabilities[arm][on], persons))[0],
+            "fused_minus": _plain(auroc_difference(y, fused, probabilities[arm][on], persons)),
+        }
+        for arm in names
     }
 
 
-def _arm(y: np.ndarray, p: np.ndarray, flagged: np.ndarray) -> dict[str, Any]:
+def _arm(y: np.ndarray, p: np.ndarray, flagged: np.ndarray, persons: np.ndarray) -> dict[str, Any]:
     known = np.isfinite(p)
-    y, p, flagged = y[known], p[known], flagged[known]
+    y, p, flagged, persons = y[known], p[known], flagged[known], persons[known]
     return {
         "n": int(len(y)),
-        "auroc": _plain(auroc_delong(y, p)),
-        "brier": _plain(brier(y, p)),
-        "calibration_slope": _plain(calibration_slope(y, p)),
+        "auroc": _plain(auroc_by_person(y, p, persons)),
+        "brier": _plain(brier(y, p, persons)),
+        "calibration_slope": _plain(calibration_slope(y, p, persons)),
         "sensitivity": _plain(sensitivity(y, flagged)),
         "specificity": _plain(specificity(y, flagged)),
         "accuracy": _plain(accuracy(y, flagged)),

@@ -9,6 +9,7 @@ import numpy as np
 
 from salus_learn.evaluation.figures import (
     auroc_by_person,
+    by_person,
     figure,
     operating_figures,
     recalibration,
@@ -25,15 +26,17 @@ LEAST_SHOWN = 10
 _LEADING = re.compile(r"\d+(?:\.\d+)?")
 
 
-def judgeable(y: np.ndarray) -> bool:
-    """Whether a group may have a number: at least 50 people and 10 of either outcome. y: (n,) 0 and 1."""
-    events = int((y == 1).sum())
-    return len(y) >= LEAST_PEOPLE and min(events, len(y) - events) >= LEAST_EVENTS
+def judgeable(y: np.ndarray, persons: np.ndarray) -> bool:
+    """Whether a group may have a number: at least 50 people, 10 with a case of the outcome and 10 with one without.
+
+    y: (n,) 0 and 1; persons: (n,)."""
+    fewest = min(len(np.unique(persons[y == outcome])) for outcome in (0, 1))
+    return len(np.unique(persons)) >= LEAST_PEOPLE and fewest >= LEAST_EVENTS
 
 
 def subgroup_figures(judged: JudgedPeople) -> list[dict[str, Any]]:
     """For the fused risk, per group and value: n, events and figures, or the guard's words and no figure (counts
-    under ten are None)."""
+    of under ten people are None)."""
     rows, known = [], judged.known("fused")
     for name, words in judged.groups.items():
         for word in sorted(set(words[known].tolist()), key=_order):
@@ -51,23 +54,24 @@ def _order(word: str) -> tuple[bool, float, str]:
 def _row(judged: JudgedPeople, inside: np.ndarray) -> dict[str, Any]:
     y, p, persons = judged.y[inside], judged.probabilities["fused"][inside], judged.persons[inside]
     n, events = len(y), int(y.sum())
-    if not judgeable(y):
-        return {"n": _shown(n), "events": _shown(events), "state": TOO_FEW}
+    if not judgeable(y, persons):
+        return {"n": _shown(n, persons), "events": _shown(events, persons[y == 1]), "state": TOO_FEW}
+    by = by_person(persons)
     operating = operating_figures(y, judged.flagged["fused"][inside])
     intercept = resampled(lambda *data: recalibration(*data, slope_free=False), y, p, persons, 200)
     return {
         "n": n, "events": events, "state": "computed",
-        "auroc": figure(auroc_by_person(y, p, persons), n, "DeLong"),
+        "auroc": figure(auroc_by_person(y, p, persons), n, f"DeLong{by}"),
         "sensitivity": operating["sensitivity"], "specificity": operating["specificity"],
-        "brier": figure(brier(y, p), n, "normal"),
+        "brier": figure(brier(y, p, persons), n, f"normal{by}"),
         "calibration_intercept": figure(intercept, n, "bootstrap"),
         "coverage": _coverage(judged, inside), "abstained": _abstained(judged, inside),
     }  # fmt: skip
 
 
-def _shown(count: int) -> int | None:
-    """A count of a small group, None under ten: so few could be known by name."""
-    return count if count >= LEAST_SHOWN else None
+def _shown(count: int, persons: np.ndarray) -> int | None:
+    """A count of cases of a small group, None where they are of under ten people: so few could be known by name."""
+    return count if len(np.unique(persons)) >= LEAST_SHOWN else None
 
 
 def coverage_report(judged: JudgedPeople) -> dict[str, Any]:

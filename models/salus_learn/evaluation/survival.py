@@ -1,6 +1,6 @@
 """Figures for time to an event, each (value, low, high) at 95 %. Risks are probabilities of the outcome by a time.
 
-time (n,) days; event (n,) of 0 and 1; risk (n,) in [0, 1]. Persons lost early count through inverse probability of
+time (n,) days; event (n,) of 0 and 1; risk (n,) in [0, 1]; persons (n,), whose cases they are: intervals count people. Persons lost early count through inverse probability of
 censoring weights (Graf 1999; Uno 2007), so censoring is taken to have nothing to do with the risk.
 """
 
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from salus_learn.evaluation.metrics import NOTHING, Z95, Figure
+from salus_learn.calibration.doubt import rows_of_people
+from salus_learn.evaluation.metrics import NOTHING, Z95, Figure, mean_by_person
 
 _CHUNK = 512
 
 
-def harrell_c(time: np.ndarray, event: np.ndarray, risk: np.ndarray) -> Figure:
+def harrell_c(time: np.ndarray, event: np.ndarray, risk: np.ndarray, persons: np.ndarray) -> Figure:
     """Harrell's C (1982): of the pairs in which it is known who had the outcome first, the share in which that person
     had the higher risk; ties of risk count half. The interval is of a ratio of U-statistics, by each person's part."""
     won, pairs = np.zeros(len(time)), np.zeros(len(time))
@@ -31,7 +32,8 @@ def harrell_c(time: np.ndarray, event: np.ndarray, risk: np.ndarray) -> Figure:
     if total < 1:
         return NOTHING
     value = float(won.sum() / 2 / total)
-    error = float(np.sqrt(((won - value * pairs) ** 2).sum()) / total)
+    _, of = np.unique(persons, return_inverse=True)
+    error = float(np.sqrt((np.bincount(of, weights=won - value * pairs) ** 2).sum()) / total)
     return value, max(0.0, value - Z95 * error), min(1.0, value + Z95 * error)
 
 
@@ -47,14 +49,19 @@ def kaplan_meier(time: np.ndarray, event: np.ndarray, at: np.ndarray, *, before:
     return np.where(place >= 0, steps[np.maximum(place, 0)], 1.0)
 
 
-def auroc_at(time: np.ndarray, event: np.ndarray, risk: np.ndarray, horizon: float) -> Figure:
+def _still_free(time: np.ndarray, event: np.ndarray, at: np.ndarray | float) -> np.ndarray:
+    """Whether the person was seen without the outcome until then: also who was lost at that very time, as when follow-up ends."""
+    return (time > at) | ((time == at) & (event == 0))
+
+
+def auroc_at(time: np.ndarray, event: np.ndarray, risk: np.ndarray, horizon: float, persons: np.ndarray) -> Figure:
     """Time-dependent AUROC, cumulative cases against those still without at the horizon, weighted for loss; the
     interval is the 2.5th to 97.5th percentile over 200 samples of people."""
 
     def value(index: np.ndarray) -> float:
         t, e, r = time[index], event[index], risk[index]
         free = np.maximum(kaplan_meier(t, 1 - e, t, before=True), 1e-3)
-        case, control = (t <= horizon) & (e == 1), t > horizon
+        case, control = (t <= horizon) & (e == 1), _still_free(t, e, horizon)
         if not case.any() or not control.any():
             return float("nan")
         controls = np.sort(r[control])
@@ -63,29 +70,32 @@ def auroc_at(time: np.ndarray, event: np.ndarray, risk: np.ndarray, horizon: flo
         weight = 1.0 / free[case]
         return float((weight * (below + tied / 2)).sum() / weight.sum() / len(controls))
 
-    rng, everyone = np.random.default_rng(0), np.arange(len(time))
-    draws = np.array([value(draw) for draw in rng.integers(0, len(time), (200, len(time)))])
+    rng, everyone, rows = np.random.default_rng(0), np.arange(len(time)), rows_of_people(persons)
+    drawn = rng.integers(0, len(rows), (200, len(rows)))
+    draws = np.array([value(np.concatenate([rows[person] for person in people])) for people in drawn])
     draws = draws[np.isfinite(draws)]
     if len(draws) < 100:
         return NOTHING
     return value(everyone), float(np.quantile(draws, 0.025)), float(np.quantile(draws, 0.975))
 
 
-def integrated_brier(time: np.ndarray, event: np.ndarray, free: np.ndarray, grid: np.ndarray) -> Figure:
+def integrated_brier(
+    time: np.ndarray, event: np.ndarray, free: np.ndarray, grid: np.ndarray, persons: np.ndarray
+) -> Figure:
     """Integrated Brier score (Graf 1999) of predicted shares without the outcome `free` (n, k) at the times `grid` (k,),
     weighted for loss; 0 is perfect. A normal interval over people, the weights taken as known."""
     lost_at_own = np.maximum(kaplan_meier(time, 1 - event, time, before=True), 1e-3)
-    lost_at_grid = np.maximum(kaplan_meier(time, 1 - event, grid), 1e-3)
+    lost_at_grid = np.maximum(kaplan_meier(time, 1 - event, grid, before=True), 1e-3)
     came = (time[:, None] <= grid[None, :]) & (event[:, None] == 1)
-    still = time[:, None] > grid[None, :]
+    still = _still_free(time[:, None], event[:, None], grid[None, :])
     parts = came * free**2 / lost_at_own[:, None] + still * (1 - free) ** 2 / lost_at_grid[None, :]
     each = np.trapezoid(parts, grid, axis=1) / (grid[-1] - grid[0])
-    half = Z95 * each.std(ddof=1) / np.sqrt(len(each))
-    return float(each.mean()), float(each.mean() - half), float(each.mean() + half)
+    return mean_by_person(each, persons)
 
 
 def survival_report(
-    time: np.ndarray, event: np.ndarray, risks: dict[str, np.ndarray], free: np.ndarray, grid: np.ndarray, horizon: float
+    time: np.ndarray, event: np.ndarray, risks: dict[str, np.ndarray], free: np.ndarray, grid: np.ndarray, horizon: float,
+    persons: np.ndarray,
 ) -> dict[str, object]:
     """Per arm Harrell's C and the AUROC at the horizon; of the fused risk the integrated Brier score beside that of a
     model that knows nobody (Kaplan–Meier). risks by arm (n,), NaN where an arm is silent; free (n, k)."""
@@ -93,14 +103,15 @@ def survival_report(
     for arm, risk in risks.items():
         known = np.isfinite(risk)
         if known.any():
-            these = time[known], event[known], risk[known]
-            arms[arm] = {"n": int(known.sum()), "harrell_c": _plain(harrell_c(*these)), "auroc_at_horizon": _plain(auroc_at(*these, horizon))}
+            these, who = (time[known], event[known], risk[known]), persons[known]
+            found = {"harrell_c": harrell_c(*these, who), "auroc_at_horizon": auroc_at(*these, horizon, who)}
+            arms[arm] = {"n": int(known.sum())} | {name: _plain(figure) for name, figure in found.items()}
     known = np.isfinite(free).all(axis=1)
     nobody = np.tile(kaplan_meier(time[known], event[known], grid), (int(known.sum()), 1))
     return {
         "n": int(len(time)), "events": int(event.sum()), "horizon_days": horizon, "arms": arms,
-        "integrated_brier": _plain(integrated_brier(time[known], event[known], free[known], grid)),
-        "integrated_brier_of_kaplan_meier": _plain(integrated_brier(time[known], event[known], nobody, grid)),
+        "integrated_brier": _plain(integrated_brier(time[known], event[known], free[known], grid, persons[known])),
+        "integrated_brier_of_kaplan_meier": _plain(integrated_brier(time[known], event[known], nobody, grid, persons[known])),
     }  # fmt: skip
 
 

@@ -40,6 +40,11 @@ class Target:
         return np.where(came, 1.0, np.where(self.time >= horizon_days, 0.0, np.nan))
 
 
+def fewest_people(y: np.ndarray, persons: np.ndarray) -> int:
+    """How many people the rarer outcome is of: as many folds can have it on either side, however many cases they have."""
+    return min(len(np.unique(persons[y == outcome])) for outcome in (0, 1))
+
+
 def ridge_fit(design: np.ndarray, target: Target, strength: float) -> tuple[np.ndarray, float]:
     """Weights (d,) and offset of a ridge regression on a standardised design (n, d): logistic, or Cox (offset 0).
 
@@ -98,7 +103,7 @@ def choose_strength(
     design: np.ndarray, target: Target, persons: np.ndarray, strengths: tuple[float, ...], *, seed: int
 ) -> float:
     """The inverse ridge with the least loss over inner folds by person; the strongest ridge when folds are impossible."""
-    folds = int(min(5, np.bincount(target.y.astype(int), minlength=2).min()))
+    folds = min(5, fewest_people(target.y, persons))
     if folds < 2:
         return strengths[0]
     losses = np.zeros(len(strengths))

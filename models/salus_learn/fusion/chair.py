@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import minimize
 from sklearn.model_selection import StratifiedGroupKFold
 
-from salus_learn.features.target import Target, breslow, cox_loss, margin_loss
+from salus_learn.features.target import Target, breslow, cox_loss, fewest_people, margin_loss
 
 PATTERNS: dict[str, tuple[str, ...]] = {
     "record": ("line", "trees"),
@@ -60,7 +60,7 @@ def fit_chair(
     y = target.y
     judges = PATTERNS[pattern]
     wanted = separate_evidence(judges)
-    folds = int(min(5, np.bincount(y.astype(int), minlength=2).min()))
+    folds = min(5, fewest_people(y, persons))
     losses = np.zeros(len(RIDGES))
     if folds >= 2:
         for train, test in StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(apart, y, persons):

@@ -33,10 +33,11 @@ INPUTS = {
         ), 0, 150, 72),
         ScoreInput("age_years", "Age", "years", (Coded("age_years", OWN, {"a": _AS_IT_IS, "": _AS_IT_IS}),), 0, 125, None),
         ScoreInput("consciousness", "Consciousness", "", (Coded("67775-7", LOINC),), words=_ACVPU),
-        # the scale whoever looks after the person scored on; RCP 2017: scale 1 unless a clinician has prescribed scale 2
+        # the scale whoever looks after the person scored on; RCP 2017: scale 1 unless a clinician has prescribed scale 2, which
+        # holds until it is changed, however long ago
         ScoreInput("spo2_scale", "Saturation scale", "", (
             Coded("1104311000000102", SNOMED, word="scale 1"), Coded("1104321000000108", SNOMED, word="scale 2"),
-        ), when_missing="scale 1"),
+        ), hours=None, when_missing="scale 1"),
     )
 }  # fmt: skip
 
@@ -57,9 +58,14 @@ def find(snapshot: PatientSnapshot, name: str) -> Known:
     newest = _newest(snapshot, wanted)
     if not newest:
         return Known(wanted.when_missing, f"{wanted.when_missing}, as none is recorded" if wanted.may_be_missing else "not recorded")
-    found = newest[0]
-    if len({(value.code, value.value, value.unit) for value in newest}) > 1:
-        return _unusable(found, f"{wanted.label} has two different values at one moment.")
+    first, *others = (_told(wanted, value) for value in newest)
+    if not all(_same(first.value, other.value) for other in others):
+        return _unusable(newest[0], f"{wanted.label} has two different values at one moment.")
+    return first
+
+
+def _told(wanted: ScoreInput, found: RecordValue) -> Known:
+    """What one recorded value says, in the score's own words or unit."""
     coded = next(one for one in wanted.readings if (one.code, one.system) == (found.code, found.system))
     if coded.word or wanted.words:
         word = coded.word or wanted.words.get(str(found.value).strip().lower())
@@ -70,6 +76,13 @@ def find(snapshot: PatientSnapshot, name: str) -> Known:
     if isinstance(number, str):
         return _unusable(found, number)
     return Known(number, f"{number:.4g} {wanted.unit}".strip(), found.source, found.time)
+
+
+def _same(one: float | str | None, other: float | str | None) -> bool:
+    """Whether two values of one moment say the same, be it in another unit or under another code."""
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, abs_tol=1e-6)
+    return one == other
 
 
 def _unusable(found: RecordValue, why: str) -> Known:

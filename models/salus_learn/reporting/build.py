@@ -40,7 +40,7 @@ def build_report(judged: JudgedPeople, claims: tuple[Claim, ...] = SEED_CLAIMS) 
         "differences": paired_differences(judged),
         "roc": {arm: roc_points(*_pair(judged, arm)) for arm in judged.speaking()},
         "calibration": {"n": len(y), "bins": calibration_bins(y, p), "histogram": risk_histogram(y, p)},
-        "matrix": {arm: _matrix(judged, arm) for arm in judged.speaking()},
+        "matrix": {arm: _matrix(judged, arm) for arm in judged.speaking() if arm not in judged.task.uncalibrated},
         "decision": decision_curve(y, p, persons, last=_last_threshold(p)),
         "subgroups": {
             "least_people": LEAST_PEOPLE, "least_of_either_outcome": LEAST_EVENTS, "rows": subgroup_figures(judged),

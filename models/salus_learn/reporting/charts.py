@@ -100,7 +100,7 @@ def forest_chart(report: dict[str, Any], name: str, title: str) -> Chart:
     """One figure by subgroup with intervals; a dotted line at everybody's; words where the guard holds."""
     rows = report["subgroups"]["rows"]
     overall = report["arms"]["fused"][name]
-    able = [at for at, row in enumerate(rows) if row["state"] == "computed" and row[name]["value"] is not None]
+    able = [at for at, row in enumerate(rows) if row["state"] == "computed" and row[name]["low"] is not None]
     bounds = [rows[at][name][end] for at in able for end in ("low", "high")] + [overall["low"] or 0, overall["high"] or 1]
     low, high = math.floor(min(bounds) * 10) / 10, math.ceil(max(bounds) * 10) / 10
     high = high if high > low else low + 0.1
@@ -178,6 +178,8 @@ def _forest_note(name: str, row: dict[str, Any]) -> str:
     own = row[name]
     if own["value"] is None:
         return "not computable"
+    if own["low"] is None:
+        return f"{own['value']:.2f}, no interval"
     if name == "auroc":
         return f"{own['value']:.2f} ({own['low']:.2f}–{own['high']:.2f}) n {own['n']}"
     return f"{100 * own['value']:.0f} ({100 * own['low']:.0f}–{100 * own['high']:.0f}) n {own['n']}"

@@ -19,10 +19,10 @@
     if (!rightOf || !wrongOf) return null;
     const top = right / rightOf * odds, bottom = wrong / wrongOf;
     if (top + bottom === 0) return null;
-    const moved = (hits, n) => (hits + Z * Z / 2) / (n + Z * Z);
+    const moved = (hits, n) => (hits + 0.5) / (n + 1);
     const value = top / (top + bottom), a = moved(right, rightOf), b = moved(wrong, wrongOf);
     const centre = Math.log(a / b * odds);
-    const half = Z * Math.sqrt((1 - a) / a / (rightOf + Z * Z) + (1 - b) / b / (wrongOf + Z * Z));
+    const half = Z * Math.sqrt((1 - a) / a / (rightOf + 1) + (1 - b) / b / (wrongOf + 1));
     const bound = (side) => 1 / (1 + Math.exp(-(centre + side * half)));
     return [value, Math.min(bound(-1), value), Math.max(bound(1), value)];
   }

@@ -23,6 +23,7 @@ from salus_learn.reporting.words import (
     NOT_APPLICABLE,
     cell,
     guarded,
+    lost_said,
     number,
     people,
     percent,
@@ -68,6 +69,7 @@ def facts(report: dict[str, Any]) -> list[tuple[str, str]]:
         *((words, task[key] or "not stated") for words, key in (("Of whom", "who"), ("For", "use"), ("Not for", "not_for"))),
         ("Judged on", held + (f"; {people(who['without_fused'])} without a fused risk" if who["without_fused"] else "")),
         *((words, "; ".join(f"{people(n)} {said}" for said, n in task[part])) for words, part in OF_TABLE if task[part]),
+        *([("Lost before the horizon", lost_said(task))] if task["lost"] else []),
         ("With the outcome", f"{people(who['events'])} of {people(who['n'])}: {percent(who['prevalence']['value'])} "
          f"(95 % interval {100 * who['prevalence']['low']:.1f}–{100 * who['prevalence']['high']:.1f})"),
     ]  # fmt: skip
@@ -113,8 +115,9 @@ def _calibration(report: dict[str, Any]) -> Section:
     fused = report["arms"]["fused"]
     text = (
         f"Slope {sentence('calibration_slope', fused['calibration_slope'])}; 1 is right, under 1 is over-confident. "
-        f"Intercept {sentence('calibration_intercept', fused['calibration_intercept'])}; 0 is right, above 0 the risks given are too low."
-    )
+        f"Intercept {sentence('calibration_intercept', fused['calibration_intercept'])}; 0 is right, above 0 the risks given are too low. "
+        f"{lost_said(report['task'])}"
+    ).strip()
     charts = ((calibration_chart(report), calibration_table(report)), (histogram_chart(report), None))
     return Section("calibration", "Do the risks mean what they say", (Prose(text), Pictures(charts)))
 
@@ -132,6 +135,8 @@ def _matrix(report: dict[str, Any]) -> Section:
     threshold = report["task"]["threshold"]
     at = "The operating point was set on training people only, within each fold."
     at += f" The served model flags from {percent(threshold)}." if threshold is not None else ""
+    silent = [ARM_WORDS[arm] for arm in report["arms"] if arm in report["task"]["uncalibrated"]]
+    at += f" Not to be moved here, as they only rank people: {'; '.join(silent)}." if silent else ""
     table = Table(
         "Fused risk at the operating point", ("", "with the outcome", "without", "all", "right among them"), rows, (1, 2, 3, 4)
     )
@@ -155,7 +160,7 @@ def _subgroups(report: dict[str, Any]) -> Section:
     if not rows:
         return Section("subgroups", "For whom it works", (Prose("✕ not measured: no groups were given.", "state"),))
     guard = (
-        f"A group with fewer than {body['least_people']} cases, or fewer than {body['least_of_either_outcome']} with or "
+        f"A group with fewer than {body['least_people']} people, or fewer than {body['least_of_either_outcome']} with or "
         f"without the outcome, gets no figure. {len(rows)} groups were looked at: with 95 % intervals, about one in twenty "
         "leaves out the truth by chance alone."
     )
@@ -288,15 +293,15 @@ def _methods(report: dict[str, Any]) -> Section:
     who = report["people"]
     repeated = who["persons"] < who["n"]
     text = [
-        "AUROC: DeLong 1988, by person where people have several cases (Obuchowski 1997). AUPRC, calibration slope and "
+        "AUROC: DeLong 1988 on the logit, by person where people have several cases (Obuchowski 1997); none at 0 or 1. AUPRC, calibration slope and "
         "intercept (Cox 1958), net benefit (Vickers and Elkin 2006): percentile bootstrap over people; AUPRC by chance is the prevalence. Sensitivity, "
         "specificity, PPV, NPV, accuracy and coverage: Wilson 1927. Brier: normal. PPV and NPV at another prevalence: "
         "logit interval of Mercaldo, Lau and Zhou 2007. 90 % sets: conformal by class (Vovk 2012).",
     ]  # fmt: skip
     if repeated:
         text.append(
-            "Some people have several cases. Wilson's and the normal intervals take cases as independent, so they are "
-            "somewhat too narrow here."
+            "Some people have several cases. Wilson's intervals take cases as independent, so they are somewhat too narrow "
+            "here; the others count people."
         )
     text.append("Intervals show the chance in who was judged, not what another hospital, machine or year would change.")
     return Section("methods", "How the figures were made", tuple(Prose(part, "quiet") for part in text))

@@ -28,6 +28,8 @@ def _order(report: dict[str, Any]) -> str:
     area = report["arms"]["fused"]["auroc"]
     if area["value"] is None:
         return f"✕ Ranking: {area['why_not']}."
+    if area["low"] is None:
+        return f"◐ Ranking: cannot be told from chance. AUROC {number(area['value'])}, {area['why_not']} (n {people(area['n'])})."
     mark, word = ("•", "better than chance") if area["low"] > 0.5 else ("◐", "not shown to beat chance")
     return f"{mark} Ranking: {word}. AUROC {sentence('auroc', area)}."
 
@@ -53,7 +55,7 @@ def _fusion(report: dict[str, Any]) -> str:
 def _calibrated(report: dict[str, Any]) -> str:
     fused = report["arms"]["fused"]
     slope, intercept = fused["calibration_slope"], fused["calibration_intercept"]
-    if slope["value"] is None or intercept["value"] is None:
+    if slope["low"] is None or intercept["low"] is None:
         return "◐ Calibration: cannot tell."
     faults = []
     if not slope["low"] <= 1 <= slope["high"]:
@@ -61,6 +63,8 @@ def _calibrated(report: dict[str, Any]) -> str:
     if not intercept["low"] <= 0 <= intercept["high"]:
         faults.append("risks too low on the whole" if intercept["value"] > 0 else "risks too high on the whole")
     words = f"Slope {sentence('calibration_slope', slope)}, intercept {sentence('calibration_intercept', intercept)}."
+    if report["task"]["lost"]:
+        words += f" {people(report['task']['lost'])} cases lost before the horizon are not counted, so observed shares lean high."
     return f"✕ Calibration: {' and '.join(faults)}. {words}" if faults else f"• Calibration: no fault shown. {words}"
 
 

@@ -64,6 +64,16 @@ def people(n: int) -> str:
     return f"{n:,}".replace(",", "\u202f")
 
 
+def lost_said(task: dict[str, Any]) -> str:
+    """What those lost before the horizon do to the figures; empty where nobody was."""
+    if not task["lost"]:
+        return ""
+    return (
+        f"{people(task['lost'])} cases were lost before {task['horizon_days']:g} days without the outcome and are not judged. Those "
+        "with an early outcome are, so observed shares lean high, and the risks look lower beside them than they are."
+    )
+
+
 def guarded(n: int | None) -> str:
     """A count of a small group; under ten it is not given out."""
     return f"under {LEAST_SHOWN}" if n is None else people(n)

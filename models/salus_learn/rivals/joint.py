@@ -18,6 +18,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from torch import nn
 from torch.nn import functional
 
+from salus_learn.features.target import fewest_people
 from salus_learn.imaging.directions import leading_directions
 from salus_learn.rivals.evidence import Evidence
 
@@ -97,7 +98,7 @@ def fit_joint(evidence: Evidence, y: np.ndarray, persons: np.ndarray, seed: int)
     """Fit on n cases of which at least two have, and two lack, the outcome. Runs on the CPU."""
     scale = _scale(evidence)
     inputs, target = scale.inputs(evidence), torch.from_numpy(y.astype(np.float32))
-    folds = int(min(NETWORKS, np.bincount(y.astype(int), minlength=2).min()))
+    folds = min(NETWORKS, fewest_people(y, persons))
     split = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     networks = []
     # the caller's own drawing goes on as if nothing had been drawn here

@@ -65,7 +65,7 @@ def _figures(y: np.ndarray, p: np.ndarray, persons: np.ndarray) -> list[Any]:
     return [
         n,
         figure(auroc_by_person(y, p, persons), n, "DeLong, by person"),
-        figure(brier(y, p), n, "normal") | {"figure": "brier"},
+        figure(brier(y, p, persons), n, "normal, by person") | {"figure": "brier"},
         figure(slope, n, "bootstrap", undone) | {"figure": "calibration_slope"},
     ]
 

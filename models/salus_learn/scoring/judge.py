@@ -64,17 +64,19 @@ class ArmSheet:
             if self.free is not None and self.grid is not None:
                 self.free[case] = model.chairs[result.pattern].free_of_event(float(result.margin or 0.0), self.grid)
 
-    def report(self, task: RiskTask, target: Target) -> dict[str, Any]:
-        """The JSON form of the figures. Of time to an event: those whose outcome at the horizon is known, and `survival`."""
+    def report(self, task: RiskTask, target: Target, persons: np.ndarray) -> dict[str, Any]:
+        """The JSON form of the figures; persons: (n,), whose cases they are. Of time to an event: those whose outcome at the
+        horizon is known, and `survival`."""
         y = target.at(task.outcome.horizon_days)
         known = np.isfinite(y)
         found = arms_report(
             task.id, y[known].astype(int), {arm: p[known] for arm, p in self.probabilities.items()},
-            {arm: flags[known] for arm, flags in self.flagged.items()}, uncalibrated=JUDGES if target.is_survival else (),
+            {arm: flags[known] for arm, flags in self.flagged.items()}, persons[known],
+            uncalibrated=JUDGES if target.is_survival else (),
         )  # fmt: skip
         if target.time is not None and self.free is not None and self.grid is not None:
             found["survival"] = survival_report(
-                target.time, target.y, self.probabilities, self.free, self.grid, task.outcome.horizon_days
+                target.time, target.y, self.probabilities, self.free, self.grid, task.outcome.horizon_days, persons
             )
         return found
 
@@ -98,6 +100,11 @@ def target_of(cases: Sequence[Case]) -> Target:
     return Target(y, np.array([case.time_days for case in cases], dtype=np.float64))
 
 
+def persons_of(cases: Sequence[Case]) -> np.ndarray:
+    """Each case's person (n,), as a number."""
+    return np.unique([case.snapshot.person for case in cases], return_inverse=True)[1]
+
+
 def kinds_of(task: RiskTask, cases: Sequence[Case]) -> np.ndarray:
     """Each case's kind (n,), as its place in the task file; -1 for none."""
     names = [name for name, _ in task.outcome.kinds]
@@ -108,15 +115,14 @@ def add_kinds(found: dict[str, Any], task: RiskTask, cases: Sequence[Case], shee
     """Add the figures of the kinds to a report, where the task names kinds and the model tells them apart."""
     if sheet.kinds is None or not np.isfinite(sheet.kinds).any():
         return
-    persons = np.unique([case.snapshot.person for case in cases], return_inverse=True)[1]
     names = [name for name, _ in task.outcome.kinds]
-    found["kinds"] = kinds_report(names, sheet.kinds, sheet.probabilities["fused"], kinds_of(task, cases), persons)
+    found["kinds"] = kinds_report(names, sheet.kinds, sheet.probabilities["fused"], kinds_of(task, cases), persons_of(cases))
 
 
 def evaluate(bundle: Bundle, cases: Sequence[Case]) -> dict[str, Any]:
     """Figures of a bundle on cases it has not seen (the caller's word; nothing here can know)."""
     sheet = fill_sheet(bundle, cases)
-    found = sheet.report(bundle.model.task, target_of(cases))
+    found = sheet.report(bundle.model.task, target_of(cases), persons_of(cases))
     add_kinds(found, bundle.model.task, cases, sheet)
     return found
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from salus_learn.contracts import Case, FeatureSpec, RiskTask
+from salus_learn.contracts import JUDGES, Case, FeatureSpec, RiskTask
 from salus_learn.evaluation.judged import JudgedPeople, JudgedTask
 from salus_learn.features.readings import Reading, read_features
 from salus_learn.scoring.judge import ArmSheet, target_of
@@ -22,11 +22,13 @@ def judged_people(
     extra: dict[str, Any] | None = None,
 ) -> JudgedPeople:
     """Those whose outcome is known (at the horizon, where the task asks when), with subgroups from their record."""
-    y = target_of(cases).at(task.outcome.horizon_days)
+    target = target_of(cases)
+    y = target.at(task.outcome.horizon_days)
     known = np.flatnonzero(np.isfinite(y)).tolist()
     about = JudgedTask(
-        task.id, task.title, task.who, task.use, task.not_for, task.outcome.label, task.outcome.horizon_days, origin, threshold
-    )
+        task.id, task.title, task.who, task.use, task.not_for, task.outcome.label, task.outcome.horizon_days, origin, threshold,
+        uncalibrated=JUDGES if target.is_survival else (), lost=len(cases) - len(known),
+    )  # fmt: skip
     arms = [arm for arm, p in sheet.probabilities.items() if np.isfinite(p).any() or arm == "fused"]
     return JudgedPeople(
         task=about, keys=np.array([cases[at].snapshot.key for at in known]),

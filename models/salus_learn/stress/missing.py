@@ -14,7 +14,7 @@ import numpy as np
 
 from salus_learn.contracts import FeatureSpec, Part, PatientSnapshot, RiskResult
 from salus_learn.evaluation.subgroups import LEAST_SHOWN
-from salus_learn.features.readings import NOTHING, Reading, read_features
+from salus_learn.features.readings import NOTHING, Reading, belongs, read_features
 from salus_learn.stress.held_out import (
     HeldOut,
     abstains,
@@ -127,16 +127,17 @@ def _unmeasured(
 
 
 def _without(snapshot: PatientSnapshot, specs: Sequence[FeatureSpec] | None) -> PatientSnapshot:
-    gone = None if specs is None else {code for spec in specs for code in _codes(spec)}
-    return replace(
-        snapshot,
-        values=tuple(value for value in snapshot.values if gone is not None and value.code not in gone),
-    )
+    """The snapshot without what these features read; None: without its record."""
+    if specs is None:
+        return replace(snapshot, values=())
+    return replace(snapshot, values=tuple(value for value in snapshot.values if not any(belongs(spec, value) for spec in specs)))
 
 
-def _codes(spec: FeatureSpec) -> set[str]:
-    """Under which names a feature's values are recorded."""
-    return {code for code in (spec.code, spec.column) if code}
+def _share(one: FeatureSpec, other: FeatureSpec) -> bool:
+    """Whether two features are read from the same values."""
+    if one.code and one.code == other.code and (one.system == other.system or None in (one.system, other.system)):
+        return True
+    return bool(one.column) and one.column == other.column
 
 
 def _most_used(held: HeldOut, full: Sequence[RiskResult]) -> list[tuple[str, list[FeatureSpec]]]:
@@ -153,7 +154,7 @@ def _most_used(held: HeldOut, full: Sequence[RiskResult]) -> list[tuple[str, lis
             break
         if any(specs[at] in group for _, group in groups):
             continue
-        together = [spec for spec in specs if spec is specs[at] or _codes(spec) & _codes(specs[at])]
+        together = [spec for spec in specs if spec is specs[at] or _share(spec, specs[at])]
         groups.append((", ".join(spec.label for spec in together), together))
     return groups
 

@@ -9,7 +9,7 @@ import numpy as np
 import xgboost
 from sklearn.model_selection import StratifiedGroupKFold
 
-from salus_learn.features.target import Target
+from salus_learn.features.target import Target, fewest_people
 
 # Small trees, slow learning and strong shrinkage: XGBoost's own defaults are over-confident on clinical tables.
 GRID = (
@@ -63,7 +63,7 @@ class TreeShape:
 
 def choose_shape(x: np.ndarray, target: Target, persons: np.ndarray, *, seed: int) -> TreeShape:
     """Depth and rounds by cross-validation over persons, on training people only."""
-    folds = int(min(4, np.bincount(target.y.astype(int), minlength=2).min()))
+    folds = min(4, fewest_people(target.y, persons))
     if folds < 2:
         return TreeShape(dict(GRID[0]), 40)
     return _choose(x, target, persons, folds, seed)
@@ -79,10 +79,13 @@ def fit_trees(x: np.ndarray, target: Target, shape: TreeShape, *, seed: int) -> 
 
 
 def _labels(target: Target) -> np.ndarray:
-    """What XGBoost wants: 0 and 1, or the time, negative where the outcome was not seen."""
+    """What XGBoost wants: 0 and 1, or the time, negative where the outcome was not seen.
+
+    Only the order of times counts. Day 0 has no sign, so it is put halfway to the first time after it."""
     if target.time is None:
         return target.y
-    return np.where(target.y == 1, target.time, -target.time)
+    time = np.maximum(target.time, np.min(target.time[target.time > 0], initial=1.0) / 2)
+    return np.where(target.y == 1, time, -time)
 
 
 def _common(target: Target, seed: int) -> dict[str, object]:

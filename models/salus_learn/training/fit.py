@@ -8,11 +8,12 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from salus_learn.calibration.doubt import fit_doubt
-from salus_learn.calibration.threshold import operating_threshold
+from salus_learn.calibration.threshold import operating_margin, operating_threshold
 from salus_learn.contracts import RiskTask
 from salus_learn.errors import TrainingError
 from salus_learn.explain.points import risk_of
 from salus_learn.features.columns import always_there, fit_schema, matrix, slots_always_there
+from salus_learn.features.target import fewest_people
 from salus_learn.fusion.chair import PATTERNS, Chair, fit_chair
 from salus_learn.imaging.head import fit_head
 from salus_learn.store.model import Margins, Model, judge_margins
@@ -24,6 +25,7 @@ from salus_learn.training.material import Material
 INNER_FOLDS = 5
 INNER_REPEATS = 2
 FEWEST_FOR_A_CHAIR = 12
+TOO_FEW = "At least two people with and two without the outcome are needed on either side of every split."
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class Choices:
 def fit_model(material: Material, index: np.ndarray, *, seed: int) -> Model:
     """Judges, chairs, doubt and thresholds from the cases `index` and nothing else."""
     task, target = material.task, material.target
+    if fewest_people(material.y[index], material.persons[index]) < 2:
+        raise TrainingError(TOO_FEW)
     # what can be counted at the horizon: NaN for those lost before it
     known = target.at(task.outcome.horizon_days)
     schema = fit_schema(task, [material.readings[case] for case in index])
@@ -55,7 +59,8 @@ def fit_model(material: Material, index: np.ndarray, *, seed: int) -> Model:
             pattern, apart, target.take(these), material.persons[these], seed=seed, horizon_days=task.outcome.horizon_days
         )
         margins, counted = chair.margins(apart), np.isfinite(known[these])
-        chairs[pattern], doubts[pattern] = chair, fit_doubt(margins[counted], known[these][counted])
+        chairs[pattern] = chair
+        doubts[pattern] = fit_doubt(margins[counted], known[these][counted], material.persons[these][counted])
         fused[rows] = margins  # patterns run from poorest to richest, so the richest present stays
     if not chairs:
         raise TrainingError("There are too few cases with both outcomes to train a model.")
@@ -105,15 +110,15 @@ def out_of_fold(
     Averaged over repeats. The references returned are zero: apart margins are what the chair sees.
     """
     y, persons = material.y[index], material.persons[index]
-    folds = int(min(INNER_FOLDS, np.bincount(y.astype(int), minlength=2).min()))
-    if folds < 2:
-        raise TrainingError("At least two people with and two without the outcome are needed.")
+    folds = min(INNER_FOLDS, fewest_people(y, persons))
     names = [name for name in ("line", "trees") if x.shape[1]] + (["image"] if full.head is not None else [])
     total = {name: np.zeros(len(index)) for name in names}
     times = {name: np.zeros(len(index)) for name in names}
     for repeat in range(INNER_REPEATS):
         split = StratifiedGroupKFold(folds, shuffle=True, random_state=seed * 31 + repeat)
         for train, test in split.split(y, y, persons):
+            if len(np.unique(y[train])) < 2:
+                raise TrainingError(TOO_FEW)
             judges, _ = fit_judges(material, x, full.schema, index[train], seed, choices)
             margins = judge_margins(judges, x, material.prepared, index[test])
             for name, values in margins.by_judge.items():
@@ -150,5 +155,6 @@ def _thresholds(task: RiskTask, inner: Margins, risks: np.ndarray, y: np.ndarray
     for arm, values in arms.items():
         known = np.isfinite(values) & np.isfinite(y)
         if len(np.unique(y[known])) == 2:
-            found[arm] = operating_threshold(values[known], y[known], task.threshold_rule, task.threshold_target)
+            choose = operating_threshold if arm == "fused" else operating_margin
+            found[arm] = choose(values[known], y[known], task.threshold_rule, task.threshold_target)
     return found

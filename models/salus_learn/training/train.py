@@ -16,12 +16,14 @@ from threadpoolctl import threadpool_limits
 from salus_learn.contracts import Case, RiskResult, RiskTask
 from salus_learn.errors import TrainingError
 from salus_learn.evaluation.judged import JudgedPeople
+from salus_learn.evaluation.report import with_best
 from salus_learn.features.columns import read_all
+from salus_learn.features.target import fewest_people
 from salus_learn.imaging.embed import Report, embed
 from salus_learn.imaging.encoder import default_encoder
 from salus_learn.imaging.gate import Gate
 from salus_learn.imaging.tune import Pixels
-from salus_learn.scoring.judge import ArmSheet, add_kinds, kinds_of, new_sheet, target_of
+from salus_learn.scoring.judge import ArmSheet, add_kinds, kinds_of, new_sheet, persons_of, target_of
 from salus_learn.scoring.judged import judged_people
 from salus_learn.scoring.score import account_all
 from salus_learn.store.bundle import write_bundle
@@ -133,7 +135,7 @@ class _Outside:
 def _figures(fit: _Fit, found: _Outside, last: list[list[float | None]]) -> dict[str, Any]:
     """The figures of all repeats, of the kinds those of the first; how each encoder learned, `last` the final one's."""
     task = fit.material.task
-    figures = mean_report([sheet.report(task, fit.material.target) for sheet in found.sheets])
+    figures = mean_report([sheet.report(task, fit.material.target, fit.material.persons) for sheet in found.sheets])
     add_kinds(figures, task, fit.cases, found.sheets[0])
     if fit.pixels is None:
         return figures | {"encoder": "frozen", "tuning_curves": []}
@@ -184,18 +186,17 @@ def prepare_material(
     if embedded and task.images and any(case.snapshot.images for case in cases):
         prepared = embed([case.snapshot.images for case in cases], task.images, default_encoder(), report=report)
     target = target_of(cases)
-    _, persons = np.unique([case.snapshot.person for case in cases], return_inverse=True)
     kinds = kinds_of(task, cases) if task.outcome.kinds else None
-    return Material(task, readings, prepared, target, persons, kinds=kinds)
+    return Material(task, readings, prepared, target, persons_of(cases), kinds=kinds)
 
 
 def _outer_folds(
     material: Material, folds: int, repeats: int, seed: int
 ) -> list[list[tuple[np.ndarray, np.ndarray]]]:
     """Repeated folds by person, stratified by outcome."""
-    fewest = int(np.bincount(material.y, minlength=2).min())
+    fewest = fewest_people(material.y, material.persons)
     if fewest < 4:
-        raise TrainingError(f"Only {fewest} cases of one outcome: at least 4 of each are needed to train.")
+        raise TrainingError(f"Only {fewest} people of one outcome: at least 4 of each are needed to train, however many cases they have.")
     split = min(folds, fewest)
     return [
         list(
@@ -208,21 +209,23 @@ def _outer_folds(
 
 
 def mean_report(reports: list[dict[str, Any]]) -> dict[str, Any]:
-    """Each figure and its bounds averaged over the repeats (not a figure of averaged probabilities)."""
-    return _mean(reports)
+    """Each figure and its bounds averaged over the repeats (not a figure of averaged probabilities). The best single arm is
+    the one with the highest mean, and in every repeat the fused risk is held against this one."""
+    return with_best(_mean(reports))
 
 
 def _mean(values: list[Any]) -> Any:
-    """Average numbers at the same place; words come from the first."""
-    first = values[0]
+    """Average numbers at the same place, where a repeat has them; words come from the first."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    first = known[0]
     if isinstance(first, dict):
-        return {key: _mean([value[key] for value in values]) for key in first}
+        names = dict.fromkeys(name for value in known for name in value)
+        return {name: _mean([value.get(name) for value in known]) for name in names}
     if isinstance(first, list):
-        return [_mean(list(entry)) for entry in zip(*values, strict=True)]
-    if isinstance(first, float):
-        numbers = [value for value in values if value is not None]
-        return round(float(np.mean(numbers)), 6)
-    return first
+        return [_mean(list(entry)) for entry in zip(*known, strict=True)]
+    return round(float(np.mean(known)), 6) if isinstance(first, float) else first
 
 
 def _card(task: RiskTask, cases: Sequence[Case], material: Material, model: Model, seed: int) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from salus_learn.contracts import Case, RiskTask
+from salus_learn.features.target import fewest_people
 from salus_learn.imaging.embed import Prepared, Report, embed
 from salus_learn.imaging.encoder import default_encoder, open_encoder, write_encoder
 from salus_learn.imaging.gate import Gate, fit_gate
@@ -115,7 +116,7 @@ def _kind_heads(network: TunedNetwork, head: ImageHead) -> tuple[ImageHead, ...]
 def _teachers(material: Material, inside: np.ndarray, seed: int) -> np.ndarray:
     """The people of `inside` who teach the encoder, split by person and stratified by outcome."""
     y, persons = material.y[inside], material.persons[inside]
-    folds = int(min(np.clip(len(inside) // ENOUGH_HONEST, 4, 6), np.bincount(y, minlength=2).min()))
+    folds = int(min(np.clip(len(inside) // ENOUGH_HONEST, 4, 6), fewest_people(y, persons)))
     taught, _ = next(StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(y, y, persons))
     return inside[taught]
 

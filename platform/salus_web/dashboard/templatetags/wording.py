@@ -67,11 +67,11 @@ def shortened(text: str) -> str:
 
 @register.filter
 def figure(value: Any) -> str:
-    """[value, low, high] as 0.857 (0.806–0.908)."""
+    """[value, low, high] as 0.857 (0.806–0.908); in words where a bound is missing."""
     if not isinstance(value, list) or not value or value[0] is None:
         return "not computable"
     if len(value) < 3 or value[1] is None or value[2] is None:
-        return f"{value[0]:.3f}"
+        return f"{value[0]:.3f} (no interval)"
     return f"{value[0]:.3f} ({value[1]:.3f}–{value[2]:.3f})"
 
 
