@@ -12,7 +12,9 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
-from salus_learn.contracts import RiskTask
+from salus_learn.contracts import Case, RiskTask
+from salus_learn.errors import SnapshotError
+from salus_learn.features.readings import read_features
 from salus_learn.imaging.memory import give_back_freed_memory
 from salus_learn.reporting.page import content_policy
 from salus_learn.reporting.write import write_report
@@ -34,6 +36,8 @@ from salus_workers.adapters.snapshots import StoredCase, as_training
 ACTOR = system("train_task")
 UNKNOWN = "stored cases whose outcome is not known"
 NOT_OVER = f"{UNKNOWN}, or whose stay is not over"
+UNREADABLE = "stored cases with an input that cannot be read: another unit or none, out of range, or two values of one moment"
+UNREADABLE_AT_MOST = 0.1  # of more than that it is the source that is wrong, and whoever trains is to know of what
 ALREADY = "stored cases in whose stay the outcome had come before the index moment"
 
 
@@ -52,20 +56,38 @@ def _train(claim: Claim, report: Callable[[float, str], None], kept: TaskFile, t
     with tempfile.TemporaryDirectory(prefix="salus-train-") as place:
         folder = Path(place) / "bundle"
         repeats = claim.payload.get("repeats")  # none asked for: as thorough as the library is of itself
-        trained = train(task, as_training(cases), folder, repeats=repeats, stress=repeats is None, report=report)
-        files = _reports(trained, Path(place) / "report", left_out=_no_case(task, cases))
+        taught = _readable(task, as_training(cases))
+        trained = train(task, taught, folder, repeats=repeats, stress=repeats is None, report=report)
+        files = _reports(trained, Path(place) / "report", left_out=_no_case(task, cases, taught))
         give_back_freed_memory()
         with transaction.atomic():
-            _store(claim, kept, folder, trained, cases, files, left_out)
+            _store(claim, kept, folder, trained, cases, taught, files, left_out)
+
+
+def _readable(task: RiskTask, cases: list[Case]) -> list[Case]:
+    """Those whose inputs can be read: one wrong value of one stay must not keep everybody from being taught. Raises the first
+    SnapshotError where they are more than one in ten."""
+    kept, wrong = [], []
+    for case in cases:
+        try:
+            read_features(task, case.snapshot)
+        except SnapshotError as error:
+            wrong.append(error)
+        else:
+            kept.append(case)
+    if len(wrong) > UNREADABLE_AT_MOST * len(cases):
+        raise wrong[0]
+    return kept
 
 
 def _store(
-    claim: Claim, kept: TaskFile, folder: Path, trained: Trained, cases: list[StoredCase], files: dict[str, bytes], left_out: int
+    claim: Claim, kept: TaskFile, folder: Path, trained: Trained, cases: list[StoredCase], taught: list[Case], files: dict[str, bytes],
+    left_out: int,
 ) -> None:
     bundle = store_bundle(
         digest=trained.digest, task=kept, archive=_tar(folder), card=json.loads((folder / "card.json").read_text()),
         crossval=trained.crossval, asked_by=claim.payload.get("asked_by", ""), by=ACTOR,
-        people=[case.patient_id for case in cases if case.outcome is not None and case.is_asked], left_out=left_out,
+        people=[case.snapshot.person for case in taught], left_out=left_out,
     )  # fmt: skip
     store_reports(bundle=bundle, files=files, policy=content_policy(), by=ACTOR)
     by_key = {case.snapshot.key: case for case in cases}
@@ -73,11 +95,12 @@ def _store(
     store_results(claim=claim, bundle=bundle, outcomes=outcomes, origin="out_of_fold", by=ACTOR)
 
 
-def _no_case(task: RiskTask, cases: list[StoredCase]) -> tuple[tuple[str, int], ...]:
+def _no_case(task: RiskTask, cases: list[StoredCase], taught: list[Case]) -> tuple[tuple[str, int], ...]:
     """How many stored cases taught nothing and were not judged, with the reason."""
     already = sum(bool(case.already) for case in cases)
     unknown = sum(case.outcome is None and not case.already for case in cases)
-    reasons = ((UNKNOWN if task.index == "case" else NOT_OVER, unknown), (ALREADY, already))
+    unreadable = len(cases) - len(taught) - already - unknown
+    reasons = ((UNKNOWN if task.index == "case" else NOT_OVER, unknown), (ALREADY, already), (UNREADABLE, unreadable))
     return tuple((why, number) for why, number in reasons if number)
 
 
