@@ -96,11 +96,6 @@ def _case(task: RiskTask, row: CaseRow) -> Case:
     return Case(snapshot_of_row(task, row), int(row.outcome or 0), row.time_days, kind, image_outcomes=own)
 
 
-def read_snapshots(task: RiskTask, folder: Path | str) -> list[PatientSnapshot]:
-    """Rows with decoded images; no outcome is needed."""
-    return [snapshot_of_row(task, row) for row in read_case_rows(task, folder, require_outcome=False)]
-
-
 def snapshot_of_row(task: RiskTask, row: CaseRow) -> PatientSnapshot:
     """One row as a snapshot at the case's index moment."""
     system, table = case_system(task), task.table
