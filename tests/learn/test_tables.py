@@ -147,7 +147,7 @@ def test_thousands_never_become_thousandths(tmp_path: Path) -> None:
         read_case_rows(task(TASK), tmp_path)
     with pytest.raises(CaseError, match="row 2, column Alter: “1,366” looks like thousands, as every comma .* row 3 holds “766”"):
         read_case_rows(task(), tmp_path)
-    for odd in ("1,5", "0,125"):
+    for odd in ("1,5", "0,125", "766,0"):
         write(tmp_path, rows=[*rows, ("E", odd, "", "Ja")])
         assert read_case_rows(task(), tmp_path)[0].values["age"] == 1.366, "another number shows that the commas are decimal"
     write(tmp_path, rows=[*ROWS, ("E", "1.366", "", "Nein")])

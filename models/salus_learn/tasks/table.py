@@ -126,7 +126,8 @@ def _check_thousands(lines: Lines, column: str, table: str) -> None:
         (number, cell), (other, plain) = commas[0], whole
         raise CaseError(
             f"{table} row {number}, column {column}: “{cell}” looks like thousands, as every comma of the column has three digits behind it "
-            f"and row {other} holds “{plain}”; with decimal = \",\" it would be read as a thousandth of that. Write thousands without the comma."
+            f"and row {other} holds “{plain}”; with decimal = \",\" it would be read as a thousandth of that. Write "
+            f"thousands without the comma; if these are decimals, write {plain},0 for {plain}."
         )
 
 
