@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Callable
 
 PROGRESS_WIDTH = 64
+LARGEST_SEED = 2**31 - 1  # folds and repeats count on from it, and must stay within 32 bits
 
 
 def say(text: str) -> None:
@@ -37,3 +40,18 @@ def end_progress() -> None:
     """Leave the line that progress was written on."""
     if sys.stderr.isatty():
         sys.stderr.write("\n")
+
+
+def whole_number(lowest: int, highest: int = LARGEST_SEED) -> Callable[[str], int]:
+    """What argparse reads an option with that is a whole number within these bounds."""
+
+    def read(word: str) -> int:
+        try:
+            number = int(word)
+        except ValueError:
+            number = lowest - 1
+        if not lowest <= number <= highest:
+            raise argparse.ArgumentTypeError(f"{word} is not a whole number from {lowest} to {highest}")
+        return number
+
+    return read

@@ -10,7 +10,7 @@ from salus_learn.features.target import Target
 
 from tests.factories.cases import TASK
 
-RECORD_ONLY = TASK[: TASK.index("[[image]]")].replace('id = "tiny"', 'id = "TASK"')
+RECORD_ONLY = TASK[: TASK.index("[[image]]")].replace('id = "tiny"', 'id = "TASK"').replace('never = ["answer_sheet"]\n', "")
 
 
 def write_set(data: Path, tasks: Path, name: str, *, people: int = 24, text: str = RECORD_ONLY) -> None:

@@ -147,6 +147,39 @@ def test_the_command_says_it_in_sentences_and_by_its_status(tmp_path: Path, caps
     assert main(["leaks", "--data", str(folder), "--task", str(folder / "task.toml")]) == 0
 
 
+@pytest.mark.parametrize(
+    ("arguments", "old", "new", "says"),
+    [
+        (["--label", "il"], "", "", "No table has a column “il”. The columns are: cases.csv: person, case, age"),
+        (["--index", "admitted"], "", "", "No table has a column “admitted”"),
+        (["--task", "{}/t.toml", "--index", "admitted"], "", "", "No table has a column “admitted”"),
+        (["--task", "{}/t.toml", "--label", "ill"], "", "", "no label is taken beside it"),
+        (["--task", "{}/t.toml"], 'column = "age"', 'column = "Age"', "cases.csv has no column “Age”"),
+        (["--task", "{}/t.toml"], 'column = "ill"', 'column = "Ill"', "cases.csv has no column “Ill”"),
+        (["--task", "{}/t.toml"], '"answer_sheet"', '"answers_heet"', "has no column “answers_heet”, which the task file lists under never"),
+    ],
+)
+def test_a_hunt_in_what_is_not_there_is_no_clean_hunt(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], old: str, new: str, says: str
+) -> None:
+    """“0 finding(s)” was said of a column that nobody looked at."""
+    folder = make_cases(tmp_path / "data", people=12)
+    (tmp_path / "t.toml").write_text(TASK.replace(old, new))
+    assert main(["leaks", "--data", str(folder), *(one.format(tmp_path) for one in arguments)]) == 2
+    said = capsys.readouterr()
+    assert says in said.err and "finding" not in said.out
+
+
+def test_rows_without_a_patient_are_not_taken_for_one(tmp_path: Path) -> None:
+    """Two copies of a film under “unknown” are two people's, as under an empty cell."""
+    folder = make_cases(tmp_path / "data", people=20)
+    for name in ("c2.png", "c13.png"):
+        Image.fromarray(picture(1)).save(folder / "films" / name)
+    text = (folder / "cases.csv").read_text()
+    (folder / "cases.csv").write_text(text.replace("p2,2,", "unknown,2,").replace("p13,13,", "unknown,13,"))
+    assert only("near_duplicate_images", hunt(folder, load_task(folder / "task.toml")))
+
+
 def table_of(folder: Path, **columns: object) -> Path:
     """A folder with cases.csv made of whole columns."""
     folder.mkdir(exist_ok=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +55,39 @@ def test_grey_that_would_be_cut_off_is_refused(tmp_path: Path, pixels: np.ndarra
     Image.fromarray(pixels).save(tmp_path / "a.tif")
     with pytest.raises(CaseError, match=f"cases.csv row 2: a.tif .*{says}"):
         read(tmp_path / "a.tif")
+
+
+def sixteen_bits(path: Path, kind: int, channels: int) -> None:
+    """A PNG of 16 bits a channel (Pillow writes none), of which only the lower 8 are used."""
+    deep = np.repeat(GREY[..., None], channels, axis=2).astype(">u2")
+    rows = b"".join(b"\0" + row.tobytes() for row in deep)
+
+    def part(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    head = struct.pack(">IIBBBBB", GREY.shape[1], GREY.shape[0], 16, kind, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + part(b"IHDR", head) + part(b"IDAT", zlib.compress(rows)) + part(b"IEND", b""))
+
+
+@pytest.mark.parametrize(("kind", "channels"), [(2, 3), (4, 2), (6, 4)])
+def test_colours_of_sixteen_bits_are_refused(tmp_path: Path, kind: int, channels: int) -> None:
+    """The upper 8 bits alone were read, so that this picture was black."""
+    sixteen_bits(tmp_path / "a.png", kind, channels)
+    with pytest.raises(CaseError, match="cases.csv row 2: a.png has colours, or transparency, of 16 bits"):
+        read(tmp_path / "a.png")
+    sixteen_bits(tmp_path / "grey.png", 0, 1)
+    assert np.array_equal(read(tmp_path / "grey.png"), GREY), "grey may have 16"
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_a_picture_that_lies_in_its_transparency_is_seen_as_on_a_white_page(tmp_path: Path, mode: str) -> None:
+    """Black all over with a transparency that draws: it was read as black all over."""
+    black = [np.zeros_like(GREY)] * (3 if mode == "RGBA" else 1)
+    Image.fromarray(np.dstack([*black, GREY]), mode).save(tmp_path / "a.png")
+    assert np.array_equal(read(tmp_path / "a.png"), 255 - GREY)
+    Image.fromarray(np.dstack([*black, np.zeros_like(GREY)]), mode).save(tmp_path / "b.png")
+    with pytest.raises(CaseError, match="b.png is transparent all over"):
+        read(tmp_path / "b.png")
 
 
 @pytest.mark.parametrize("name", ["stack.tif", "film.gif"])

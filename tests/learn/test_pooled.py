@@ -10,7 +10,7 @@ import pytest
 from salus_learn.contracts import EMPTY_WORD
 from salus_learn.errors import CaseError, TaskError
 from salus_learn.leaks.hunt import hunt
-from salus_learn.tasks.cases import read_case_rows, read_cases, read_snapshots
+from salus_learn.tasks.cases import read_case_rows, read_cases
 from salus_learn.tasks.loader import load_task, task_from_text
 from salus_learn.tasks.rows import CaseRow
 from salus_learn.tasks.words import kind_of
@@ -67,7 +67,7 @@ def test_without_the_column_nobody_is_without_the_outcome(tmp_path: Path) -> Non
     rows = read_case_rows(task_from_text(PER_EYE), folder, require_outcome=False)
     assert [(row.outcome, row.outcome_word) for row in rows] == [(None, "")] * 4
     for text in (EYES, EYES.replace("missing =", "leave_out_unknown = true\nmissing =")):
-        assert len(read_snapshots(task_from_text(text), folder)) == 4, "risks can be asked for all the same"
+        assert len(read_case_rows(task_from_text(text), folder, require_outcome=False)) == 4, "risks can be asked for all the same"
 
 
 def test_the_leak_hunt_counts_the_empty_cell(tmp_path: Path) -> None:

@@ -100,6 +100,61 @@ def test_a_quoted_cell_after_a_space_is_one_cell(tmp_path: Path) -> None:
     assert read_table(tmp_path / "fälle.csv")[1][0][1] == {"Person": "A", "Alter": "61", "Zeichen": "steif, dick", "Arthrose?": "Ja"}
 
 
+HEADER = "Person,Alter,Zeichen,Arthrose?\n"
+PLAIN = [f"P{at},{40 + at},steif,{'Ja' if at % 2 else 'Nein'}\n" for at in range(12)]
+
+
+def text_of(folder: Path, *changed: tuple[int, str]) -> Path:
+    """The plain table with other lines in place of some, which are numbered as in the file (the first row is 2)."""
+    lines = {**dict(enumerate(PLAIN, 2)), **dict(changed)}
+    (folder / "fälle.csv").write_text(HEADER + "".join(lines.values()))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ([(5, 'P3,43,"steif,Ja\n')], r'fälle.csv row 5, column Zeichen: a quote \("\) opens here and is never closed'),
+        ([(4, 'P2,42,"steif,Nein\n'), (9, 'P7,47,"dick,Ja\n')], "row 4, column Zeichen: a quoted cell opens here, and “dick” stands behind its closing quote"),
+        ([(4, 'P2,42,"5 cm,Nein\n'), (9, 'P7,47,5",Ja\n')], "row 4, column Zeichen: a quote .* opens here and closes 5 line.s. further on, so the rows between would be lost"),
+        ([(4, 'P2,42,"5 cm,Nein\n'), (5, 'P3,43,5",Ja\n')], "row 4, column Zeichen: a quote .* closes 1 line.s. further on"),
+        ([(6, 'P4,44,"steif" sehr,Nein\n')], "row 6, column Zeichen: a quoted cell opens here, and “sehr” stands behind its closing quote"),
+        ([(2, '"P0,40,steif,Nein\n')], "row 2, column Person: a quote .* is never closed"),
+    ],
+)
+def test_a_stray_quote_never_swallows_rows(tmp_path: Path, changed: list[tuple[int, str]], says: str) -> None:
+    with pytest.raises(CaseError, match=says):
+        read_case_rows(task(TASK), text_of(tmp_path, *changed))
+
+
+def test_a_quote_within_a_cell_is_a_letter_and_a_quoted_cell_may_have_lines(tmp_path: Path) -> None:
+    rows = read_case_rows(task(TASK), text_of(tmp_path, (3, 'P1,41,5" lang,Ja\n'), (7, 'P5,45,"Satz eins,\nSatz ""zwei""" ,Ja\n')))
+    assert len(rows) == len(PLAIN)
+    assert rows[1].values["notes"] == '5" lang' and rows[5].values["notes"] == 'Satz eins,\nSatz "zwei"'
+    assert rows[6].place == "row 8", "as a spreadsheet numbers it"
+
+
+def test_rows_are_numbered_as_the_file_shows_them(tmp_path: Path) -> None:
+    text_of(tmp_path, (4, "\n\nP2,42,steif,Nein\n"), (8, "  \nP6,viel,steif,Nein\n"))
+    with pytest.raises(CaseError, match="fälle.csv row 11, column Alter: “viel” is not a number"):
+        read_case_rows(task(TASK), tmp_path)
+
+
+def test_thousands_never_become_thousandths(tmp_path: Path) -> None:
+    rows = [ROWS[0], ("A", "1,366", "", "Ja"), ("B", "766", "", "Nein"), ("C", "1,726", "", "Ja"), ("D", "512", "", "Nein")]
+    write(tmp_path, rows=rows)
+    with pytest.raises(CaseError, match="row 2, column Alter: “1,366” is not a number. It may be thousands: then write it as one row of digits.* If decimals have a comma"):
+        read_case_rows(task(TASK), tmp_path)
+    with pytest.raises(CaseError, match="row 2, column Alter: “1,366” looks like thousands, as every comma .* row 3 holds “766”"):
+        read_case_rows(task(), tmp_path)
+    for odd in ("1,5", "0,125", "766,0"):
+        write(tmp_path, rows=[*rows, ("E", odd, "", "Ja")])
+        assert read_case_rows(task(), tmp_path)[0].values["age"] == 1.366, "another number shows that the commas are decimal"
+    write(tmp_path, rows=[*ROWS, ("E", "1.366", "", "Nein")])
+    with pytest.raises(CaseError, match="“1.366” has a point, .* It may be thousands: then write it without the point"):
+        read_case_rows(task(), tmp_path)
+
+
 def test_a_column_that_stands_twice_is_refused(tmp_path: Path) -> None:
     write(tmp_path, rows=[("Person", "Alter", "Alter", "Arthrose?"), ("A", "1", "2", "Ja")])
     with pytest.raises(CaseError, match="two columns “Alter”"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import unicodedata
+import zipfile
 from pathlib import Path
 from uuid import UUID
 
@@ -11,11 +13,12 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from salus_web.accounts.models import Site, User
 from salus_web.ingest.management.commands.ingest import Patience
+from salus_web.ingest.management.commands.load_cases import pack_cases
 from salus_web.ingest.models import Upload
 from salus_web.jobs.models import Job
 from salus_web.records.models import CareTeamMembership
 
-from tests.factories.cases import make_cases
+from tests.factories.cases import TASK, make_cases
 from tests.factories.people import make_site, make_user
 
 pytestmark = pytest.mark.django_db
@@ -69,6 +72,59 @@ def test_a_wrong_call_is_one_sentence(tmp_path: Path, arguments: list[str], word
     with pytest.raises(CommandError, match=words):
         said("load_cases", *[argument.format(folder) for argument in arguments])
     assert not Upload.objects.exists()
+
+
+def packed(folder: Path, task: str = "task.toml") -> dict[str, bytes]:
+    """What load_cases packs, by name."""
+    with zipfile.ZipFile(io.BytesIO(pack_cases(folder / task, folder))) as archive:
+        assert len(archive.namelist()) == len(set(archive.namelist()))
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+RECORD_ONLY = TASK[: TASK.index("[[image]]")]
+
+
+@pytest.mark.parametrize("text", [RECORD_ONLY, TASK, TASK.replace('folder = "films"\n', "")])
+def test_the_task_that_is_asked_for_is_the_only_one_and_nothing_old_goes_with_it(tmp_path: Path, text: str) -> None:
+    """The data folder's own task.toml stood twice in the zip, and the wrong one won."""
+    folder = make_cases(tmp_path / "data", people=4)
+    if "folder =" not in text:
+        (folder / "cases.csv").write_text((folder / "cases.csv").read_text().replace(",c", ",films/c"))
+    (folder / "task_v2.toml").write_text(text.replace('id = "tiny"', 'id = "asked-for"'))
+    for old in ("bundle/manifest.json", "bundle/task.toml", "report/report.html", "risks.jsonl", "risks.maps/000000_0_film.npy", "films.zip"):
+        (folder / old).parent.mkdir(exist_ok=True)
+        (folder / old).write_bytes(b"old")
+    found = packed(folder, "task_v2.toml")
+    assert b'id = "asked-for"' in found.pop("task.toml")
+    assert found.pop("cases.csv") == (folder / "cases.csv").read_bytes()
+    assert set(found) == (set() if text == RECORD_ONLY else {f"films/c{at}.png" for at in range(4)})
+
+
+def test_a_slot_with_a_folder_and_one_whose_cells_name_paths_go_together(tmp_path: Path) -> None:
+    folder = make_cases(tmp_path / "data", people=4)
+    second = '[[image]]\nname = "side"\nmodality = "DX"\ncolumn = "side"\n'
+    (folder / "task.toml").write_text(TASK + second)
+    lines = (folder / "cases.csv").read_text().splitlines()
+    names = ["sides/a.png", unicodedata.normalize("NFD", "sides/ü, 1.png"), "../elsewhere.png", "s" * 300 + ".png"]
+    (folder / "cases.csv").write_text("\n".join([f"{lines[0]},side", *(f'{line},"{name}"' for line, name in zip(lines[1:], names, strict=True))]))
+    (folder / "sides").mkdir()
+    for name in ("a.png", "ü, 1.png", "not named.png"):
+        (folder / "sides" / name).write_bytes(b"film")
+    (tmp_path / "elsewhere.png").write_bytes(b"film")
+    assert set(packed(folder)) == {"task.toml", "cases.csv", "sides/a.png", "sides/ü, 1.png", *(f"films/c{at}.png" for at in range(4))}
+
+
+@pytest.mark.parametrize(("old", "new"), [("[cases]", "[[cases]]"), ("[[image]]", "[image]"), ("[task]", "[[task]]")])
+def test_a_task_file_in_another_form_is_no_trace_on_the_console(tmp_path: Path, old: str, new: str) -> None:
+    make_site("north")
+    folder = make_cases(tmp_path / "data", people=4)
+    (folder / "task.toml").write_text(TASK.replace(old, new))
+    try:
+        said("load_cases", "--task", str(folder / "task.toml"), "--data", str(folder), "--no-wait")
+    except CommandError as refused:
+        assert "task.toml" in str(refused)
+    else:
+        assert Upload.objects.get().job is not None, "the worker refuses it in words"
 
 
 def test_who_waits_for_a_worker_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:

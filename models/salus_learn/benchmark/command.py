@@ -8,7 +8,7 @@ from typing import Any
 
 from salus_learn.benchmark.rows import rows_of
 from salus_learn.benchmark.run import Bench, Settings
-from salus_learn.console import progress, say, tell
+from salus_learn.console import progress, say, tell, whole_number
 from salus_learn.errors import CaseError
 
 SHIPPED = Path(__file__).resolve().parents[3] / "tasks"
@@ -23,9 +23,9 @@ def add_command(commands: Any) -> None:
     command.add_argument("--only", action="append", default=[], metavar="TASK", help="a task's id or file; may be repeated")
     command.add_argument("--again", action="store_true", help="also run rows that are already there")
     command.add_argument("--bundles", type=Path, help="folder where bundles and reports are kept; else they are not")
-    command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--repeats", type=int, help="as for train")
-    command.add_argument("--folds", type=int, help="as for train")
+    command.add_argument("--seed", type=whole_number(0), default=0)
+    command.add_argument("--repeats", type=whole_number(1), help="as for train")
+    command.add_argument("--folds", type=whole_number(2), help="as for train")
     command.add_argument("--no-image-peer", action="store_true", help="leave the image peer out, which takes longest")
     command.add_argument("--image-peer-minutes", type=float, default=30.0, help="at most, over all folds of a task; 30")
     command.add_argument(

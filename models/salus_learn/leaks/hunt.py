@@ -20,9 +20,11 @@ from salus_learn.leaks.headers import header_words, one_header_for_two, source_c
 from salus_learn.leaks.people import duplicate_rows, same_person, sharing_images
 from salus_learn.leaks.sources import is_source, source
 from salus_learn.leaks.twins import Pair, Prints, fingerprint, near_duplicates
+from salus_learn.tasks.cases import check_columns
 from salus_learn.tasks.pictures import picture
+from salus_learn.tasks.places import table_file
 from salus_learn.tasks.table import read_table, table_of
-from salus_learn.tasks.words import outcome_of, word_of
+from salus_learn.tasks.words import one_person, outcome_of, person_in, word_of
 
 PERSON_COLUMNS = ("patient", "patientid", "patient_id", "person", "group", "cluster", "subject", "subject_id", "lesion_id", "id")
 MOST_PAIRS = 30
@@ -51,12 +53,17 @@ def hunt(folder: Path, task: RiskTask | None = None, *, label: str | None = None
 
     With a task its table, rows and inputs are examined; without one every CSV table of the folder, with the outcome in
     the column `label` (its two commonest words) where it has one. `index` names a column with the day of the prediction:
-    dates after it are known only later. `report` is told the share done, in [0, 1], and a line. Raises CaseError when there is nothing to examine.
+    dates after it are known only later. `report` is told the share done, in [0, 1], and a line. Raises CaseError when there is nothing to
+    examine, or a column that is asked for, here or by the task, is not there.
     """
     folder, tell = Path(folder), report or (lambda part, text: None)
     sheets = [_of_task(folder, task)] if task else [_of_table(folder, path, label) for path in sorted(folder.glob("*.csv"))]
     if not sheets:
         raise CaseError(f"{folder.name} holds no CSV table.")
+    if task and label:
+        raise CaseError("With a task file the outcome is the one it names, so no label is taken beside it.")
+    for column in filter(None, (label, index)):
+        _check_there(sheets, column)
     found: list[Finding] = []
     for at, sheet in enumerate(sheets):
         tell(at / len(sheets), f"{sheet.table.name}: columns")
@@ -65,16 +72,22 @@ def hunt(folder: Path, task: RiskTask | None = None, *, label: str | None = None
     return sorted(found, key=lambda one: (one.severity != "blocks", one.kind))
 
 
+def _check_there(sheets: Sequence[_Sheet], column: str) -> None:
+    """Raise CaseError where no table has the column: nothing found would read like nothing there."""
+    if any(column in sheet.table.cells for sheet in sheets):
+        return
+    held = "; ".join(f"{sheet.table.name}: {', '.join(sheet.table.cells)}" for sheet in sheets)
+    raise CaseError(f"No table has a column “{column}”. The columns are: {held}.")
+
+
 def _of_task(folder: Path, task: RiskTask) -> _Sheet:
     """The task's own table, its rows, persons and inputs."""
-    if not task.table:
-        raise CaseError(f"The task {task.id} names no case table.")
-    header, lines = table_of(task, folder / task.table)
+    header, lines = table_of(task, table_file(task, folder))
+    check_columns(task, header)
     lines = [(number, line) for number, line in lines if all(line.get(column, "") in words for column, words in task.only)]
-    table = Table(task.table, _cells(header, lines), [number for number, _ in lines], frozenset(task.missing_words) | {""})
+    table = Table(str(task.table), _cells(header, lines), [number for number, _ in lines], frozenset(task.missing_words) | {""})
     y = np.array([_outcome(task, line) for _, line in lines])
-    named = [line.get(task.patient_column or "", "") or str(number) for number, line in lines]
-    people = np.array([next((group[0] for group in task.same_person if one in group), one) for one in named])
+    people = np.array([one_person(task, person_in(task, line) or str(number)) for number, line in lines])
     images = {at: _files(folder, [(spec.folder, line.get(spec.column or "", "")) for spec in task.images]) for at, (_, line) in enumerate(lines)}
     inputs = frozenset(spec.column for spec in task.features if spec.column)
     known = {task.patient_column, task.case_column, task.outcome.column, task.outcome.time_column}

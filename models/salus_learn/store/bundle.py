@@ -48,13 +48,28 @@ class Bundle:
     crossval: dict[str, Any]
 
 
+def new_folder(folder: Path) -> None:
+    """Make the folder of a new bundle, which must be new or empty. Raises BundleError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what = "is a file, and a folder is wanted" if folder.is_file() else f"cannot be made ({error.strerror})"
+        raise BundleError(f"The bundle's folder {folder} {what}.") from None
+    if any(folder.iterdir()):
+        raise BundleError(f"The folder {folder.name} is not empty; a bundle is never written over another.")
+
+
+def was_taught_by(bundle: Bundle, keys: Sequence[str]) -> bool:
+    """Whether cases have the very names of those that taught the bundle, each of them and no other. A table without a column of
+    cases names them by its rows, so it may be chance."""
+    return hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest() == bundle.card.get("training_fingerprint")
+
+
 def write_bundle(
     folder: Path, model: Model, *, card: dict[str, Any], crossval: dict[str, Any], folds: Sequence[Model] = ()
 ) -> str:
     """Write every file and then the manifest; returns the digest. The folder must be new or empty."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()):
-        raise BundleError(f"The folder {folder.name} is not empty; a bundle is never written over another.")
+    new_folder(folder)
     (folder / "task.toml").write_text(model.task.source_text, encoding="utf-8")
     weights = write_encoder(folder, model.network) if model.head is not None else ""
     _write_parts(folder, model, "")

@@ -1,27 +1,27 @@
-"""Reads ARFF tables (attribute lines, then comma-separated rows) as a CSV reader would."""
+"""Reads ARFF tables: attribute lines, then comma-separated rows."""
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+
+from salus_learn.tasks.cells import LINE_END, rows_of
 
 _ATTRIBUTE = re.compile(r"""^@attribute\s+(?:'([^']+)'|"([^"]+)"|(\S+))""", re.IGNORECASE)
 
 
-def arff_reader(lines: Iterable[str]) -> csv.DictReader[str]:
-    """A reader whose field names are the attributes. Rows are numbered from 2, as under a header; “?” is left as it is."""
+def arff_rows(text: str, where: str) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    """The attributes as a header, and the rows, numbered from 2 as under one. “?” is left as it is. Raises CaseError as rows_of does."""
     names: list[str] = []
-    rest = iter(lines)
+    rest = iter(LINE_END.split(text))
     for line in rest:
         found = _ATTRIBUTE.match(line.strip())
         if found:
             names.append(next(name for name in found.groups() if name))
         if line.strip().lower() == "@data":
             break
-    return csv.DictReader(_rows(rest), fieldnames=names, quotechar="'", skipinitialspace=True)
-
-
-def _rows(lines: Iterator[str]) -> Iterator[str]:
-    """The data without empty lines and comments."""
-    return (line for line in lines if line.strip() and not line.startswith("%"))
+    data = [line for line in rest if line.strip() and not line.startswith("%")]
+    # the attributes as a first row: rows are numbered and measured by it
+    rows = rows_of("\n".join([",".join("x" for _ in names), *data]), ",", where, quote="'")
+    next(rows, None)
+    return names, rows

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +26,14 @@ from salus_learn.contracts import (
 from salus_learn.errors import CaseError
 from salus_learn.tasks.limits import limit_of
 from salus_learn.tasks.pictures import mask_region, picture, text_region
+from salus_learn.tasks.places import named_file, table_file
 from salus_learn.tasks.pooling import pooled
 from salus_learn.tasks.rows import LONGEST_WORD, MOST_WORDS, CaseRow, CaseTable, RowImage
-from salus_learn.tasks.table import WITH_COMMA, table_of
-from salus_learn.tasks.words import kind_of, outcome_of, word_of, words_in
+from salus_learn.tasks.table import number_hint, table_of
+from salus_learn.tasks.words import kind_of, one_person, outcome_of, person_in, word_of, words_in
 
+LARGEST = 1e30  # beyond it the trees' numbers of 32 bits have no room
+LONGEST_CELL, LONGEST_ID = 400, 200  # letters of a text, and of a person's or case's name; the platform takes no longer ones
 # A case table has no clock: every case is taken at one moment, and its outcome a second later.
 CASE_INDEX_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -38,12 +43,14 @@ def case_system(task: RiskTask) -> str:
     return f"urn:salus:case-table:{task.id}"
 
 
-def read_case_table(task: RiskTask, folder: Path | str, *, require_outcome: bool = True) -> CaseTable:
+def read_case_table(task: RiskTask, folder: Path | str, *, require_outcome: bool = True, require_never: bool = True) -> CaseTable:
     """Read and check every case without decoding images. Raises CaseError.
 
-    Where the outcome is needed, cases whose word is neither positive nor negative are left out when the task lists both.
+    Where the outcome is needed, cases whose word is neither positive nor negative are left out when the task lists both, and the
+    columns under `never` must be there, as a misspelt one guards nothing; with `require_never` False they may be lacking, as in
+    another hospital's table that a finished model is judged on.
     """
-    found, not_kept, words = _found(task, Path(folder), require_outcome)
+    found, not_kept, words = _found(task, Path(folder), require_outcome, require_never)
     others = [row for row in found if require_outcome and _left_out(task, row)]
     rows = [row for row in found if not (require_outcome and _left_out(task, row))]
     _check_rows(task, rows, words, require_outcome)
@@ -58,12 +65,10 @@ def read_case_rows(task: RiskTask, folder: Path | str, *, require_outcome: bool 
     return read_case_table(task, folder, require_outcome=require_outcome).rows
 
 
-def _found(task: RiskTask, folder: Path, require_outcome: bool) -> tuple[list[CaseRow], int, Counter[str]]:
+def _found(task: RiskTask, folder: Path, require_outcome: bool, require_never: bool) -> tuple[list[CaseRow], int, Counter[str]]:
     """Every case of the rows that the task keeps, how many rows it does not keep, and the outcome's words in the kept ones."""
-    if not task.table:
-        raise CaseError(f"The task {task.id} names no case table ([cases] table = …).")
-    header, lines = table_of(task, _inside(folder, "", task.table, "The task file", "table"))
-    _check_columns(task, header, require_outcome)
+    header, lines = table_of(task, table_file(task, folder))
+    check_columns(task, header, outcome=require_outcome, never=require_outcome and require_never)
     kept = [(number, line) for number, line in lines if all(line.get(column, "") in words for column, words in task.only)]
     if not kept:
         raise CaseError(f"{task.table}: no row is left by [cases] only ({', '.join(column for column, _ in task.only)}).")
@@ -91,11 +96,6 @@ def _case(task: RiskTask, row: CaseRow) -> Case:
     return Case(snapshot_of_row(task, row), int(row.outcome or 0), row.time_days, kind, image_outcomes=own)
 
 
-def read_snapshots(task: RiskTask, folder: Path | str) -> list[PatientSnapshot]:
-    """Rows with decoded images; no outcome is needed."""
-    return [snapshot_of_row(task, row) for row in read_case_rows(task, folder, require_outcome=False)]
-
-
 def snapshot_of_row(task: RiskTask, row: CaseRow) -> PatientSnapshot:
     """One row as a snapshot at the case's index moment."""
     system, table = case_system(task), task.table
@@ -121,27 +121,36 @@ def _snapshot_image(entry: RowImage, table: str) -> SnapshotImage:
     )  # fmt: skip
 
 
-def _check_columns(task: RiskTask, header: list[str], require_outcome: bool) -> None:
-    """Every column the task names is there."""
+def check_columns(task: RiskTask, header: Sequence[str], *, outcome: bool = True, never: bool = True) -> None:
+    """Every column the task names is there, with the outcome's and those under `never` where they are needed. Raises CaseError."""
     wanted = [task.patient_column, task.case_column, *(spec.column for spec in task.features)]
     wanted += [column for column, _ in task.only]
     wanted += [spec.column for spec in task.images] + [spec.region_column for spec in task.images]
-    if require_outcome:
+    if outcome:
         wanted += [task.outcome.column, task.outcome.time_column]
     for column in wanted:
         if column and column not in header:
             raise CaseError(f"{task.table} has no column “{column}”. Its columns are: {', '.join(header)}.")
+    for column in task.never if never else ():
+        if column not in header:
+            near = get_close_matches(column, header, n=3)
+            raise CaseError(
+                f"{task.table} has no column “{column}”, which the task file lists under never, so nothing is guarded by it. "
+                + (f"Near it are: {', '.join(near)}." if near else f"Its columns are: {', '.join(header)}.")
+            )
 
 
 def _row(task: RiskTask, folder: Path, number: int, line: dict[str, str]) -> CaseRow:
     """One row, checked."""
     where = f"{task.table} row {number}"
     case = line.get(task.case_column or "", "") or str(number)
-    person = line.get(task.patient_column or "", "")
-    if task.pooled and (not person or person in task.missing_words):
+    person = person_in(task, line)
+    if task.pooled and not person:
         raise CaseError(f"{where}, column {task.patient_column}: it is empty, so nobody can say whose row this is; all rows of a patient make one case.")
-    person = person or case
-    person = next((group[0] for group in task.same_person if person in group), person)
+    for column, name in ((task.case_column, case), (task.patient_column, person)):
+        if len(name) > LONGEST_ID:
+            raise CaseError(f"{where}, column {column}: “{name[:LONGEST_WORD]}…” has {len(name):,} letters; a name of at most {LONGEST_ID} is taken.")
+    person = one_person(task, person or case)
     values: dict[str, float | str] = {}
     for spec in task.features:
         word = line.get(spec.column or "", "")
@@ -156,6 +165,13 @@ def _row(task: RiskTask, folder: Path, number: int, line: dict[str, str]) -> Cas
     return CaseRow(number, f"row {number}", person, case, values, images, outcome, word, time)
 
 
+def _number(word: str) -> float:
+    """A number as tables write them. Raises ValueError, also for 1_366, which only programs write."""
+    if "_" in word:
+        raise ValueError(word)
+    return float(word)
+
+
 def _left_out(task: RiskTask, row: CaseRow) -> bool:
     """Neither with nor without the outcome, or not known where the task says that such rows are left out."""
     return row.outcome is None and bool(row.outcome_word or task.leave_out_unknown)
@@ -164,17 +180,20 @@ def _left_out(task: RiskTask, row: CaseRow) -> bool:
 def _value(spec: FeatureSpec, word: str, where: str) -> float | str:
     """A cell as a number, a known word, or a word that states the limit of a number (“<0.5”)."""
     if spec.kind != "number":
+        if len(word) > LONGEST_CELL:
+            raise CaseError(f"{where}, column {spec.column}: a text of {len(word):,} letters; at most {LONGEST_CELL} are taken.")
         if spec.levels and spec.kind == "category" and word not in spec.levels:
             raise CaseError(f"{where}, column {spec.column}: “{word}” is not one of {', '.join(spec.levels)}.")
         return word
     limit = limit_of(word)
     try:
-        number = limit.number if limit else float(word)
+        number = limit.number if limit else _number(word)
     except ValueError:
-        hint = " If decimals have a comma here, the task file says so under [cases]: decimal = \",\"." if WITH_COMMA.fullmatch(word) else ""
-        raise CaseError(f"{where}, column {spec.column}: “{word}” is not a number.{hint}") from None
+        raise CaseError(f"{where}, column {spec.column}: “{word[:LONGEST_WORD]}” is not a number.{number_hint(word)}") from None
     if not math.isfinite(number):
-        raise CaseError(f"{where}, column {spec.column}: “{word}” is not a finite number.")
+        raise CaseError(f"{where}, column {spec.column}: “{word}” is not a finite number.{number_hint(word)}")
+    if abs(number) > LARGEST:
+        raise CaseError(f"{where}, column {spec.column}: “{word[:LONGEST_WORD]}” is beyond {LARGEST:.0e}; nothing that is measured is so large.")
     unit = f" {spec.unit}" if spec.unit else ""
     if spec.low is not None and number < spec.low or spec.high is not None and number > spec.high:
         raise CaseError(f"{where}, column {spec.column}: {word}{unit} is outside {spec.low} to {spec.high}{unit}.")
@@ -189,26 +208,16 @@ def _image(task: RiskTask, spec: ImageSpec, folder: Path, number: int, line: dic
         if spec.may_be_missing:
             return None
         raise CaseError(f"{where}, column {spec.column}: the image {spec.name} must not be missing.")
-    path = _inside(folder, spec.folder, name, where, str(spec.column))
+    path = named_file(folder, spec.folder, name, where, str(spec.column))
     marked = line.get(spec.region_column or "", "")
     region = None
     if spec.region_column and marked not in task.missing_words and marked:
         if marked.replace(",", " ").replace(".", " ").replace("-", " ").replace(" ", "").isdigit():
             region = text_region(marked, path, f"{where}, column {spec.region_column}")
         else:
-            mask = _inside(folder, spec.region_folder or spec.folder, marked, where, spec.region_column)
+            mask = named_file(folder, spec.region_folder or spec.folder, marked, where, spec.region_column)
             region = mask_region(mask, path, f"{where}, column {spec.region_column}")
     return RowImage(spec, path, region, number)
-
-
-def _inside(folder: Path, sub: str, name: str, where: str, column: str) -> Path:
-    """The file a cell names, which must lie in the case folder."""
-    path = (folder / sub / name).resolve()
-    if not path.is_relative_to(folder.resolve()):
-        raise CaseError(f"{where}, column {column}: {name} lies outside the case folder.")
-    if not path.is_file():
-        raise CaseError(f"{where}, column {column}: the image file {name} is not in {sub or folder.name}/.")
-    return path
 
 
 def _time(task: RiskTask, line: dict[str, str], where: str) -> float | None:
@@ -218,10 +227,10 @@ def _time(task: RiskTask, line: dict[str, str], where: str) -> float | None:
         return None
     word = line.get(column, "")
     try:
-        days = float(word) * task.outcome.time_unit_days
+        days = _number(word) * task.outcome.time_unit_days
     except ValueError:
         raise CaseError(f"{where}, column {column}: “{word}” is not a time in numbers.") from None
-    if not (math.isfinite(days) and days >= 0):
+    if not 0 <= days <= LARGEST:
         raise CaseError(f"{where}, column {column}: {word} is not a time after the index.")
     return days
 
@@ -243,6 +252,11 @@ def _check_rows(task: RiskTask, rows: list[CaseRow], words: Counter[str], requir
 
 def _check_twice(task: RiskTask, rows: list[CaseRow]) -> None:
     """No case twice."""
-    for case, times in Counter(row.case for row in rows).items():
-        if times > 1:
-            raise CaseError(f"{task.table}: the case “{case}” (column {task.case_column}) stands in {times} rows.")
+    by_case: dict[str, list[int]] = {}
+    for row in rows:
+        by_case.setdefault(row.case, []).append(row.number)
+    for case, numbers in by_case.items():
+        if len(numbers) > 1:
+            column = f"column {task.case_column}" if task.case_column else "named by its row"
+            where = " and ".join(str(number) for number in numbers[:2]) + (" and more" if len(numbers) > 2 else "")
+            raise CaseError(f"{task.table}: the case “{case}” ({column}) stands in {len(numbers)} rows. They are {where}.")

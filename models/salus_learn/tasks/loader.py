@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,16 @@ _TABLES: dict[str, dict[str, type | tuple[type, ...]]] = {
         "may_be_missing": bool, "flips": bool, "side": int,
     },
 }  # fmt: skip
+_SEVERAL = ("feature", "image")
+# letters, by table and key: what the platform's own tables have room for
+_LONGEST = {
+    "task": {"id": 80, "title": 180},
+    "outcome": {"label": 120, "column": 80, "time_column": 80},
+    "cases": {"table": 120},
+    "feature": {"name": 80, "label": 200, "column": 80, "unit": 40},
+    "image": {"name": 40, "label": 200, "modality": 16, "body_part": 64},
+}
+_NO_FILE_NAME = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]|^[ .]|[ .]$')
 _TOP = {"task", "outcome", "cases", "threshold", "training", "feature", "image", "never"}
 
 
@@ -57,9 +68,11 @@ def load_task(path: Path | str) -> RiskTask:
     """Read and check a task file. Raises TaskError with a sentence naming the table and key."""
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise TaskError(f"The task file {path.name} cannot be read: {error.__class__.__name__}.") from None
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise TaskError(f"The task file {path.name} is not written in UTF-8. Save it again as text with the encoding UTF-8.") from None
+    except OSError as error:
+        raise TaskError(f"The task file {path.name} cannot be read: {error.strerror}.") from None
     return task_from_text(text, name=path.name)
 
 
@@ -74,10 +87,11 @@ def task_from_text(text: str, *, name: str = "task file") -> RiskTask:
     images = tuple(_image(entry, name) for entry in raw.get("image", []))
     outcome = _outcome(raw["outcome"], name)
     task, cases, threshold = raw["task"], raw.get("cases", {}), raw.get("threshold", {})
-    never = tuple(str(column) for column in raw.get("never", []))
+    never = tuple(raw.get("never", []))
     _check_names(features, images, outcome, never, name)
     check_index(task.get("index", "case"), name)
-    rule = _one_of(threshold, "threshold", "rule", RULES, "youden", name)
+    _check_read_from(features, images, outcome, cases, task.get("index", "case"), name)
+    rule = _rule(threshold, name)
     if outcome.time_column and raw.get("training", {}).get("encoder") == "tuned":
         raise TaskError(f"{name}: a tuned encoder learns yes or no; with a time_column use encoder = \"frozen\".")
     encoder = _one_of(raw.get("training", {}), "training", "encoder", ENCODERS, "auto", name)
@@ -101,6 +115,16 @@ def _one_of(table: dict[str, Any], section: str, key: str, known: tuple[str, ...
     if word not in (*known, usual):
         raise TaskError(f"{name}: [{section}] {key} “{word}” is not one of {', '.join(known)}.")
     return word
+
+
+def _rule(threshold: dict[str, Any], name: str) -> str:
+    """How the operating point is set; its target is a share, or alerts among a hundred people."""
+    rule = _one_of(threshold, "threshold", "rule", RULES, "youden", name)
+    most = {"sensitivity": 1, "specificity": 1, "alerts_per_100": 100}.get(rule)
+    if most and not 0 < threshold.get("target", 0.9) < most:
+        meant = " (0.9 is 90 %)" if most == 1 else ""
+        raise TaskError(f"{name}: [threshold] target {threshold['target']} is not between 0 and {most}, as {rule} asks{meant}.")
+    return rule
 
 
 def _only(cases: dict[str, Any], name: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -133,19 +157,23 @@ def _pooled(cases: dict[str, Any], outcome: OutcomeSpec, name: str) -> bool:
 def _check_shape(raw: dict[str, Any], name: str) -> None:
     """Every table and key is known and of the right type."""
     for table in ("task", "outcome"):
-        if not isinstance(raw.get(table), dict):
+        if table not in raw:
             raise TaskError(f"{name} has no [{table}] table.")
-    for key in ("id", "title"):
-        if not raw["task"].get(key):
-            raise TaskError(f"{name}: [task] needs {key}.")
     for table, body in raw.items():
         if table not in _TOP:
             raise TaskError(f"{name}: [{table}] is not a known table. Known are {', '.join(sorted(_TOP))}.")
         if table == "never":
+            if not isinstance(body, list) or not all(isinstance(column, str) for column in body):
+                raise TaskError(f"{name}: never must be a list of column names: never = [\"…\", \"…\"].")
             continue
-        entries = body if isinstance(body, list) else [body]
-        for entry in entries:
+        if isinstance(body, list) != (table in _SEVERAL):
+            said = f"[[{table}]], in double brackets, as there may be several" if table in _SEVERAL else f"[{table}], in single brackets, as there is one"
+            raise TaskError(f"{name}: write {said}.")
+        for entry in body if isinstance(body, list) else [body]:
             _check_keys(table, entry, name)
+    for key in ("id", "title"):
+        if not raw["task"].get(key):
+            raise TaskError(f"{name}: [task] needs {key}.")
 
 
 def _check_keys(table: str, entry: Any, name: str) -> None:
@@ -158,6 +186,9 @@ def _check_keys(table: str, entry: Any, name: str) -> None:
             raise TaskError(f"{name}: [{table}] has an unknown key “{key}”. Known are {', '.join(_TABLES[table])}.")
         if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
             raise TaskError(f"{name}: [{table}] {key} has a value of the wrong kind ({value!r}).")
+        longest = _LONGEST.get(table, {}).get(key)
+        if longest and isinstance(value, str) and len(value) > longest:
+            raise TaskError(f"{name}: [{table}] {key} “{value[:40]}…” has {len(value)} letters; at most {longest} are taken.")
 
 
 def _feature(entry: dict[str, Any], name: str) -> FeatureSpec:
@@ -193,6 +224,8 @@ def _image(entry: dict[str, Any], name: str) -> ImageSpec:
     """One [[image]]."""
     if not entry.get("name") or not entry.get("modality"):
         raise TaskError(f"{name}: an [[image]] needs a name and a modality.")
+    if _NO_FILE_NAME.search(entry["name"]):
+        raise TaskError(f"{name}: image “{entry['name']}”: the name becomes part of file names, so it takes none of / \\ : * ? \" < > | and no dot or space at an end.")
     label = entry.get("label", entry["name"].replace("_", " "))
     spec = ImageSpec(label=label, **{key: value for key, value in entry.items() if key != "label"})
     if spec.flips and spec.body_part.upper() in ONE_SIDED:
@@ -284,3 +317,25 @@ def _check_names(
             raise TaskError(f"{name}: column {spec.column} is the time to the outcome and cannot be an input.")
         if spec.column and spec.column == outcome.column:
             raise TaskError(f"{name}: column {spec.column} is the outcome and cannot be an input.")
+
+
+def _check_read_from(
+    features: tuple[FeatureSpec, ...],
+    images: tuple[ImageSpec, ...],
+    outcome: OutcomeSpec,
+    cases: dict[str, Any],
+    index: str,
+    name: str,
+) -> None:
+    """A case table is read by columns, and its index is the case; a record has neither table nor columns."""
+    inputs: list[FeatureSpec | ImageSpec] = [*features, *images]
+    if index != "case":
+        by_column = [spec.column for spec in (*inputs, outcome) if spec.column]
+        if cases.get("table") or by_column:
+            what = f"column “{by_column[0]}”" if by_column else f"table “{cases['table']}”"
+            raise TaskError(f"{name}: [task] index “{index}” is of a stay, and the {what} is of a case table; a case table's index is the case: index = \"case\".")
+        return
+    for spec in inputs:
+        if not spec.column and not (isinstance(spec, FeatureSpec) and spec.region):
+            kind = "feature" if isinstance(spec, FeatureSpec) else "image"
+            raise TaskError(f"{name}: {kind} {spec.name} needs a column: each case is a row of a table, and nothing else is read of it.")

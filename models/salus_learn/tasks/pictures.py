@@ -23,7 +23,8 @@ STRETCHED = 0.02  # a mask whose pixels are less square than that, over its imag
 def picture(path: Path, where: str) -> tuple[np.ndarray, str]:
     """Pixels of a JPEG, PNG, TIFF or DICOM object, upright: (H, W) uint8/uint16 grey or (H, W, 3) uint8; and the file's sha256.
 
-    Refused, as it would be read wrongly and in silence: several pictures in one file, grey with decimals or of more than 16 bits.
+    Refused, as it would be read wrongly and in silence: several pictures in one file, grey with decimals or of more than 16 bits,
+    colours of 16, a picture that is transparent all over. One that is so in part is laid on white, as a page shows it.
     """
     raw = path.read_bytes()
     if is_dicom(path):
@@ -32,11 +33,30 @@ def picture(path: Path, where: str) -> tuple[np.ndarray, str]:
         with Image.open(path) as image:
             if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # a telephone's MPO has a preview beside the picture
                 raise CaseError(f"{where}: {path.name} holds {image.n_frames} pictures, and a cell names one.")  # type: ignore[attr-defined]
+            _check_depth(image, f"{where}: {path.name}")
             image.load()
             pixels = _pixels(ImageOps.exif_transpose(image), f"{where}: {path.name}")
     except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
         raise CaseError(f"{where}: {path.name} cannot be read as an image ({error}).") from None
     return pixels, hashlib.sha256(raw).hexdigest()
+
+
+def _check_depth(image: Image.Image, where: str) -> None:
+    """Refuse 16 bits a colour, of which Pillow keeps 8 without a word: where few of the 16 are used, next to nothing is left."""
+    stored = [part for tile in getattr(image, "tile", ()) for part in (tile[3] if isinstance(tile[3], tuple) else (tile[3],))]
+    if not image.mode.startswith("I") and any(isinstance(part, str) and ";16" in part for part in stored):
+        raise CaseError(f"{where} has colours, or transparency, of 16 bits. Save it with 8 bits for each colour, or as grey.")
+
+
+def _on_white(image: Image.Image, where: str) -> Image.Image:
+    """The picture as a white page shows it, where some of it is transparent."""
+    with_alpha = image.convert("RGBA")
+    alpha = np.asarray(with_alpha)[..., 3]
+    if alpha.min() == 255:
+        return image.convert("RGB")
+    if alpha.max() == 0:
+        raise CaseError(f"{where} is transparent all over, so there is nothing to see. Save it without transparency.")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), with_alpha).convert("RGB")
 
 
 def _pixels(image: Image.Image, where: str) -> np.ndarray:
@@ -45,6 +65,8 @@ def _pixels(image: Image.Image, where: str) -> np.ndarray:
         return _sixteen_bits(np.asarray(image), where)
     if image.mode.startswith("I;16"):
         return np.asarray(image).astype(np.uint16)
+    if image.has_transparency_data:
+        image = _on_white(image, where)
     if image.mode in {"1", "L"}:
         return np.asarray(image.convert("L"))
     rgb = np.asarray(image.convert("RGB"))

@@ -1,10 +1,21 @@
-"""What the outcome's cell of a case table says: its word, the outcome, and the kind of it."""
+"""What the cells of person and outcome in a case table say: whose row it is, the outcome's word, and the kind of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from salus_learn.contracts import EMPTY_WORD, OutcomeSpec, RiskTask
+
+
+def person_in(task: RiskTask, line: Mapping[str, str]) -> str:
+    """Whose row it is; "" where the cell is empty or holds a word for “not recorded”, which is nobody's name."""
+    person = line.get(task.patient_column or "", "")
+    return "" if person in task.missing_words else person
+
+
+def one_person(task: RiskTask, person: str) -> str:
+    """The first of the ids that the task says are one person's."""
+    return next((group[0] for group in task.same_person if person in group), person)
 
 
 def word_of(task: RiskTask, line: Mapping[str, str]) -> str:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import codecs
+import csv
 import io
+import os
+import posixpath
 import time
 import tomllib
+import unicodedata
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -20,6 +25,9 @@ from salus_web.ingest.services import receive
 from salus_web.jobs.models import Job, JobState
 from salus_web.jobs.selectors import OVER
 from salus_web.records.services import join_team
+
+_FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
+_OUTSIDE = ("..", "/")
 
 
 class Command(BaseCommand):
@@ -85,30 +93,79 @@ def _reviewers(site: Site, usernames: list[str]) -> list[User]:
 
 def case_team(task: Path) -> str:
     """The care team of a task's cases, as the door names their ward."""
-    return f"Case review {(tomllib.loads(task.read_text(encoding='utf-8')).get('task') or {}).get('id', '')}"
+    return f"Case review {_table(_named(task)[1], 'task').get('id', '')}"
 
 
 def pack_cases(task: Path, data: Path) -> bytes:
-    """One zip of the task file, its table, and the folders it names (all of the data folder's files else)."""
-    try:
-        text = task.read_text(encoding="utf-8")
-        named = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise CommandError(f"The task file {task.name} cannot be read: {error}.") from None
-    table = str((named.get("cases") or {}).get("table") or "")
+    """One zip of the task file, its table, and the images it names: the folders of its image columns, and where a column has none the
+    files in its cells. Nothing else of the data folder goes in, whatever lies there, and no other task file."""
+    text, named = _named(task)
+    table = str(_table(named, "cases").get("table") or "")
     if not table or not (data / table).is_file():
         raise CommandError(f"The table {table or '(none named)'} of {task.name} is not in the folder {data.name}.")
-    folders = {str(image.get(key)) for image in named.get("image", []) for key in ("folder", "region_folder") if image.get(key)}
-    roots = [data / folder for folder in sorted(folders)] if folders else [data]
+    files = _image_files(named, data, table)
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
         # fixed times, so that the same folder gives the same bytes and is known to be here already
         _add(archive, TASK_FILE, text.encode())
         _add(archive, table, (data / table).read_bytes())
-        for root in roots:
-            for path in sorted(found for found in root.rglob("*") if found.is_file() and found != data / table):
-                _add(archive, str(path.relative_to(data)), path.read_bytes())
+        for name in sorted(files - {TASK_FILE, table}):
+            _add(archive, name, (data / name).read_bytes())
     return stream.getvalue()
+
+
+def _named(task: Path) -> tuple[str, dict[str, Any]]:
+    """The text of a task file, and what it says; whether it may say so is judged where it is read. Raises CommandError."""
+    try:
+        text = task.read_text(encoding="utf-8-sig")
+        return text, tomllib.loads(text)
+    except UnicodeDecodeError:
+        raise CommandError(f"The task file {task.name} cannot be read: it is not written in UTF-8.") from None
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise CommandError(f"The task file {task.name} cannot be read: {error}.") from None
+
+
+def _table(named: dict[str, Any], key: str) -> dict[str, Any]:
+    """A table of the task file; an empty one where it has none, or has it in another form (the worker refuses that in words)."""
+    found = named.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _image_files(named: dict[str, Any], data: Path, table: str) -> set[str]:
+    """The names, within the data folder, of the image files and masks that belong to the task."""
+    images = named.get("image")
+    slots = [image for image in images if isinstance(image, dict)] if isinstance(images, list) else []
+    files: set[str] = set()
+    loose: list[str] = []
+    for slot in slots:
+        folder = str(slot.get("folder") or "")
+        for place, column in ((folder, slot.get("column")), (str(slot.get("region_folder") or folder), slot.get("region_column"))):
+            if column and posixpath.normpath(place or ".") == ".":
+                loose.append(str(column))
+            elif column and not posixpath.normpath(place).startswith(_OUTSIDE):
+                files |= {path.relative_to(data).as_posix() for path in (data / place).rglob("*") if path.is_file()}
+    return files | _named_in_cells(data, table, str(_table(named, "cases").get("encoding") or ""), loose)
+
+
+def _named_in_cells(data: Path, table: str, encoding: str, columns: list[str]) -> set[str]:
+    """The files within the data folder that the cells of these columns name, each written in one of the forms that ü has."""
+    if not columns:
+        return set()
+    if table.lower().endswith(".arff"):
+        raise CommandError(f"The table {table} is ARFF: name a folder for each [[image]], so that its files are found.")
+    raw = (data / table).read_bytes()
+    try:
+        text = raw.decode(encoding or ("utf-16" if raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8")).removeprefix("\ufeff")
+        first = next((line for line in text.splitlines() if line.strip()), "")
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t|", key=first.count), skipinitialspace=True)
+        reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
+        cells = [str(line.get(column) or "").strip() for line in reader for column in columns]
+    except (UnicodeError, LookupError, csv.Error) as error:
+        raise CommandError(f"The table {table} cannot be read: {error}.") from None
+    forms = [unicodedata.normalize(form, cell) for cell in cells for form in _FORMS if cell]
+    names = {posixpath.normpath(cell) for cell in (*filter(None, cells), *forms)}
+    # a cell that cannot be a file's name is none here, and refused in words where the table is read
+    return {name for name in names if not name.startswith(_OUTSIDE) and os.path.isfile(data / name)}
 
 
 def _add(archive: zipfile.ZipFile, name: str, body: bytes) -> None:
