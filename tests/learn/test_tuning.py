@@ -105,10 +105,16 @@ def test_the_same_seed_teaches_the_same(tuned: Tuned) -> None:
 def test_tuning_is_chosen_by_the_file_or_by_the_number_of_images(tuned: Tuned) -> None:
     task = task_from_text(TASK)
     assert not wants_tuning(task, tuned.cases)
-    assert wants_tuning(task, tuned.cases * 12)
-    assert not wants_tuning(task_from_text(TASK + '\n[training]\nencoder = "frozen"\n'), tuned.cases * 12)
+    many = [_with_other_images(case, number) for number in range(12) for case in tuned.cases]
+    assert wants_tuning(task, many) and not wants_tuning(task, tuned.cases * 12), "the same picture twelve times is one picture"
+    assert not wants_tuning(task_from_text(TASK + '\n[training]\nencoder = "frozen"\n'), many)
     with pytest.raises(TaskError, match="“huge” is not one of frozen|auto, frozen, tuned"):
         task_from_text(TASK + '\n[training]\nencoder = "huge"\n')
+
+
+def _with_other_images(case: Case, number: int) -> Case:
+    images = tuple(replace(image, sha256=f"{image.sha256} {number}") for image in case.snapshot.images)
+    return replace(case, snapshot=replace(case.snapshot, images=images))
 
 
 # --- the gate

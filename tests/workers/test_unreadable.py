@@ -9,7 +9,7 @@ from salus_learn.contracts import Case, PatientSnapshot, RecordValue
 from salus_learn.errors import SnapshotError
 from salus_learn.tasks.loader import task_from_text
 from salus_workers.adapters.snapshots import StoredCase
-from salus_workers.pipelines.train_task import UNREADABLE, _no_case, _readable
+from salus_workers.adapters.taught import UNREADABLE, no_case, readable
 
 from tests.factories.simulated import ONCE
 
@@ -24,12 +24,12 @@ def case(number: int, unit: str | None) -> Case:
 
 def test_one_wrong_value_is_left_out_and_told() -> None:
     cases = [case(number, "/min") for number in range(19)] + [case(19, "Hz")]
-    taught = _readable(TASK, cases)
+    taught = readable(TASK, cases)
     assert [one.snapshot.key for one in taught] == [str(number) for number in range(19)]
     stored = [StoredCase(one.snapshot, one.snapshot.person, one.snapshot.key, one.outcome, 0) for one in cases]
-    assert _no_case(TASK, stored, taught) == ((UNREADABLE, 1),)
+    assert no_case(TASK, stored, taught) == ((UNREADABLE, 1),)
 
 
 def test_a_source_that_is_wrong_stops_the_training_with_the_value_s_own_sentence() -> None:
     with pytest.raises(SnapshotError, match="chart 0: Heart rate is in Hz"):
-        _readable(TASK, [case(number, "Hz" if number < 3 else "/min") for number in range(20)])
+        readable(TASK, [case(number, "Hz" if number < 3 else "/min") for number in range(20)])

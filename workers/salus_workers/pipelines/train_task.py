@@ -13,8 +13,6 @@ from pathlib import Path
 from django.conf import settings
 from django.db import transaction
 from salus_learn.contracts import Case, RiskTask
-from salus_learn.errors import SnapshotError
-from salus_learn.features.readings import read_features
 from salus_learn.imaging.memory import give_back_freed_memory
 from salus_learn.reporting.page import content_policy
 from salus_learn.reporting.write import write_report
@@ -32,13 +30,9 @@ from salus_web.registry.services import store_bundle, store_reports
 from salus_workers.adapters.cases import people_left_out, stored_cases
 from salus_workers.adapters.results import outcome_of
 from salus_workers.adapters.snapshots import StoredCase, as_training
+from salus_workers.adapters.taught import no_case, readable
 
 ACTOR = system("train_task")
-UNKNOWN = "stored cases whose outcome is not known"
-NOT_OVER = f"{UNKNOWN}, or whose stay is not over"
-UNREADABLE = "stored cases with an input that cannot be read: another unit or none, out of range, or two values of one moment"
-UNREADABLE_AT_MOST = 0.1  # of more than that it is the source that is wrong, and whoever trains is to know of what
-ALREADY = "stored cases in whose stay the outcome had come before the index moment"
 
 
 def run(claim: Claim, report: Callable[[float, str], None]) -> None:
@@ -56,28 +50,12 @@ def _train(claim: Claim, report: Callable[[float, str], None], kept: TaskFile, t
     with tempfile.TemporaryDirectory(prefix="salus-train-") as place:
         folder = Path(place) / "bundle"
         repeats = claim.payload.get("repeats")  # none asked for: as thorough as the library is of itself
-        taught = _readable(task, as_training(cases))
+        taught = readable(task, as_training(cases))
         trained = train(task, taught, folder, repeats=repeats, stress=repeats is None, report=report)
-        files = _reports(trained, Path(place) / "report", left_out=_no_case(task, cases, taught))
+        files = _reports(trained, Path(place) / "report", left_out=no_case(task, cases, taught))
         give_back_freed_memory()
         with transaction.atomic():
             _store(claim, kept, folder, trained, cases, taught, files, left_out)
-
-
-def _readable(task: RiskTask, cases: list[Case]) -> list[Case]:
-    """Those whose inputs can be read: one wrong value of one stay must not keep everybody from being taught. Raises the first
-    SnapshotError where they are more than one in ten."""
-    kept, wrong = [], []
-    for case in cases:
-        try:
-            read_features(task, case.snapshot)
-        except SnapshotError as error:
-            wrong.append(error)
-        else:
-            kept.append(case)
-    if len(wrong) > UNREADABLE_AT_MOST * len(cases):
-        raise wrong[0]
-    return kept
 
 
 def _store(
@@ -93,15 +71,6 @@ def _store(
     by_key = {case.snapshot.key: case for case in cases}
     outcomes = [outcome_of(by_key[result.key], result, fold=trained.fold_of[result.key]) for result in trained.out_of_fold]
     store_results(claim=claim, bundle=bundle, outcomes=outcomes, origin="out_of_fold", by=ACTOR)
-
-
-def _no_case(task: RiskTask, cases: list[StoredCase], taught: list[Case]) -> tuple[tuple[str, int], ...]:
-    """How many stored cases taught nothing and were not judged, with the reason."""
-    already = sum(bool(case.already) for case in cases)
-    unknown = sum(case.outcome is None and not case.already for case in cases)
-    unreadable = len(cases) - len(taught) - already - unknown
-    reasons = ((UNKNOWN if task.index == "case" else NOT_OVER, unknown), (ALREADY, already), (UNREADABLE, unreadable))
-    return tuple((why, number) for why, number in reasons if number)
 
 
 def _reports(trained: Trained, folder: Path, *, left_out: tuple[tuple[str, int], ...]) -> dict[str, bytes]:
