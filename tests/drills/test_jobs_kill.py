@@ -69,10 +69,9 @@ def test_every_risk_is_stored_once_under_kills_and_wipes(hospital: House) -> Non
 def test_a_worker_that_wakes_after_its_lease_stores_nothing(house: House) -> None:
     house.ask("ask", "4", "8")  # longer than it takes to ask whether both work
     house.until(lambda: house.ask("mend").get("running", 0) == len(house.workers), 60, "no job runs")
-    zombie = house.workers[0]
-    kill(zombie.pid, signal.SIGSTOP, group=True)
+    zombie = house.freeze_worker(0)
     finish_all(house, 4, 60)
-    kill(zombie.pid, signal.SIGCONT, group=True)
+    kill(zombie, signal.SIGCONT, group=True)
     time.sleep(4)  # it ends its work now, and is late
     found = house.ask("count")
     assert found["states"] == {"drill done": 4} and (found["wrong_results"], found["wrong_words"]) == (0, 0), found

@@ -147,5 +147,5 @@ def test_evaluate_gives_every_arm_with_intervals(small: Small) -> None:
 
 def test_too_few_people_is_a_sentence(small: Small, tmp_path: Path) -> None:
     few = [case for case in small.cases if case.outcome == 0] + [c for c in small.cases if c.outcome == 1][:3]
-    with pytest.raises(TrainingError, match="Only 3 cases"):
+    with pytest.raises(TrainingError, match="Only 3 people"):
         train(small.task, few, tmp_path / "few", repeats=1)

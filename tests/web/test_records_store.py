@@ -22,7 +22,7 @@ def person(**changes: Any) -> dict[str, Any]:
     """One parsed person with an open encounter on a ward and one observation."""
     body = {
         "mrn": "4417", "mrn_system": "urn:mrn", "name": "Zebulon Plantedname", "birth_date": "1963-04-02",
-        "sex": "male", "died_at": None, "is_simulated": False, "conditions": [], "medications": [], "allergies": [],
+        "sex": "male", "died_at": None, "death_is_dated": True, "is_simulated": False, "conditions": [], "medications": [], "allergies": [],
         "images": [],
         "encounters": [{
             "key": "Encounter/e1", "id": "e1", "kind": "IMP", "ward": "Ward 3B", "reason": "", "source": "FHIR e1",
