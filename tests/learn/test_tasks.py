@@ -8,6 +8,8 @@ from typing import Literal
 
 import pytest
 from salus_learn.errors import CaseError, TaskError
+from salus_learn.leaks.columns import later
+from salus_learn.leaks.table import Table
 from salus_learn.tasks.cases import read_case_rows, read_case_table, read_cases
 from salus_learn.tasks.loader import load_task, task_from_text
 from salus_learn.tasks.moments import asks_again, index_hours
@@ -220,3 +222,9 @@ def test_a_task_says_at_which_moments_of_a_stay_it_is_asked(index: str, hours: t
 def test_moments_that_cannot_be_are_refused_in_words(index: str, words: str) -> None:
     with pytest.raises(TaskError, match=words):
         task_from_text(SIMULATED.read_text().replace("encounter-start + 24 h, then every 24 h to 96 h", index))
+
+
+@pytest.mark.parametrize("path", sorted(SIMULATED.parent.glob("*.toml")), ids=lambda path: path.stem)
+def test_no_input_of_a_shipped_task_is_named_like_something_known_only_later(path: Path) -> None:
+    names = [spec.name for spec in load_task(path).features]
+    assert later(Table(path.name, {}, [], frozenset()), names, frozenset(names)) == []

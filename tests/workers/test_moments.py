@@ -141,7 +141,7 @@ def test_a_visit_that_nobody_ended_is_no_stay(site: Site, again: ModelBundle) ->
 def test_the_time_since_admission_is_an_input_like_any_other(site: Site, again: ModelBundle) -> None:  # noqa: F811
     stay(make_patient(site), 9 * DAY, 3 * DAY)
     task: RiskTask = load_task(TASK)
-    at = [spec.name for spec in task.features].index("stay_hours")
+    at = [spec.name for spec in task.features].index("hours_since_admission")
     cases = stay_cases(task, SYSTEM, purpose="training")
     assert [read_features(task, case.snapshot)[at].value for case in cases] == [24.0, 48.0, 72.0]
 

@@ -13,7 +13,7 @@ from salus_learn.errors import TaskError
 HOW = "“case”, “encounter-start + N h” or “encounter-start + N h, then every N h to N h”"
 MOST = 40
 # how long the stay has lasted, in hours: of every snapshot of a stay, so that a task may name it as a feature
-STAY_HOURS, STAY_SYSTEM, STAY_UNIT = "stay_hours", "salus", "h"
+STAY_HOURS, STAY_SYSTEM, STAY_UNIT = "hours_since_admission", "salus", "h"
 _NUMBER = r"(\d+(?:\.\d+)?)"
 _INDEX = re.compile(rf"^encounter-start(?: \+ {_NUMBER} h)?(?:, then every {_NUMBER} h to {_NUMBER} h)?$")
 
