@@ -379,3 +379,10 @@ def test_the_page_can_be_read_by_all(chromium: Browser, written: Written, width:
     found = Axe().run(page)
     assert [(fault["id"], fault["nodes"][0]["html"][:120]) for fault in found["violations"]] == []
     page.close()
+
+
+def test_where_somebody_has_several_cases_the_page_does_not_call_them_people(judged: JudgedPeople) -> None:
+    several = replace(judged, persons=np.array([str(number // 2) for number in range(len(judged.y))]))
+    for found, word in ((judged, "people"), (several, "cases")):
+        page = page_html(build_report(found))
+        assert f"How many {word} were given which risk" in page and re.search(rf"<th[^>]*>\s*{word}\s*<", page), word

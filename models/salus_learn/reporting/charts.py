@@ -18,6 +18,12 @@ LOOKS: dict[str, tuple[str, tuple[float, ...], float]] = {
 }
 
 
+def counted(report: dict[str, Any]) -> str:
+    """What an n of the report counts: people, or cases where somebody has several."""
+    who = report["people"]
+    return "people" if who["persons"] == who["n"] else "cases"
+
+
 def roc_chart(report: dict[str, Any]) -> Chart:
     """ROC curves of all arms; each with its own dash, areas in the legend."""
     marks: list[Any] = [Line((0, 1), (0, 1), "line-strong", dash=(1, 4), width=1.2)]
@@ -66,10 +72,10 @@ def histogram_chart(report: dict[str, Any]) -> Chart:
         Bars(left, right, zero, without, "risk-band", name="without the outcome"),
         Bars(left, right, zero, with_it, "ink", outlined=True, name="with the outcome"),
     )
-    said = f"How many people were given which risk, with and without the outcome, n {report['calibration']['n']}."
+    said = f"How many {counted(report)} were given which risk, with and without the outcome, n {report['calibration']['n']}."
     return Chart(
         "Spread of risks", said, Axis("risk given", 0, 1, FIFTHS, percent=True),
-        Axis("people", 0, top, ticks), marks, height=380, legend=(0.58, top * 0.95),
+        Axis(counted(report), 0, top, ticks), marks, height=380, legend=(0.58, top * 0.95),
     )  # fmt: skip
 
 

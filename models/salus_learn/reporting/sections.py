@@ -9,6 +9,7 @@ from salus_learn.reporting.blocks import Cell, Photo, Pictures, Prose, Section, 
 from salus_learn.reporting.charts import (
     calibration_chart,
     calibration_table,
+    counted,
     decision_chart,
     decision_table,
     forest_chart,
@@ -78,8 +79,8 @@ def facts(report: dict[str, Any]) -> list[tuple[str, str]]:
 def _figures(report: dict[str, Any]) -> Section:
     arms = report["arms"]
     head = tuple(ARM_WORDS[arm] for arm in arms)
-    counted = tuple(Cell(people(arm["n"]), f"{people(arm['events'])} with the outcome") for arm in arms.values())
-    rows = [(Cell("people"), *counted)]
+    judged = tuple(Cell(people(arm["n"]), f"{people(arm['events'])} with the outcome") for arm in arms.values())
+    rows = [(Cell(counted(report)), *judged)]
     for name, word in FIGURE_WORDS.items():
         rows.append((Cell(word, arms["fused"][name]["method"]), *(cell(name, arm[name]) for arm in arms.values())))
     across = tuple(range(1, len(head) + 1))
@@ -100,7 +101,7 @@ def _differences(report: dict[str, Any]) -> Table:
          _signed(row["auroc"]), _signed(row["brier"]))
         for row in report["differences"]
     )  # fmt: skip
-    columns = ("pair, on the same people", "people", "AUROC (above 0: fused better)", "Brier (below 0: fused better)")
+    columns = ("pair, on the same people", counted(report), "AUROC (above 0: fused better)", "Brier (below 0: fused better)")
     return Table("Fused minus each single arm, paired", columns, rows, (1, 2, 3))
 
 

@@ -25,7 +25,7 @@ def groups_of(task: RiskTask, cases: Sequence[Case]) -> dict[str, np.ndarray]:
             found[spec.label] = words
     hours = [hours_of(case.snapshot) for case in cases] if asks_again(task) else []
     if hours:
-        found["time since the stay began"] = np.array(["" if one is None else f"{one:g} h" for one in hours])
+        found["stay so far"] = np.array(["" if one is None else f"{one:g} h" for one in hours])
     sites = np.array([case.snapshot.site for case in cases])
     if len(set(sites.tolist())) > 1:
         found["site"] = sites
