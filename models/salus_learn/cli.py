@@ -98,6 +98,7 @@ def _simulate(options: argparse.Namespace) -> int:
 def _train(options: argparse.Namespace) -> int:
     task = load_task(options.task)
     table = read_case_table(task, options.data)
+    _ready_folder(options.out, "--out")
     new_folder(options.out)
     _ready_folder(options.report, "--report", beside=options.out)
     done = train(

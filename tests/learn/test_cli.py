@@ -134,8 +134,8 @@ def test_a_place_that_cannot_be_written_to_is_said_before_anything_is_worked_out
     ("more", "says"),
     [
         (["--out", "{}/bundle"], "The folder bundle is not empty; a bundle is never written over another"),
-        (["--out", "{}/task.toml"], "The bundle's folder {}/task.toml is a file, and a folder is wanted"),
-        (["--out", "/proc/nowhere"], "The bundle's folder /proc/nowhere cannot be made"),
+        (["--out", "{}/task.toml"], "--out: {}/task.toml is a file, and a folder is wanted"),
+        (["--out", "/proc/nowhere"], "--out: /proc/nowhere cannot be made"),
         (["--out", "{}/fresh", "--report", "{}/task.toml"], "--report: {}/task.toml is a file"),
         (["--out", "{}/fresh", "--report", "{}/fresh/report"], "lies in the bundle's folder"),
     ],

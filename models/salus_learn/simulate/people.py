@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 import numpy as np
 
 from salus_learn.simulate.causes import Values
-from salus_learn.simulate.course import MOMENT_HOURS
+from salus_learn.simulate.course import HORIZON_HOURS, MOMENT_HOURS
 
 SITES = ("st-anne", "harbour")
 WARDS = (("Ward 3B", "Ward 2A"), ("Ward North", "Ward Quay"))
@@ -49,8 +49,10 @@ def make_people(values: Values, worse_hours: np.ndarray, *, at: datetime, presen
 
 def _hours_so_far(worse_hours: float, rng: np.random.Generator) -> float:
     """How long somebody on a ward has been there: the outcome has not come to them yet, and may come in the next two days."""
-    most = min(MOMENT_HOURS[-1] + 20, worse_hours)
-    return float(rng.uniform(max(MOMENT_HOURS[0] + 1, worse_hours - 46) if most == worse_hours else MOMENT_HOURS[0] + 1, most))
+    least, most = MOMENT_HOURS[0] + 1, MOMENT_HOURS[-1] + 20
+    if worse_hours < most:
+        least, most = max(least, worse_hours - HORIZON_HOURS + 2), worse_hours
+    return float(rng.uniform(least, most))
 
 
 def _person(n: int, values: Values, worse_hours: float, is_present: bool, at: datetime, rng: np.random.Generator) -> Person:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -49,20 +49,21 @@ class Bundle:
 
 
 def new_folder(folder: Path) -> None:
-    """Make the folder of a new bundle, which must be new or empty. Raises BundleError."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        what = "is a file, and a folder is wanted" if folder.is_file() else f"cannot be made ({error.strerror})"
-        raise BundleError(f"The bundle's folder {folder} {what}.") from None
+    """Make the folder of a new bundle. Raises BundleError where it is there already and holds something."""
+    folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise BundleError(f"The folder {folder.name} is not empty; a bundle is never written over another.")
+
+
+def fingerprint(keys: Iterable[str]) -> str:
+    """What a card keeps of the cases that taught a model: the sha256 of their names, in order."""
+    return hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()
 
 
 def was_taught_by(bundle: Bundle, keys: Sequence[str]) -> bool:
     """Whether cases have the very names of those that taught the bundle, each of them and no other. A table without a column of
     cases names them by its rows, so it may be chance."""
-    return hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest() == bundle.card.get("training_fingerprint")
+    return fingerprint(keys) == bundle.card.get("training_fingerprint")
 
 
 def write_bundle(

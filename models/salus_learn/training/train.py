@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -26,7 +25,7 @@ from salus_learn.imaging.tune import Pixels
 from salus_learn.scoring.judge import ArmSheet, add_kinds, kinds_of, new_sheet, persons_of, target_of
 from salus_learn.scoring.judged import judged_people
 from salus_learn.scoring.score import account_all
-from salus_learn.store.bundle import write_bundle
+from salus_learn.store.bundle import fingerprint, write_bundle
 from salus_learn.store.model import Model
 from salus_learn.training.crossed import Crossed
 from salus_learn.training.extras import known_extras
@@ -230,7 +229,6 @@ def _mean(values: list[Any]) -> Any:
 
 def _card(task: RiskTask, cases: Sequence[Case], material: Material, model: Model, seed: int) -> dict[str, Any]:
     """What a reader must know before trusting the model."""
-    keys = "\n".join(sorted(case.snapshot.key for case in cases))
     return {
         "task": task.id, "title": task.title, "who": task.who, "use": task.use, "not_for": task.not_for,
         "outcome": task.outcome.label, "horizon_days": task.outcome.horizon_days,
@@ -238,7 +236,7 @@ def _card(task: RiskTask, cases: Sequence[Case], material: Material, model: Mode
         "with_image": sum(bool(case.snapshot.images) for case in cases),
         "features": [spec.name for spec in task.features], "always_there": list(model.always_there), "images": [spec.name for spec in task.images],
         "labels": {spec.name: spec.label for spec in task.features} | {spec.name: spec.label for spec in task.images},
-        "training_fingerprint": hashlib.sha256(keys.encode()).hexdigest(), "seed": seed,
+        "training_fingerprint": fingerprint(case.snapshot.key for case in cases), "seed": seed,
         "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "chairs": {name: dict(zip(chair.judges, chair.weight.round(4).tolist(), strict=True)) for name, chair in model.chairs.items()},
         "threshold": {"rule": task.threshold_rule, "target": task.threshold_target, "probability": model.thresholds["fused"]},

@@ -82,7 +82,7 @@ class Page:
 
 
 def page_of(patient: Patient, viewer: Any, *, span: str) -> Page:
-    """Gather the page (10 queries, whatever the length of the record)."""
+    """Gather the page (11 queries, whatever the length of the record, and one for each list of problems or drugs that is not shown whole)."""
     span = span if span in SPANS else "3d"
     # something with a date to come must not hide what there is now
     last = min(last_moment(viewer=viewer, patient=patient) or now(), now())

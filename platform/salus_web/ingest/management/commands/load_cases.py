@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import codecs
-import csv
 import io
-import os
 import posixpath
 import time
 import tomllib
 import unicodedata
 import zipfile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -26,7 +24,6 @@ from salus_web.jobs.models import Job, JobState
 from salus_web.jobs.selectors import OVER
 from salus_web.records.services import join_team
 
-_FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
 _OUTSIDE = ("..", "/")
 
 
@@ -135,37 +132,30 @@ def _image_files(named: dict[str, Any], data: Path, table: str) -> set[str]:
     """The names, within the data folder, of the image files and masks that belong to the task."""
     images = named.get("image")
     slots = [image for image in images if isinstance(image, dict)] if isinstance(images, list) else []
+    folders = {str(slot.get("folder") or "") for slot in slots if slot.get("column")}
+    folders |= {str(slot.get("region_folder") or slot.get("folder") or "") for slot in slots if slot.get("region_column")}
     files: set[str] = set()
-    loose: list[str] = []
-    for slot in slots:
-        folder = str(slot.get("folder") or "")
-        for place, column in ((folder, slot.get("column")), (str(slot.get("region_folder") or folder), slot.get("region_column"))):
-            if column and posixpath.normpath(place or ".") == ".":
-                loose.append(str(column))
-            elif column and not posixpath.normpath(place).startswith(_OUTSIDE):
-                files |= {path.relative_to(data).as_posix() for path in (data / place).rglob("*") if path.is_file()}
-    return files | _named_in_cells(data, table, str(_table(named, "cases").get("encoding") or ""), loose)
+    for place in {posixpath.normpath(folder or ".") for folder in folders}:
+        if place == ".":
+            files |= _named_in_table(data, table, str(_table(named, "cases").get("encoding") or ""))
+        elif not place.startswith(_OUTSIDE):
+            files |= _files_in(data, place)
+    return files
 
 
-def _named_in_cells(data: Path, table: str, encoding: str, columns: list[str]) -> set[str]:
-    """The files within the data folder that the cells of these columns name, each written in one of the forms that ü has."""
-    if not columns:
-        return set()
-    if table.lower().endswith(".arff"):
-        raise CommandError(f"The table {table} is ARFF: name a folder for each [[image]], so that its files are found.")
+def _files_in(data: Path, place: str) -> set[str]:
+    return {path.relative_to(data).as_posix() for path in (data / place).rglob("*") if path.is_file()}
+
+
+def _named_in_table(data: Path, table: str, encoding: str) -> set[str]:
+    """The files of the data folder whose names stand somewhere in the table, in either of the forms that ü has."""
     raw = (data / table).read_bytes()
+    marked = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        text = raw.decode(encoding or ("utf-16" if raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8")).removeprefix("\ufeff")
-        first = next((line for line in text.splitlines() if line.strip()), "")
-        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t|", key=first.count), skipinitialspace=True)
-        reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
-        cells = [str(line.get(column) or "").strip() for line in reader for column in columns]
-    except (UnicodeError, LookupError, csv.Error) as error:
+        text = unicodedata.normalize("NFC", raw.decode(encoding or ("utf-16" if marked else "utf-8")))
+    except (UnicodeError, LookupError) as error:
         raise CommandError(f"The table {table} cannot be read: {error}.") from None
-    forms = [unicodedata.normalize(form, cell) for cell in cells for form in _FORMS if cell]
-    names = {posixpath.normpath(cell) for cell in (*filter(None, cells), *forms)}
-    # a cell that cannot be a file's name is none here, and refused in words where the table is read
-    return {name for name in names if not name.startswith(_OUTSIDE) and os.path.isfile(data / name)}
+    return {name for name in _files_in(data, ".") if unicodedata.normalize("NFC", name) in text}
 
 
 def _add(archive: zipfile.ZipFile, name: str, body: bytes) -> None:
