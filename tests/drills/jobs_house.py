@@ -111,6 +111,23 @@ class House:
         self.workers[number] = self.start_worker()
         return True
 
+    def kill_at_work(self, *asked: str, running: str) -> int:
+        """Ask for work and kill every worker with its child while a job of it runs, whatever the machine's pace; returns how many."""
+        deadline, numbers = time.monotonic() + 60, range(len(self.workers))
+        stopped = [self.freeze_worker(number) for number in numbers]  # none may end its job while we ask or look
+        self.ask(*asked)
+        while not self.ask("count")["states"].get(running, 0):
+            assert time.monotonic() < deadline, "no job runs"
+            for worker in stopped:
+                kill(worker, signal.SIGCONT, group=True)
+            time.sleep(0.05)
+            stopped = [self.freeze_worker(number) for number in numbers]
+        for number in numbers:
+            kill(stopped[number], signal.SIGKILL, group=True)
+            self.workers[number].wait()
+            self.workers[number] = self.start_worker()
+        return len(stopped)
+
     def freeze_worker(self, number: int) -> int:
         """Stop a worker with its child; returns its id. On SQLite not within a write: a frozen writer would hold the one lock of the
         file, and everybody would wait for it, whatever the queue does."""
