@@ -192,7 +192,7 @@ def test_each_code_is_in_the_group_of_quans_table(name: str, code: str) -> None:
 
 
 def diagnoses(*codes: str, system: str = ICD, age: float | None = None) -> PatientSnapshot:
-    facts = [RecordValue(code, system, 1.0, None, NOW - timedelta(days=30 + n), f"list {n}") for n, code in enumerate(codes)]
+    facts = [RecordValue(code, system, 1.0, None, NOW - timedelta(days=30 + n), f"list {n} of {system}") for n, code in enumerate(codes)]
     ages = [] if age is None else [value("age", age)]
     return PatientSnapshot("k", "p", NOW, (*facts, *ages), ())
 

@@ -16,6 +16,7 @@ from tests.factories.people import SYSTEM, make_patient, make_site
 from tests.factories.simulated import ONCE
 
 pytestmark = pytest.mark.django_db
+SNOMED = "http://snomed.info/sct"
 ICD10 = "http://hl7.org/fhir/sid/icd-10"
 
 
@@ -27,7 +28,7 @@ def test_charlson_reads_every_diagnosis_known_by_the_index_moment_and_none_after
         ward="A",
         starts_at=start,
         ends_at=start + timedelta(days=3),
-        source="test",
+        source="stay",
         source_key="s",
     )
     _diagnose(patient, "I21.4", start - timedelta(days=900))  # an old infarction: 1
@@ -39,9 +40,12 @@ def test_charlson_reads_every_diagnosis_known_by_the_index_moment_and_none_after
     assert found.state == "computed" and found.points == 2
     _diagnose(patient, "J44.9", start - timedelta(days=90))
     assert _charlson().points == 3
-    _diagnose(patient, "38341003", start - timedelta(days=90), "http://snomed.info/sct")
+    _diagnose(patient, "I10", start - timedelta(days=90), source="FHIR Condition/pressure")
+    _diagnose(patient, "59621000", start - timedelta(days=90), SNOMED, source="FHIR Condition/pressure")
+    assert _charlson().points == 3, "a diagnosis in both vocabularies is read by its code of ICD-10"
+    _diagnose(patient, "38341003", start - timedelta(days=90), SNOMED)
     refused = _charlson()
-    assert refused.points is None and "SNOMED" in refused.missing[0]
+    assert refused.points is None and refused.missing[0].startswith("1 of the diagnoses in SNOMED CT alone")
 
 
 def _charlson() -> ScoreResult:
@@ -50,13 +54,13 @@ def _charlson() -> ScoreResult:
     return next(score for score in scores if score.name == "charlson")
 
 
-def _diagnose(patient: Patient, code: str, when: datetime, system: str = ICD10) -> None:
+def _diagnose(patient: Patient, code: str, when: datetime, system: str = ICD10, source: str = "") -> None:
     Condition.objects.create(
         patient=patient,
         system=system,
         code=code,
         display=code,
         recorded_at=when,
-        source="test",
+        source=source or f"FHIR Condition/{code}",
         source_key=f"c-{code}",
     )

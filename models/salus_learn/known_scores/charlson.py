@@ -2,7 +2,7 @@
 
 A condition that is not coded counts nothing: that is the published rule. It only holds where every diagnosis was looked
 at, so the index is refused unless the caller says that the snapshot holds them all, at least one of them is an ICD-10
-code, and none is in SNOMED CT (Quan's table does not read it). Of a mild and a severe form only the severe one counts.
+code, and none is in SNOMED CT alone (Quan's table does not read it). Of a mild and a severe form only the severe one counts.
 Quan counts leukaemia and lymphoma with the tumours, once; Charlson's list of 1987 had them apart.
 """
 
@@ -85,9 +85,10 @@ def reckon(snapshot: PatientSnapshot, all_diagnoses: bool) -> tuple[tuple[ScoreP
         return (), ("The full list of diagnoses",)
     if not coded:
         return (), ("Diagnoses in ICD-10",)
-    foreign = sum(_is_foreign(value, snapshot) for value in snapshot.values)
+    read = {(value.source, value.time) for value in coded}  # one thing in two vocabularies
+    foreign = sum(_is_foreign(value, snapshot) and (value.source, value.time) not in read for value in snapshot.values)
     if foreign:
-        return (), (f"{foreign} of the diagnoses in SNOMED CT, which the table of this score does not read.",)
+        return (), (f"{foreign} of the diagnoses in SNOMED CT alone, which the table of this score does not read.",)
     first: dict[str, RecordValue] = {}
     for value in sorted(coded, key=lambda value: (value.time, value.code)):
         group = group_of(value.code)

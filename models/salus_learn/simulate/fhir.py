@@ -1,4 +1,4 @@
-"""One simulated person as a FHIR R4 bundle. Codes are LOINC, SNOMED CT and ATC; units are UCUM."""
+"""One simulated person as a FHIR R4 bundle. Codes are LOINC, SNOMED CT with ICD-10, and ATC; units are UCUM."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from salus_learn.simulate.course import CHANGING, MOMENT_HOURS, Course
 from salus_learn.simulate.people import SITES, Person
 
 LOINC, SNOMED, ATC = "http://loinc.org", "http://snomed.info/sct", "http://www.whocc.no/atc"
-OUTCOME_CODE = "65710008"
+ICD_10 = "http://hl7.org/fhir/sid/icd-10"
+OUTCOME_CODE, OUTCOME_ICD_10 = "65710008", "J96.0"
 VITALS = {
     "spo2_percent": ("59408-5", 1), "resp_rate_per_min": ("9279-1", 0), "heart_rate_per_min": ("8867-4", 0),
     "temperature_cel": ("8310-5", 1), "systolic_mm_hg": ("8480-6", 0),
@@ -23,8 +24,8 @@ LABS = {
     "wbc_10e3_ul": ("6690-2", 1), "haemoglobin_g_dl": ("718-7", 1),
 }  # fmt: skip
 DISEASES = {
-    "copd": "13645005", "heart_failure": "84114007", "diabetes": "44054006", "kidney_disease": "709044004",
-    "hypertension": "38341003",
+    "copd": ("13645005", "J44.9"), "heart_failure": ("84114007", "I50.9"), "diabetes": ("44054006", "E11.9"),
+    "kidney_disease": ("709044004", "N18.9"), "hypertension": ("38341003", "I10"),
 }  # fmt: skip
 # an early reading lies this share of the way between the ward's usual value and the person's own at the index moment
 _START_SHARE = 0.55
@@ -71,18 +72,24 @@ def _concept(system: str, code: str, words: str) -> dict[str, Any]:
     return {"coding": [{"system": system, "code": code, "display": words}], "text": words}
 
 
+def _diagnosis(snomed: str, icd_10: str, words: str) -> dict[str, Any]:
+    """Coded twice, as hospitals do: for care and for the bill."""
+    coding = [{"system": system, "code": code, "display": words} for system, code in ((SNOMED, snomed), (ICD_10, icd_10))]
+    return {"coding": coding, "text": words}
+
+
 def _conditions(person: Person, values: Values) -> list[dict[str, Any]]:
     """Diseases known at admission, and the outcome when it came."""
     found = [
         _base("Condition", person, name) | {
-            "code": _concept(SNOMED, code, BY_NAME[name].label), "recordedDate": _text(person.starts_at + timedelta(minutes=20)),
+            "code": _diagnosis(*codes, BY_NAME[name].label), "recordedDate": _text(person.starts_at + timedelta(minutes=20)),
         }
-        for name, code in DISEASES.items()
+        for name, codes in DISEASES.items()
         if values[name][person.number]
     ]  # fmt: skip
     if person.worse_at is not None:
         found.append(_base("Condition", person, "outcome") | {
-            "code": _concept(SNOMED, OUTCOME_CODE, "Acute respiratory failure"), "recordedDate": _text(person.worse_at),
+            "code": _diagnosis(OUTCOME_CODE, OUTCOME_ICD_10, "Acute respiratory failure"), "recordedDate": _text(person.worse_at),
         })  # fmt: skip
     return found
 

@@ -32,7 +32,9 @@ def take_back(*, patient: Patient, said: list[dict[str, Any]], by: Any) -> int:
     for kind, table in KEPT.values():
         sources = [one["source"] for one in said if one["kind"] == kind]
         if sources:
-            gone += table.objects.for_actor(by).filter(patient=patient, source__in=sources).delete()[0]  # type: ignore[attr-defined]
+            rows = table.objects.for_actor(by).filter(patient=patient, source__in=sources)  # type: ignore[attr-defined]
+            gone += sum(not getattr(row, "is_other_coding", False) for row in rows)
+            rows.delete()
     return gone
 
 
@@ -67,11 +69,13 @@ def end(*, patient: Patient, person: dict[str, Any], by: Any) -> int:
         ended += 1
     problems = Condition.objects.for_actor(by).filter(patient=patient, abated_at__isnull=True)
     for problem, abated_at in _ending(problems, person["conditions"], "abated_at"):
-        ended += problems.filter(pk=problem.pk).update(abated_at=abated_at)
+        problems.filter(pk=problem.pk).update(abated_at=abated_at)
+        ended += not problem.is_other_coding
     drugs = Medication.objects.for_actor(by).filter(patient=patient, ends_at__isnull=True)
     statuses = {source_key(entry["key"]): entry["status"] for entry in person["medications"]}
     for drug, ends_at in _ending(drugs, person["medications"], "ends_at"):
-        ended += drugs.filter(pk=drug.pk).update(ends_at=ends_at, status=statuses[drug.source_key])
+        drugs.filter(pk=drug.pk).update(ends_at=ends_at, status=statuses[drug.source_key])
+        ended += not drug.is_other_coding
     over = {source_key(entry["key"]): entry["status"] for entry in person["allergies"] if entry.get("status") in Allergy.OVER}
     allergies = Allergy.objects.for_actor(by).filter(patient=patient, source_key__in=list(over)).exclude(status__in=Allergy.OVER)
     for pk, key in list(allergies.values_list("pk", "source_key")):

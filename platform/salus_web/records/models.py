@@ -130,7 +130,8 @@ class Observation(models.Model):
 
 
 class Condition(models.Model):
-    """A diagnosis or problem, from when it was recorded."""
+    """A diagnosis or problem, from when it was recorded. One that is coded in several vocabularies has a row for each, of which
+    all but one are `is_other_coding`: they are there to be found, not to be counted or shown."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     patient = models.ForeignKey(Patient, on_delete=models.CASCADE)
@@ -138,6 +139,7 @@ class Condition(models.Model):
     system = models.CharField(max_length=120)
     code = models.CharField(max_length=80)
     display = models.CharField(max_length=200)
+    is_other_coding = models.BooleanField(default=False)
     recorded_at = models.DateTimeField()
     abated_at = models.DateTimeField(null=True)
     source = models.CharField(max_length=200)
@@ -151,7 +153,7 @@ class Condition(models.Model):
 
 
 class Medication(models.Model):
-    """A drug ordered, from a start to an end when known."""
+    """A drug ordered, from a start to an end when known; further codings of it as those of a Condition."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     patient = models.ForeignKey(Patient, on_delete=models.CASCADE)
@@ -159,6 +161,7 @@ class Medication(models.Model):
     system = models.CharField(max_length=120)
     code = models.CharField(max_length=80)
     display = models.CharField(max_length=200)
+    is_other_coding = models.BooleanField(default=False)
     status = models.CharField(max_length=40, blank=True)
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField(null=True)

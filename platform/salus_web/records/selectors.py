@@ -197,8 +197,8 @@ def record_rows(*, viewer: Actor, patient: Patient, since: datetime) -> RecordRo
     hundred, and how many more there are; all allergies (5 queries, and one for each list that is longer)."""
     readings = Observation.objects.for_actor(viewer).filter(patient=patient, observed_at__gte=since)
     still = Q(ends_at__isnull=True) | Q(ends_at__gte=since)
-    conditions, more_conditions = _newest(Condition.objects.for_actor(viewer).filter(patient=patient).order_by("-recorded_at"))
-    medications, more_medications = _newest(Medication.objects.for_actor(viewer).filter(patient=patient).order_by("-starts_at"))
+    conditions, more_conditions = _newest(Condition.objects.for_actor(viewer).filter(patient=patient, is_other_coding=False).order_by("-recorded_at"))
+    medications, more_medications = _newest(Medication.objects.for_actor(viewer).filter(patient=patient, is_other_coding=False).order_by("-starts_at"))
     return RecordRows(
         list(Encounter.objects.for_actor(viewer).filter(still, patient=patient).order_by("starts_at")),
         list(readings.order_by("-observed_at")[:READINGS_AT_MOST])[::-1],

@@ -133,7 +133,7 @@ def _rows(
             values["encounter_id"] = encounters.get(entry["encounter"]) or None
         fresh.append(table(patient=patient, source_key=key, **values))
     table.objects.bulk_create(fresh, batch_size=1000)  # type: ignore[attr-defined]
-    return len(fresh)
+    return sum(not getattr(row, "is_other_coding", False) for row in fresh)
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -18,7 +18,7 @@ from salus_web.ingest.parsers.fhir_status import (
     is_taken_back,
 )
 from salus_web.ingest.parsers.fhir_times import Clock
-from salus_web.ingest.parsers.fhir_values import coding_of, names_of, value_of
+from salus_web.ingest.parsers.fhir_values import coding_of, each_coding, names_of, value_of
 from salus_web.ingest.parsers.forms import LeftOut, Parsed, PersonRecord, Unreadable
 from salus_web.ingest.parsers.plausible import check_measurement
 
@@ -225,7 +225,7 @@ def _condition(person: PersonRecord, resource: dict[str, Any], place: str, aroun
     abated_at = _abated(resource, place, around.clock)
     if onset:
         _in_order(around.clock.start(onset, place, "onsetDateTime", rough=True), abated_at, place, "its end", "its onset")
-    person.conditions.append(_common(resource, place) | {
+    person.conditions += each_coding(resource.get("code"), _common(resource, place) | {
         "system": system, "code": code, "display": words, "names": names_of(resource.get("code")),
         "recorded_at": around.clock.known(when, place, called, rough=True), "abated_at": abated_at,
     })  # fmt: skip
@@ -243,7 +243,7 @@ def _medication(person: PersonRecord, resource: dict[str, Any], place: str, arou
     concept = around.drug(resource) if resource.get("medicationCodeableConcept") is None else resource["medicationCodeableConcept"]
     system, code, words = coding_of(concept, place, "medicationCodeableConcept")
     status, starts_at = str(resource.get("status", "")), around.clock.known(resource.get("authoredOn"), place, "authoredOn")
-    person.medications.append(_common(resource, place) | {
+    person.medications += each_coding(concept, _common(resource, place) | {
         "system": system, "code": code, "display": words, "names": names_of(concept), "status": status, "starts_at": starts_at,
         "ends_at": max(starts_at, around.clock.received) if status in NO_LONGER_GIVEN else None,
         "only_ends": status == "cancelled",  # before anything of it was given: no drug of this patient, unless it is one already

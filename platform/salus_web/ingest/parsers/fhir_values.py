@@ -63,13 +63,23 @@ def value_of(part: dict[str, Any], place: str) -> Value:
 
 def coding_of(concept: Any, place: str, field: str) -> tuple[str, str, str]:
     """System, code and words of a CodeableConcept: of its codings the one in a vocabulary that models and scores read, else the
-    first."""
+    first. What it is called by; `each_coding` has the others."""
     codings = _codings(concept) or [("", "", "")]
     system, code, display = min(codings, key=lambda coding: (not coding[1], RANK.get(coding[0], len(RANK))))
     words = (concept or {}).get("text") or display or next((said for _, _, said in codings if said), "")
     if not code and not words:
         raise Unreadable(f"{place}: {field} has no code.")
     return system, str(code or words)[:80], str(words or code)[:200]
+
+
+def each_coding(concept: Any, row: dict[str, Any]) -> list[dict[str, Any]]:
+    """The row of a thing, then one for each further coding of it: whoever asks by another vocabulary's code finds the thing too,
+    and whoever counts things leaves those rows out (`is_other_coding`)."""
+    others = {(system, code[:80]) for system, code, _ in _codings(concept) if system and code} - {(row["system"], row["code"])}
+    return [row, *(
+        row | {"system": system, "code": code, "key": f"{row['key']}|{system}|{code}", "is_other_coding": True}
+        for system, code in sorted(others)
+    )]  # fmt: skip
 
 
 def names_of(concept: Any) -> list[str]:
