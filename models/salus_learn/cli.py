@@ -208,7 +208,7 @@ def _show(found: dict[str, Any]) -> None:
         shown = "  ".join(f"{name} {_figure(figures[name])}" for name in _SHOWN)
         say(f"  {arm:<6} n {figures['n']}  {shown}")
     if found["fused_minus_best"]:
-        say(f"  fused minus {found['best_single']} (AUROC, paired): {_figure(found['fused_minus_best'])}")
+        say(f"  fused minus {found['best_single']} (AUROC, paired, n {found['compared']}): {_figure(found['fused_minus_best'])}")
     if "kinds" in found:
         _show_kinds(found["kinds"])
     for arm, figures in found.get("survival", {}).get("arms", {}).items():

@@ -25,7 +25,7 @@ from salus_learn.evaluation.figures import (
     arm_figures,
     auroc_by_person,
     auroc_difference,
-    recalibration,
+    calibration_intercept,
 )
 from salus_learn.evaluation.judged import JudgedPeople, JudgedTask, load_judged, save_judged
 from salus_learn.evaluation.metrics import calibration_slope, proportion_wilson
@@ -97,16 +97,16 @@ def test_figures_are_those_of_sklearn(judged: JudgedPeople, report: dict) -> Non
 
 def test_calibration_is_that_of_a_regression(judged: JudgedPeople) -> None:
     y, p = judged.y, judged.probabilities["fused"]
-    slope = recalibration(y, p, np.ones(len(y)), slope_free=True)
-    assert slope == pytest.approx(calibration_slope(y, p, judged.persons)[0], abs=1e-3)
     margin = np.log(p / (1 - p))[:, None]
-    weight = np.random.default_rng(1).integers(0, 4, len(y)).astype(float)
-    weighted = LogisticRegression(C=1e8, max_iter=1000, tol=1e-10).fit(margin, y, sample_weight=weight).coef_[0, 0]
-    assert recalibration(y, p, weight, slope_free=True) == pytest.approx(weighted, abs=1e-3)
-    intercept = recalibration(y, p, np.ones(len(y)), slope_free=False)
+    plain = LogisticRegression(C=1e8, max_iter=1000, tol=1e-10).fit(margin, y).coef_[0, 0]
+    assert calibration_slope(y, p, judged.persons)[0] == pytest.approx(plain, abs=1e-3)
+    intercept = calibration_intercept(y, p, np.ones(len(y)))
     moved = 1 / (1 + np.exp(-(margin[:, 0] + intercept)))
     assert moved.sum() == pytest.approx(y.sum(), abs=1e-6)  # the score equation: observed as many as expected
-    assert math.isnan(recalibration(np.array([0, 0, 1, 1]), np.array([0.1, 0.2, 0.8, 0.9]), np.ones(4), slope_free=True))
+    weight = np.random.default_rng(1).integers(0, 4, len(y)).astype(float)
+    weighted = 1 / (1 + np.exp(-(margin[:, 0] + calibration_intercept(y, p, weight))))
+    assert (weight * weighted).sum() == pytest.approx((weight * y).sum(), abs=1e-5)
+    assert math.isnan(calibration_slope(np.array([0, 0, 1, 1]), np.array([0.1, 0.2, 0.8, 0.9]), np.arange(4))[0])
 
 
 def test_by_person_is_delong_when_each_has_one_case_and_wider_when_cases_repeat(judged: JudgedPeople) -> None:

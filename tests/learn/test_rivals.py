@@ -146,7 +146,7 @@ def risks_of(world: World, material: Material, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(compared, "RIVALS", {name: spied(fitted) for name, fitted in RIVALS.items()})
     rivalry = Rivalry(PEOPLE)
-    rivalry.judge(material, world.inside, world.outside, world.model, 0)
+    rivalry.judge(0, material, world.inside, world.outside, world.model, 0)
     return rivalry, taught
 
 
@@ -221,7 +221,7 @@ def part_of(gain: float, n: int, alone: float = 0.0) -> dict:
 
     rivals = {name: risks(1.0, 0.2) for name in RIVALS}
     singles = {"line": risks(0.0, 1.0), "trees": risks(0.0, 1.0), "image": risks(1 + gain + alone, 0.2)}
-    return chairs_part(y, np.arange(n), risks(1 + gain, 0.2), rivals, singles)
+    return chairs_part(y, np.arange(n), risks(1 + gain, 0.2), rivals, singles, folds=np.zeros(n))
 
 
 def test_a_difference_whose_interval_holds_zero_is_not_called_one() -> None:

@@ -203,7 +203,7 @@ def _survival(people: Everybody, trained: Trained, theirs: np.ndarray) -> dict[s
     said = {result.key: result.probability for result in trained.out_of_fold}
     ours = np.array([said.get(key) for key in people.taught.asked.keys.tolist()], dtype=np.float64)
     horizon = people.taught.task.outcome.horizon_days
-    found = survival_against(people.taught.target, ours, theirs, people.taught.persons, horizon)
+    found = survival_against(people.taught.target, ours, theirs, people.taught.persons, horizon, people.folds)
     return {"claim": found.pop("claim"), "claim_on": "harrell_c", "survival": found}
 
 

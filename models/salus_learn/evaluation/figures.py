@@ -20,10 +20,11 @@ from salus_learn.evaluation.metrics import (
     Z95,
     Figure,
     brier,
+    calibration_slope,
     mean_by_person,
-    placements,
     proportion_wilson,
 )
+from salus_learn.evaluation.within import how_paired, placed
 
 Weighted = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
 DRAWS = 300
@@ -70,16 +71,17 @@ def resampled(of: Weighted, y: np.ndarray, p: np.ndarray, persons: np.ndarray, t
     return value, float(np.quantile(draws, 0.025)), float(np.quantile(draws, 0.975))
 
 
-def auroc_by_person(y: np.ndarray, p: np.ndarray, persons: np.ndarray) -> Figure:
+def auroc_by_person(y: np.ndarray, p: np.ndarray, persons: np.ndarray, folds: np.ndarray | None = None) -> Figure:
     """AUROC with Obuchowski's (1997) interval, formed on the logit; with one case a person the error is DeLong's (1988).
 
-    y: (n,) 0 and 1; p: (n,), only the order counts; persons: (n,). NOTHING under two of either outcome; NaN bounds at an
-    AUROC of 0 or 1, where the error comes out as none however few people there are, and with one person of an outcome."""
-    if (y == 1).sum() < 2 or (y == 0).sum() < 2:
+    y: (n,) 0 and 1; p: (n,), only the order counts; persons: (n,); folds: (n,), whose model gave each p: then only pairs of
+    one fold count (within.py). NOTHING under two of either outcome; NaN bounds at an AUROC of 0 or 1, where the error comes
+    out as none however few people there are, and with one person of an outcome."""
+    found = placed(y, p, folds)
+    if found is None:
         return NOTHING
-    of_cases, of_controls = placements(y, p)
-    area = float(of_cases.mean())
-    error = _clustered_error(of_cases - area, of_controls - area, persons[y == 1], persons[y == 0])
+    area = found.area
+    error = _clustered_error(*found.centred(), persons[y == 1], persons[y == 0])
     if not 0 < area < 1 or not math.isfinite(error):
         return area, float("nan"), float("nan")
     half = Z95 * error / (area * (1 - area))
@@ -87,15 +89,16 @@ def auroc_by_person(y: np.ndarray, p: np.ndarray, persons: np.ndarray) -> Figure
     return area, low, high
 
 
-def auroc_difference(y: np.ndarray, p_a: np.ndarray, p_b: np.ndarray, persons: np.ndarray) -> Figure:
+def auroc_difference(
+    y: np.ndarray, p_a: np.ndarray, p_b: np.ndarray, persons: np.ndarray, folds: np.ndarray | None = None
+) -> Figure:
     """AUROC of a minus AUROC of b on the same people, paired, clustered as in `auroc_by_person`."""
-    if (y == 1).sum() < 2 or (y == 0).sum() < 2:
+    of_a, of_b = placed(y, p_a, folds), placed(y, p_b, folds)
+    if of_a is None or of_b is None:
         return NOTHING
-    a_cases, a_controls = placements(y, p_a)
-    b_cases, b_controls = placements(y, p_b)
-    cases, controls = a_cases - b_cases, a_controls - b_controls
-    value = float(cases.mean())
-    error = _clustered_error(cases - value, controls - value, persons[y == 1], persons[y == 0])
+    apart = of_a.minus(of_b)
+    value = apart.area
+    error = _clustered_error(*apart.centred(), persons[y == 1], persons[y == 0])
     if error == 0 and value != 0:  # both put everybody in order or the other way round, which no error comes from
         return value, float("nan"), float("nan")
     return value, value - Z95 * error, value + Z95 * error
@@ -123,27 +126,20 @@ def average_precision(y: np.ndarray, p: np.ndarray, weight: np.ndarray) -> float
     return float(average_precision_score(y, p, sample_weight=weight))
 
 
-def recalibration(y: np.ndarray, p: np.ndarray, weight: np.ndarray, *, slope_free: bool) -> float:
-    """Cox's (1958) recalibration of the outcome on the margin, by Newton's method.
+def calibration_intercept(y: np.ndarray, p: np.ndarray, weight: np.ndarray) -> float:
+    """Intercept of a logistic regression of the outcome on the margin with the slope held at 1 (Cox 1958), by Newton's method.
 
-    slope_free: the slope (1 is right, under 1 over-confident); otherwise the intercept with the slope held at 1
-    (0 is right, above 0 the risks are too low; log odds). NaN with one outcome only or when separable."""
+    0 is right, above 0 the risks are too low; log odds. NaN with one outcome only."""
     inside = np.clip(p, 1e-6, 1 - 1e-6)
-    margin = np.log(inside / (1 - inside))
-    if min((weight * y).sum(), (weight * (1 - y)).sum()) <= 0 or (slope_free and np.ptp(margin) < 1e-9):
+    margin, at = np.log(inside / (1 - inside)), 0.0
+    if min((weight * y).sum(), (weight * (1 - y)).sum()) <= 0:
         return float("nan")
-    design = np.column_stack([np.ones(len(y)), margin]) if slope_free else np.ones((len(y), 1))
-    base = np.zeros(len(y)) if slope_free else margin
-    at = np.zeros(design.shape[1])
     for _ in range(50):
-        risk = 1 / (1 + np.exp(-np.clip(base + design @ at, -35, 35)))
-        hessian = (design * (weight * risk * (1 - risk))[:, None]).T @ design
-        if np.linalg.cond(hessian) > 1e12:
-            return float("nan")
-        step = np.linalg.solve(hessian, design.T @ (weight * (y - risk)))
-        at = at + np.clip(step, -4, 4)
-        if np.abs(step).max() < 1e-8:
-            return float(at[-1])
+        risk = 1 / (1 + np.exp(-np.clip(margin + at, -35, 35)))
+        step = float((weight * (y - risk)).sum() / (weight * risk * (1 - risk)).sum())
+        at += min(max(step, -4.0), 4.0)
+        if abs(step) < 1e-8:
+            return at
     return float("nan")
 
 
@@ -165,18 +161,20 @@ def operating_figures(y: np.ndarray, flagged: np.ndarray) -> dict[str, dict[str,
     }
 
 
-def arm_figures(y: np.ndarray, p: np.ndarray, flagged: np.ndarray, persons: np.ndarray) -> dict[str, Any]:
+def arm_figures(
+    y: np.ndarray, p: np.ndarray, flagged: np.ndarray, persons: np.ndarray, folds: np.ndarray | None = None
+) -> dict[str, Any]:
     """All figures of one arm on the people for whom it has a probability.
 
-    y: (n,) 0 and 1; p: (n,) in [0, 1], no NaN; flagged: (n,) bool; persons: (n,)."""
+    y: (n,) 0 and 1; p: (n,) in [0, 1], no NaN; flagged: (n,) bool; persons, folds: (n,)."""
     n = len(y)
-    slope = resampled(lambda *data: recalibration(*data, slope_free=True), y, p, persons)
-    intercept = resampled(lambda *data: recalibration(*data, slope_free=False), y, p, persons)
+    slope = calibration_slope(y, p, persons)
+    intercept = resampled(calibration_intercept, y, p, persons)
     by = by_person(persons)
     undone = "not computable: one outcome only, or the arm separates the outcomes perfectly"
     return {
         "n": n, "events": int((y == 1).sum()),
-        "auroc": figure(auroc_by_person(y, p, persons), n, f"DeLong{by}"),
+        "auroc": figure(auroc_by_person(y, p, persons, folds), n, f"DeLong{how_paired(folds)}{by}"),
         "auprc": figure(resampled(average_precision, y, p, persons), n, "bootstrap"),
         "brier": figure(brier(y, p, persons), n, f"normal{by}"),
         "calibration_slope": figure(slope, n, "bootstrap", undone),
@@ -191,7 +189,9 @@ def all_arms(judged: JudgedPeople) -> dict[str, Any]:
     if spoken.any() and judged.abstained.any():
         chosen["fused_spoken"] = ("fused", spoken)
     found = {
-        name: arm_figures(judged.y[on], judged.probabilities[arm][on], judged.flagged[arm][on], judged.persons[on])
+        name: arm_figures(
+            judged.y[on], judged.probabilities[arm][on], judged.flagged[arm][on], judged.persons[on], judged.folds_of(on)
+        )
         for name, (arm, on) in chosen.items()
     }
     for arm in set(found) & set(judged.task.uncalibrated):
@@ -207,20 +207,20 @@ def not_a_probability(found: dict[str, Any]) -> dict[str, Any]:
 def paired_differences(judged: JudgedPeople) -> list[dict[str, Any]]:
     """Fused minus each single arm, each on the people for whom both speak: AUROC and Brier (under 0 is better).
 
-    Empty beside one arm: nothing is fused, and what differs is that each fold's model is calibrated by itself.
+    Empty beside one arm, where nothing is fused.
     """
     rows: list[dict[str, Any]] = []
     singles = [arm for arm in judged.speaking() if arm != "fused"]
     for arm in singles if len(singles) > 1 else ():
         both = judged.known("fused") & judged.known(arm)
-        y, persons = judged.y[both], judged.persons[both]
+        y, persons, folds = judged.y[both], judged.persons[both], judged.folds_of(both)
         fused, single = judged.probabilities["fused"][both], judged.probabilities[arm][both]
         n = int(both.sum())
         by = by_person(persons)
         squared = figure(mean_by_person((fused - y) ** 2 - (single - y) ** 2, persons), n, f"normal, paired{by}")
         rows.append({
             "arm": arm, "n": n, "events": int(y.sum()),
-            "auroc": figure(auroc_difference(y, fused, single, persons), n, f"DeLong, paired{by}"),
+            "auroc": figure(auroc_difference(y, fused, single, persons, folds), n, f"DeLong, paired{how_paired(folds)}{by}"),
             "brier": not_a_probability(squared) if arm in judged.task.uncalibrated else squared,
         })  # fmt: skip
     return rows

@@ -52,6 +52,7 @@ class JudgedPeople:
     keys, persons: (n,) str; y: (n,) 0 or 1; probabilities: arm -> (n,) in [0, 1], NaN where the arm is silent;
     flagged: arm -> (n,) bool at the operating point; interval_low, interval_high: (n,) the 90 % interval of the
     fused probability; sets: (n, 2) bool, may be 0, may be 1, the 90 % conformal set; abstained: (n,) bool;
+    folds: (n,) int, whose model gave each risk, None where one model gave them all;
     groups: name -> (n,) str, "" where not recorded; extra: part (one of EXTRA_PARTS) ->
     {"note": str, "columns": [str], "rows": [[str | number | null | {"value", "low", "high", "n"}]],
     "series": [{"name", "x", "y", "low", "high"}], "x": label, "y": label}, all but one of rows and series optional.
@@ -70,6 +71,7 @@ class JudgedPeople:
     abstained: np.ndarray
     groups: dict[str, np.ndarray] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
+    folds: np.ndarray | None = None
 
     def of_table(self, table: CaseTable) -> JudgedPeople:
         """The same, with who of the table they were read from is no case, and who counts as without the outcome."""
@@ -77,7 +79,8 @@ class JudgedPeople:
 
     def __post_init__(self) -> None:
         n = len(self.y)
-        single = {"keys": self.keys, "persons": self.persons, "abstained": self.abstained}
+        single = {} if self.folds is None else {"folds": self.folds}
+        single |= {"keys": self.keys, "persons": self.persons, "abstained": self.abstained}
         bounds = {"interval_low": self.interval_low, "interval_high": self.interval_high}
         for name, values in (single | bounds | self.probabilities | self.flagged | self.groups).items():
             _demand(np.shape(values) == (n,), f"{name} has the shape {np.shape(values)}, not ({n},).")
@@ -95,6 +98,10 @@ class JudgedPeople:
         """(n,) bool: for whom the arm has a probability."""
         return np.isfinite(self.probabilities[arm])
 
+    def folds_of(self, on: np.ndarray) -> np.ndarray | None:
+        """The folds of some of them; on: (n,) bool."""
+        return None if self.folds is None else self.folds[on]
+
     def speaking(self) -> tuple[str, ...]:
         """The arms that have a probability for anyone, in the usual order."""
         return tuple(arm for arm in ARMS if arm in self.probabilities and self.known(arm).any())
@@ -109,6 +116,7 @@ def save_judged(judged: JudgedPeople, path: Path) -> None:
     """Write one .npz of plain arrays (no pickle) whose member `head` is JSON: the task and the extra parts."""
     arrays = {name: np.asarray(getattr(judged, name)) for name in ("y", "interval_low", "interval_high", "sets", "abstained")}
     arrays |= {name: np.asarray(getattr(judged, name), dtype=str) for name in ("keys", "persons")}
+    arrays |= {} if judged.folds is None else {"folds": judged.folds}
     arrays |= {f"probabilities/{arm}": p for arm, p in judged.probabilities.items()}
     arrays |= {f"flagged/{arm}": flags for arm, flags in judged.flagged.items()}
     arrays |= {f"groups/{name}": np.asarray(words, dtype=str) for name, words in judged.groups.items()}

@@ -10,13 +10,14 @@ import numpy as np
 from salus_learn.evaluation.figures import (
     auroc_by_person,
     by_person,
+    calibration_intercept,
     figure,
     operating_figures,
-    recalibration,
     resampled,
 )
 from salus_learn.evaluation.judged import JudgedPeople
 from salus_learn.evaluation.metrics import brier, proportion_wilson
+from salus_learn.evaluation.within import how_paired
 
 LEAST_PEOPLE = 50
 LEAST_EVENTS = 10
@@ -56,12 +57,12 @@ def _row(judged: JudgedPeople, inside: np.ndarray) -> dict[str, Any]:
     n, events = len(y), int(y.sum())
     if not judgeable(y, persons):
         return {"n": _shown(n, persons), "events": _shown(events, persons[y == 1]), "state": TOO_FEW}
-    by = by_person(persons)
+    by, folds = by_person(persons), judged.folds_of(inside)
     operating = operating_figures(y, judged.flagged["fused"][inside])
-    intercept = resampled(lambda *data: recalibration(*data, slope_free=False), y, p, persons, 200)
+    intercept = resampled(calibration_intercept, y, p, persons, 200)
     return {
         "n": n, "events": events, "state": "computed",
-        "auroc": figure(auroc_by_person(y, p, persons), n, f"DeLong{by}"),
+        "auroc": figure(auroc_by_person(y, p, persons, folds), n, f"DeLong{how_paired(folds)}{by}"),
         "sensitivity": operating["sensitivity"], "specificity": operating["specificity"],
         "brier": figure(brier(y, p, persons), n, f"normal{by}"),
         "calibration_intercept": figure(intercept, n, "bootstrap"),

@@ -14,14 +14,19 @@ from salus_learn.evaluation.metrics import NOTHING, Z95, Figure, mean_by_person
 _CHUNK = 512
 
 
-def harrell_c(time: np.ndarray, event: np.ndarray, risk: np.ndarray, persons: np.ndarray) -> Figure:
+def harrell_c(
+    time: np.ndarray, event: np.ndarray, risk: np.ndarray, persons: np.ndarray, folds: np.ndarray | None = None
+) -> Figure:
     """Harrell's C (1982): of the pairs in which it is known who had the outcome first, the share in which that person
-    had the higher risk; ties of risk count half. The interval is of a ratio of U-statistics, by each person's part."""
+    had the higher risk; ties of risk count half. The interval is of a ratio of U-statistics, by each person's part.
+    folds (n,): only pairs of one fold count (within.py)."""
     won, pairs = np.zeros(len(time)), np.zeros(len(time))
     firsts = np.flatnonzero(event == 1)
     for start in range(0, len(firsts), _CHUNK):
         at = firsts[start : start + _CHUNK]
         after = (time[None, :] > time[at, None]) | ((time[None, :] == time[at, None]) & (event[None, :] == 0))
+        if folds is not None:
+            after &= folds[None, :] == folds[at, None]
         score = np.where(risk[at, None] > risk[None, :], 1.0, np.where(risk[at, None] == risk[None, :], 0.5, 0.0))
         score = score * after
         won[at] += score.sum(axis=1)
@@ -54,21 +59,25 @@ def _still_free(time: np.ndarray, event: np.ndarray, at: np.ndarray | float) -> 
     return (time > at) | ((time == at) & (event == 0))
 
 
-def auroc_at(time: np.ndarray, event: np.ndarray, risk: np.ndarray, horizon: float, persons: np.ndarray) -> Figure:
+def auroc_at(
+    time: np.ndarray, event: np.ndarray, risk: np.ndarray, horizon: float, persons: np.ndarray, folds: np.ndarray | None = None
+) -> Figure:
     """Time-dependent AUROC, cumulative cases against those still without at the horizon, weighted for loss; the
-    interval is the 2.5th to 97.5th percentile over 200 samples of people."""
+    interval is the 2.5th to 97.5th percentile over 200 samples of people. folds (n,): only pairs of one fold count."""
+    of = np.zeros(len(time), dtype=int) if folds is None else folds
 
     def value(index: np.ndarray) -> float:
         t, e, r = time[index], event[index], risk[index]
         free = np.maximum(kaplan_meier(t, 1 - e, t, before=True), 1e-3)
         case, control = (t <= horizon) & (e == 1), _still_free(t, e, horizon)
-        if not case.any() or not control.any():
-            return float("nan")
-        controls = np.sort(r[control])
-        below = np.searchsorted(controls, r[case], side="left")
-        tied = np.searchsorted(controls, r[case], side="right") - below
-        weight = 1.0 / free[case]
-        return float((weight * (below + tied / 2)).sum() / weight.sum() / len(controls))
+        won, pairs = 0.0, 0.0
+        for fold in np.unique(of):
+            cases, controls = case & (of[index] == fold), np.sort(r[control & (of[index] == fold)])
+            below = np.searchsorted(controls, r[cases], side="left")
+            tied = np.searchsorted(controls, r[cases], side="right") - below
+            won += float(((below + tied / 2) / free[cases]).sum())
+            pairs += float((1.0 / free[cases]).sum()) * len(controls)
+        return won / pairs if pairs else float("nan")
 
     rng, everyone, rows = np.random.default_rng(0), np.arange(len(time)), rows_of_people(persons)
     drawn = rng.integers(0, len(rows), (200, len(rows)))
@@ -95,7 +104,7 @@ def integrated_brier(
 
 def survival_report(
     time: np.ndarray, event: np.ndarray, risks: dict[str, np.ndarray], free: np.ndarray, grid: np.ndarray, horizon: float,
-    persons: np.ndarray,
+    persons: np.ndarray, folds: np.ndarray | None = None,
 ) -> dict[str, object]:
     """Per arm Harrell's C and the AUROC at the horizon; of the fused risk the integrated Brier score beside that of a
     model that knows nobody (Kaplan–Meier). risks by arm (n,), NaN where an arm is silent; free (n, k)."""
@@ -103,8 +112,8 @@ def survival_report(
     for arm, risk in risks.items():
         known = np.isfinite(risk)
         if known.any():
-            these, who = (time[known], event[known], risk[known]), persons[known]
-            found = {"harrell_c": harrell_c(*these, who), "auroc_at_horizon": auroc_at(*these, horizon, who)}
+            these, who, of = (time[known], event[known], risk[known]), persons[known], None if folds is None else folds[known]
+            found = {"harrell_c": harrell_c(*these, who, of), "auroc_at_horizon": auroc_at(*these, horizon, who, of)}
             arms[arm] = {"n": int(known.sum())} | {name: _plain(figure) for name, figure in found.items()}
     known = np.isfinite(free).all(axis=1)
     nobody = np.tile(kaplan_meier(time[known], event[known], grid), (int(known.sum()), 1))

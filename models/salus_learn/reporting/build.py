@@ -38,7 +38,7 @@ def build_report(judged: JudgedPeople, claims: tuple[Claim, ...] = SEED_CLAIMS) 
         },
         "arms": arms,
         "differences": paired_differences(judged),
-        "roc": {arm: roc_points(*_pair(judged, arm)) for arm in judged.speaking()},
+        "roc": {arm: roc_points(*_pair(judged, arm), judged.folds_of(judged.known(arm))) for arm in judged.speaking()},
         "calibration": {"n": len(y), "bins": calibration_bins(y, p), "histogram": risk_histogram(y, p)},
         "matrix": {arm: _matrix(judged, arm) for arm in judged.speaking() if arm not in judged.task.uncalibrated},
         "decision": decision_curve(y, p, persons, last=_last_threshold(p)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from salus_learn.contracts import JUDGES
+from salus_learn.evaluation.within import WITHIN
 from salus_learn.reporting.blocks import Cell, Photo, Pictures, Prose, Section, Sliders, Table
 from salus_learn.reporting.charts import (
     calibration_chart,
@@ -32,10 +33,7 @@ from salus_learn.reporting.words import (
     span,
 )
 
-ONE_ARM = (
-    "There is one arm, so nothing is fused. Within a fold the risk ranks people exactly as its arm does; over all folds the two "
-    "may differ, because every fold's model is calibrated by itself, on few people."
-)
+ONE_ARM = "There is one arm, so nothing is fused: the risk is what this arm says, calibrated."
 OF_TABLE = (("Of the table, not judged", "left_out"), ("Taken for without the outcome", "taken"))
 LONGEST_WORDS = 30  # a cell of more letters is a sentence and reads from the left
 EXTRA_TITLES = {
@@ -299,6 +297,11 @@ def _methods(report: dict[str, Any]) -> Section:
         "specificity, PPV, NPV, accuracy and coverage: Wilson 1927. Brier: normal. PPV and NPV at another prevalence: "
         "logit interval of Mercaldo, Lau and Zhou 2007. 90 % sets: conformal by class (Vovk 2012).",
     ]  # fmt: skip
+    if WITHIN in report["arms"]["fused"]["auroc"]["method"]:
+        text.append(
+            "Each fold's model is calibrated by itself, so AUROC and its differences compare people of one fold only, and the ROC curves "
+            "are the mean of the folds' curves (Forman and Scholz 2010; Airola and others 2011). The other figures take all folds together."
+        )
     if repeated:
         text.append(
             "Some people have several cases. Wilson's intervals take cases as independent, so they are somewhat too narrow "

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from salus_learn.evaluation.figures import auroc_by_person, auroc_difference, figure, recalibration, resampled
-from salus_learn.evaluation.metrics import brier
+from salus_learn.evaluation.figures import auroc_by_person, auroc_difference, figure
+from salus_learn.evaluation.metrics import brier, calibration_slope
+from salus_learn.evaluation.within import how_paired
 
 ADDITIVE = "additive (the one served)"
 WORDS = {
@@ -28,28 +29,29 @@ def chairs_part(
     rivals: dict[str, np.ndarray],
     singles: dict[str, np.ndarray],
     *,
+    folds: np.ndarray,
     remark: str = "",
 ) -> dict[str, Any]:
     """The part `chairs` of JudgedPeople.extra, on the people for whom every way has a risk.
 
     y (n,) of 0 and 1; persons (n,); fused (n,) the additive chair's risks in [0, 1], NaN where silent; rivals and singles:
-    name (of WORDS, of SINGLE_WORDS) -> (n,) risks. Only a note where there is no AUROC to compare.
+    name (of WORDS, of SINGLE_WORDS) -> (n,) risks; folds (n,), outside which the risks were fitted. Only a note where there is no AUROC to compare.
     """
     on = np.isfinite(fused) & np.all([np.isfinite(p) for p in rivals.values()], axis=0)
-    y, persons, fused = y[on], persons[on], fused[on]
+    y, persons, fused, folds = y[on], persons[on], fused[on], folds[on]
     if min((y == 1).sum(), (y == 0).sum()) < 2:
         return {"note": "There are fewer than two people with or without the outcome to compare on."}
     known = {name: p[on] for name, p in rivals.items()}
-    differences = {name: _difference(y, fused, p, persons) for name, p in known.items()}
-    rows = [[ADDITIVE, *_figures(y, fused, persons), "–"]]
-    rows += [[WORDS[name], *_figures(y, p, persons), differences[name]] for name, p in known.items()]
+    differences = {name: _difference(y, fused, p, persons, folds) for name, p in known.items()}
+    rows = [[ADDITIVE, *_figures(y, fused, persons, folds), "–"]]
+    rows += [[WORDS[name], *_figures(y, p, persons, folds), differences[name]] for name, p in known.items()]
     areas = {WORDS[name]: row[2]["value"] for name, row in zip(known, rows[1:], strict=True)}
     sentences = [f"{len(y)} people whom none of them had seen, {int(y.sum())} with the outcome."]
     sentences += [
         _won({ADDITIVE: rows[0][2]["value"]} | areas),
         *(_against(WORDS[name], one) for name, one in differences.items()),
     ]
-    alone, single = _fusing(y, fused, {name: p[on] for name, p in singles.items()}, persons)
+    alone, single = _fusing(y, fused, {name: p[on] for name, p in singles.items()}, persons, folds)
     return {
         "note": " ".join(part for part in [*sentences, alone, remark] if part),
         "columns": COLUMNS,
@@ -57,21 +59,23 @@ def chairs_part(
     }
 
 
-def _figures(y: np.ndarray, p: np.ndarray, persons: np.ndarray) -> list[Any]:
+def _figures(y: np.ndarray, p: np.ndarray, persons: np.ndarray, folds: np.ndarray) -> list[Any]:
     """n, AUROC, Brier score and calibration slope, each with its interval."""
     n = len(y)
-    slope = resampled(lambda *data: recalibration(*data, slope_free=True), y, p, persons)
+    slope = calibration_slope(y, p, persons)
     undone = "not computable: it separates the outcomes perfectly, or not at all"
     return [
         n,
-        figure(auroc_by_person(y, p, persons), n, "DeLong, by person"),
+        figure(auroc_by_person(y, p, persons, folds), n, f"DeLong{how_paired(folds)}, by person"),
         figure(brier(y, p, persons), n, "normal, by person") | {"figure": "brier"},
         figure(slope, n, "bootstrap", undone) | {"figure": "calibration_slope"},
     ]
 
 
-def _difference(y: np.ndarray, fused: np.ndarray, p: np.ndarray, persons: np.ndarray) -> dict[str, Any]:
-    return figure(auroc_difference(y, fused, p, persons), len(y), "DeLong, paired, by person")
+def _difference(
+    y: np.ndarray, fused: np.ndarray, p: np.ndarray, persons: np.ndarray, folds: np.ndarray
+) -> dict[str, Any]:
+    return figure(auroc_difference(y, fused, p, persons, folds), len(y), f"DeLong, paired{how_paired(folds)}, by person")
 
 
 def _won(areas: dict[str, float]) -> str:
@@ -98,20 +102,20 @@ def _span(difference: dict[str, Any]) -> str:
 
 
 def _fusing(
-    y: np.ndarray, fused: np.ndarray, singles: dict[str, np.ndarray], persons: np.ndarray
+    y: np.ndarray, fused: np.ndarray, singles: dict[str, np.ndarray], persons: np.ndarray, folds: np.ndarray
 ) -> tuple[str, list[list[Any]]]:
     """Whether fusing was worth it at all, against the best judge alone, on the people for whom every judge speaks.
 
     The best is chosen here, on these people, which flatters it a little: in doubt against fusing.
     """
     on = np.all([np.isfinite(p) for p in singles.values()], axis=0)
-    y, fused, persons = y[on], fused[on], persons[on]
+    y, fused, persons, folds = y[on], fused[on], persons[on], folds[on]
     if min((y == 1).sum(), (y == 0).sum()) < 2:
         return "Too few have both record and image to say whether fusing itself helps.", []
     known = {name: p[on] for name, p in singles.items()}
-    best = max(known, key=lambda name: auroc_by_person(y, known[name], persons)[0])
-    difference, alone = _difference(y, fused, known[best], persons), f"{SINGLE_WORDS[best]} alone"
-    row = [f"not fused: {alone}, the best judge", *_figures(y, known[best], persons), difference]
+    best = max(known, key=lambda name: auroc_by_person(y, known[name], persons, folds)[0])
+    difference, alone = _difference(y, fused, known[best], persons, folds), f"{SINGLE_WORDS[best]} alone"
+    row = [f"not fused: {alone}, the best judge", *_figures(y, known[best], persons, folds), difference]
     tail = f"{_span(difference)}, {len(y)} people with record and image"
     if difference["low"] is None or difference["low"] <= 0 <= difference["high"]:
         return f"Fusing itself is not shown to help: against {alone} no difference is shown ({tail}).", [row]

@@ -22,7 +22,7 @@ ARMS = (*JUDGES, "fused")
 
 
 class ArmSheet:
-    """Probability and flag of n cases per arm, NaN where an arm has nothing to say."""
+    """Probability and flag of n cases per arm, NaN where an arm has nothing to say; `folds` (n,), whose model spoke."""
 
     def __init__(self, n: int) -> None:
         self.probabilities = {arm: np.full(n, np.nan) for arm in ARMS}
@@ -30,6 +30,7 @@ class ArmSheet:
         self.interval = np.full((n, 2), np.nan)
         self.sets = np.zeros((n, 2), dtype=bool)
         self.abstained = np.zeros(n, dtype=bool)
+        self.folds = np.zeros(n, dtype=int)
         self.kinds: np.ndarray | None = None
         self.free: np.ndarray | None = None
         self.grid: np.ndarray | None = None
@@ -43,8 +44,9 @@ class ArmSheet:
         """Also note the risk of each of so many kinds."""
         self.kinds = np.full((len(self.abstained), kinds), np.nan)
 
-    def note(self, model: Model, case: int, result: RiskResult) -> None:
+    def note(self, model: Model, case: int, result: RiskResult, fold: int = 0) -> None:
         """Enter one case. Thresholds of single arms are kept as margins over the arm's reference."""
+        self.folds[case] = fold
         references = {
             "line": model.line.reference if model.line else 0.0,
             "trees": model.trees.reference if model.trees else 0.0,
@@ -71,12 +73,12 @@ class ArmSheet:
         known = np.isfinite(y)
         found = arms_report(
             task.id, y[known].astype(int), {arm: p[known] for arm, p in self.probabilities.items()},
-            {arm: flags[known] for arm, flags in self.flagged.items()}, persons[known],
+            {arm: flags[known] for arm, flags in self.flagged.items()}, persons[known], folds=self.folds[known],
             uncalibrated=JUDGES if target.is_survival else (),
         )  # fmt: skip
         if target.time is not None and self.free is not None and self.grid is not None:
             found["survival"] = survival_report(
-                target.time, target.y, self.probabilities, self.free, self.grid, task.outcome.horizon_days, persons
+                target.time, target.y, self.probabilities, self.free, self.grid, task.outcome.horizon_days, persons, self.folds
             )
         return found
 
@@ -116,7 +118,7 @@ def add_kinds(found: dict[str, Any], task: RiskTask, cases: Sequence[Case], shee
     if sheet.kinds is None or not np.isfinite(sheet.kinds).any():
         return
     names = [name for name, _ in task.outcome.kinds]
-    found["kinds"] = kinds_report(names, sheet.kinds, sheet.probabilities["fused"], kinds_of(task, cases), persons_of(cases))
+    found["kinds"] = kinds_report(names, sheet.kinds, sheet.probabilities["fused"], kinds_of(task, cases), persons_of(cases), sheet.folds)
 
 
 def evaluate(bundle: Bundle, cases: Sequence[Case]) -> dict[str, Any]:

@@ -33,4 +33,5 @@ def judged_people(
         flagged={arm: sheet.flagged[arm][known] for arm in arms},
         interval_low=sheet.interval[known, 0], interval_high=sheet.interval[known, 1], sets=sheet.sets[known],
         abstained=sheet.abstained[known], groups=groups_of(task, [cases[at] for at in known]), extra=extra or {},
+        folds=sheet.folds[known],
     )  # fmt: skip

@@ -38,12 +38,13 @@ class Rivalry:
     def __init__(self, cases: int) -> None:
         self.risks = {name: np.full(cases, np.nan) for name in RIVALS}
         self.alone = {name: np.full(cases, np.nan) for name in JUDGES}
+        self.folds = np.zeros(cases, dtype=int)
         self.remark = ""
         self.why_not = ""
         self.applies = True
 
     def judge(
-        self, material: Material, inside: np.ndarray, outside: np.ndarray, model: Model, seed: int
+        self, fold: int, material: Material, inside: np.ndarray, outside: np.ndarray, model: Model, seed: int
     ) -> None:
         """Fit every rival on `inside` and note its risks of `outside`; `model` was fitted on `inside` with this seed.
 
@@ -65,6 +66,7 @@ class Rivalry:
             return
         self.remark = self.remark or (HONEST_ONLY if material.honest is not None else "")
         x = matrix(material.task, model.schema, material.readings)
+        self.folds[outside] = fold
         inner = inner_margins(material, x, inside, model, seed)
         teaching = _evidence(material, x, inner, inside).take(np.flatnonzero(np.isin(inside, taught)))
         asked = judge_margins(model, x, material.prepared, outside)
@@ -84,7 +86,7 @@ class Rivalry:
             return None
         if self.why_not:
             return {"note": self.why_not}
-        return chairs_part(material.y, material.persons, fused, self.risks, self.alone, remark=self.remark)
+        return chairs_part(material.y, material.persons, fused, self.risks, self.alone, folds=self.folds, remark=self.remark)
 
 
 def compare(
@@ -95,8 +97,8 @@ def compare(
     With a tuned encoder every fold has a material of its own: use `Rivalry` there, one fold at a time.
     """
     rivalry = Rivalry(len(material.y))
-    for inside, outside, model in folds:
-        rivalry.judge(material, inside, outside, model, seed)
+    for fold, (inside, outside, model) in enumerate(folds):
+        rivalry.judge(fold, material, inside, outside, model, seed)
     return rivalry.part(material, fused)
 
 

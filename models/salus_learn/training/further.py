@@ -39,7 +39,7 @@ class Further:
     def judge(self, fold: int, model: Model, material: Material, inside: np.ndarray, outside: np.ndarray, report: Report) -> None:
         """Measure on the people outside one fold; `model` and its `material` were fitted on `inside` with this seed."""
         report(0.0, "other ways to fuse")
-        self.rivalry.judge(material, inside, outside, model, self.seed)
+        self.rivalry.judge(fold, material, inside, outside, model, self.seed)
         if fold > 0:
             return
         snapshots = [case.snapshot for case in self.cases]

@@ -157,7 +157,7 @@ def _cross_validate(
             model, material, history = fit(inside, seed + repeat, _within(tell, done, 0.6 / steps, name))
             results = account_all(model, snapshots, material.readings, material.prepared, outside, "")
             for case, result in zip(outside.tolist(), results, strict=True):
-                sheet.note(model, case, result)
+                sheet.note(model, case, result, at)
                 if repeat == 0:
                     found.first[case], found.fold_of[result.key] = result, at
             if repeat == 0:
