@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from salus_learn.benchmark.compare import c_difference
-from salus_learn.evaluation.curves import roc_points
 from salus_learn.evaluation.figures import auroc_by_person, auroc_difference
 from salus_learn.evaluation.kinds import kinds_report
 from salus_learn.evaluation.report import arms_report
+from salus_learn.evaluation.roc import roc_points
 from salus_learn.evaluation.survival import auroc_at, harrell_c
 from salus_learn.features.target import Target
 from sklearn.metrics import roc_auc_score

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from salus_learn.evaluation.claims import SEED_CLAIMS, Claim, checked, own_claims
-from salus_learn.evaluation.curves import calibration_bins, risk_histogram, roc_points
+from salus_learn.evaluation.curves import calibration_bins, risk_histogram
 from salus_learn.evaluation.decision import counts_at, decision_curve, threshold_counts
 from salus_learn.evaluation.figures import all_arms, figure, paired_differences
 from salus_learn.evaluation.judged import EXTRA_PARTS, JudgedPeople, JudgedTask
 from salus_learn.evaluation.metrics import proportion_wilson
+from salus_learn.evaluation.roc import roc_points
 from salus_learn.evaluation.subgroups import LEAST_EVENTS, LEAST_PEOPLE, coverage_report, subgroup_figures
 
 FORM = 1
