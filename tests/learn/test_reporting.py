@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from pypdf import PdfReader
 from salus_learn.errors import BundleError
 from salus_learn.evaluation.claims import SEED_CLAIMS, Claim, checked
-from salus_learn.evaluation.curves import calibration_bins, roc_points
+from salus_learn.evaluation.curves import calibration_bins
 from salus_learn.evaluation.decision import decision_curve, net_benefit, predictive_values, threshold_counts
 from salus_learn.evaluation.figures import (
     arm_figures,
@@ -29,6 +29,7 @@ from salus_learn.evaluation.figures import (
 )
 from salus_learn.evaluation.judged import JudgedPeople, JudgedTask, load_judged, save_judged
 from salus_learn.evaluation.metrics import calibration_slope, proportion_wilson
+from salus_learn.evaluation.roc import roc_points
 from salus_learn.reporting.build import build_report
 from salus_learn.reporting.chart import Axis, Chart, Dot, Points, strokes
 from salus_learn.reporting.page import content_policy, page_html
