@@ -258,7 +258,7 @@ def test_an_accepted_risk_is_kept_with_its_reason_and_logged(ward: tuple[Client,
 def test_a_judgement_without_its_reason_is_not_kept(ward: tuple[Client, Admit], form: dict[str, str]) -> None:
     client, admit = ward
     answer = client.post(f"/predictions/{admit('Qno').prediction.pk}/review/", form, follow=True)
-    assert re.search("Choose a reason|Say whether|please say which", text_of(answer))
+    assert re.search("Choose a reason|needs another reason|Say whether|please say which", text_of(answer))
     assert not Review.objects.for_actor(SYSTEM).exists()
 
 
