@@ -339,7 +339,7 @@ def review(*, prediction: Prediction, decision: str, reason_code: str, note: str
 
 def _last_judgement(prediction: Prediction, by: Any) -> Review | None:
     """What this person said of this risk a moment ago. The risk is held, so that of two clicks the second finds the first one's."""
-    list(Prediction.objects.for_actor(by).select_for_update(no_key=True, of=("self",)).filter(pk=prediction.pk).values_list("pk", flat=True))
+    list(Prediction.objects.for_actor(by).select_for_update(no_key=True).filter(pk=prediction.pk).values_list("pk", flat=True))
     rows = Review.objects.for_actor(by).filter(prediction=prediction, reviewer_id=by.id, reviewed_at__gt=now() - SENT_TWICE)
     return rows.order_by("-reviewed_at").first()
 
