@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -34,10 +35,11 @@ def test_paper_a_phone_and_the_way_back(chromium: Browser, live_server: Any, emp
         for hours in range(1, 9):
             observe(person.patient, "8867-4", 80 + hours, unit="/min", at=now() - timedelta(hours=6 * hours))
     url, risk = live_server.url, f"/predictions/{people[0].prediction.pk}/"
+    patient = f"/patients/{people[0].patient.pk}/"
     a_refused_judgement_is_in_view(signed_in(chromium, url, "mira", width=390), url + risk)
-    the_newest_is_in_view(signed_in(chromium, url, "mira", width=390), url, f"/patients/{people[0].patient.pk}/")
+    the_newest_is_in_view(signed_in(chromium, url, "mira", width=390), url, patient)
     back_leads_to_what_was_found(signed_in(chromium, url, "mira"), url)
-    paper_is_whole_and_light(signed_in(chromium, url, "mira", width=A4, dark=True), url)
+    paper_is_whole_and_light(signed_in(chromium, url, "mira", width=A4, dark=True), url, patient)
 
 
 def a_refused_judgement_is_in_view(page: Page, risk: str) -> None:
@@ -85,7 +87,7 @@ def back_leads_to_what_was_found(page: Page, url: str) -> None:
     assert page.locator("main tbody tr").count() == 2 and "Haddad" not in page.url
 
 
-def paper_is_whole_and_light(page: Page, url: str) -> None:
+def paper_is_whole_and_light(page: Page, url: str, patient: str) -> None:
     """Of the work list nothing lies beside the sheet; it is dark on light although the screen is dark; it says what it is and when."""
     page.goto(f"{url}/worklist/")
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
@@ -96,3 +98,6 @@ def paper_is_whole_and_light(page: Page, url: str) -> None:
     assert page.locator(".tabs [aria-current]").first.is_visible(), "which question it is of"
     cell = "getComputedStyle(one, '::after').content"
     assert " UTC" in page.eval_on_selector("#rows td[title$=' UTC']", f"one => {cell}")
+    page.goto(url + patient)
+    said = page.eval_on_selector_all("main aside span[title$=' UTC']", f"all => all.map(one => one.textContent + {cell})")
+    assert said and all(re.match(r"(as of|computed) .* \(.* UTC\)", one) for one in said), f"which of two moments each is: {said}"
