@@ -92,7 +92,7 @@ class Desk:
         """A file through the door."""
         files = {"site": str(self.site.pk), "files": [SimpleUploadedFile(name, content)]}
         answer = self.administrator.post("/uploads/", files, follow=True)
-        return {"status": answer.status_code, "taken": "1 of 1 file(s) came in" in answer.content.decode(), **words(answer)}
+        return {"status": answer.status_code, "taken": "1 of 1 file came in" in answer.content.decode(), **words(answer)}
 
 
 def filling(ballast: Ballast, free: int) -> Any:

@@ -73,7 +73,7 @@ TABLE: dict[str, tuple[str, int, str, int]] = {
     "token-make": ("", 0, "car", 200), "token-end": ("", 0, "caur", 404), "person-token-end": ("", 0, "a", 404),
     "account_change_password": ("caur", 200, "caur", 302), "own-session-end": ("", 0, "caur", 404),
     "worklist": ("c", 200, "", 0), "worklist-ask": ("", 0, "c", 302),
-    "patients": ("c", 200, "c", 200), "patient": ("c", 200, "", 0), "looked": ("c", 200, "", 0), "ask": ("", 0, "c", 302),
+    "patients": ("c", 200, "c", 302), "patient": ("c", 200, "", 0), "looked": ("c", 200, "", 0), "ask": ("", 0, "c", 302),
     "consent": ("c", 200, "c", 302),
     "keeping": ("a", 200, "", 0), "add-hold": ("", 0, "a", 302), "lift-hold": ("", 0, "a", 302), "follow-up-done": ("", 0, "a", 302),
     "ask-erasure": ("", 0, "a", 302), "erasure": ("a", 200, "", 0), "decide-erasure": ("", 0, "a", 302),

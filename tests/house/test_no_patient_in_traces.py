@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import redis
 from django.conf import settings as live
+from django.contrib.sessions.models import Session
 from django.test import Client
 from django.urls import URLPattern
 from kombu import pools
@@ -110,7 +111,9 @@ def test_a_search_is_in_no_address(place: Place, log: io.StringIO) -> None:  # n
     client = place.client("clinician")
     for text in (f"MRN{TOKENS['own']}", f"Name{TOKENS['own']}", f"MRN{TOKENS['other']}"):
         answer = client.post("/patients/", {"q": text})
-        assert planted_in(answer.headers.get("Location", "")) == []
+        assert planted_in(answer.headers["Location"]) == []
+        assert planted_in(client.get(answer.headers["Location"]).headers.get("Location", "")) == []
+    assert planted_in(str([row.get_decoded() for row in Session.objects.all()])) == [], "not in the session either, but sealed"
     forms = [line for line in client.get("/patients/").content.decode().split("<form")[1:] if 'name="q"' in line]
     assert len(forms) == 2 and all('method="post"' in form for form in forms)
     assert planted_in(log.getvalue()) == []

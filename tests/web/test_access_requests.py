@@ -86,6 +86,18 @@ def acts() -> list[tuple[str, str, str]]:
 # refused
 
 
+def test_a_request_sent_twice_is_one(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two clicks ask once; another reason, or the same a while later, is another request."""
+    assert [office.ask().status_code, office.ask().status_code] == [302, 302]
+    assert AccessRequest.objects.count() == 1 and Event.objects.filter(action="access.ask").count() == 1
+    office.ask(reason="asked by the ward once more")
+    assert AccessRequest.objects.count() == 2
+    later = clock.now() + timedelta(seconds=11)
+    monkeypatch.setattr("salus_web.access.requests.now", lambda: later)
+    office.ask()
+    assert AccessRequest.objects.count() == 3
+
+
 @pytest.mark.parametrize("role", ["administrator", "auditor"])
 def test_who_sees_no_patients_cannot_ask_for_one(office: Office, role: str) -> None:
     client = client_of(make_user(role, office.site))

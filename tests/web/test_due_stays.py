@@ -306,7 +306,7 @@ def test_the_jobs_page_says_when_it_was_last_looked_and_how_many_were_asked_for(
     stay(make_patient(site), 25 * HOUR)
     look(bundle)
     page = text_of(desk.get("/jobs/"))
-    assert "are looked for every minute" in page and ": 1 risk(s) asked for in all, the last " in page
+    assert "are looked for every minute" in page and ": 1 risk asked for in all, the last " in page
     assert "Stays old enough for a model: last looked for just now; 1 risks asked for in all." in text_of(desk.get("/operations/"))
     DueMoment.objects.update(last_at=now() - timedelta(minutes=6))
     assert "✕ nobody looks for stays" in text_of(desk.get("/jobs/"))

@@ -182,7 +182,7 @@ def test_every_look_under_it_has_the_purpose_emergency_and_no_other_look(ward: W
     ward.open()
     for address in [*ward.pages().values(), "/worklist/", "/patients/", f"/patients/{ward.mine.patient.pk}/"]:
         ward.client.get(address)
-    ward.client.post("/patients/", {"q": "MRNQOTHER"})
+    ward.client.post("/patients/", {"q": "MRNQOTHER"}, follow=True)
     ward.client.post(f"{ward.page}ask/", {"task": "t48"})
     review = {"decision": "accept", "reason": "agree"}
     ward.client.post(f"/predictions/{ward.other.prediction.pk}/review/", review)
@@ -278,7 +278,7 @@ def test_who_does_not_allow_care_is_not_overruled_by_an_emergency(ward: Ward) ->
     assert answer.status_code == 200 and "⊘ not allowed" in text_of(answer)
     pages = [*ward.pages().values(), "/worklist/", "/patients/"]
     assert not [page for page in pages if b"QOTHER" in ward.client.get(page).content], "shown against the patient's word"
-    assert b"NameQOTHER" not in ward.client.post("/patients/", {"q": "MRNQOTHER"}).content
+    assert b"NameQOTHER" not in ward.client.post("/patients/", {"q": "MRNQOTHER"}, follow=True).content
     assert "in an emergency" not in text_of(ward.team.get("/worklist/")), "a notice names the patient, so it waits as the record does"
     assert "To the record" in text_of(ward.client.get("/emergency/")), "it can be handed back"
     said = {"purpose": "care", "said": "yes", "form": "By word of mouth", "day": ""}

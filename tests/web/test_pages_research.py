@@ -47,7 +47,7 @@ def test_counts_are_rounded_and_small_ones_hidden(study: tuple[Project, Client, 
 
 @pytest.mark.parametrize(
     ("asked", "words"),
-    [({"age_low": "old"}, "is not a number"), ({"age_low": "80", "age_high": "20"}, "age"), ({"age_low": "1.5"}, "whole years")],
+    [({"age_low": "old"}, "is not a number"), ({"age_low": "80", "age_high": "20"}, "Age, from"), ({"age_low": "1.5"}, "whole years")],
 )
 def test_a_wrong_definition_is_a_sentence(study: tuple[Project, Client, Client], asked: dict[str, str], words: str) -> None:
     project, desk, _ = study

@@ -14,13 +14,13 @@ from django.db import connection, connections, transaction
 from salus_web.jobs.models import Job
 from salus_web.jobs.services import claim
 from salus_web.predictions import services
-from salus_web.predictions.models import CurrentRisk, Prediction
+from salus_web.predictions.models import CurrentRisk, Prediction, Review
 from salus_web.predictions.services import request, withdraw_risks
 from salus_web.registry.models import BundleState
 from salus_web.registry.services import move_bundle
 
 from tests.factories.hospital import Person, make_bundle, make_person
-from tests.factories.people import SYSTEM, make_site
+from tests.factories.people import SYSTEM, actor_of, make_site, make_user, relate
 from tests.web.test_current_risks import current, outcome, store
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -93,6 +93,25 @@ def test_a_withdrawal_waits_for_a_risk_that_is_being_stored_and_takes_it_back(
     stored.result(WAIT_SECONDS)
     withdrawn.result(WAIT_SECONDS)
     assert (current(person.patient).state, current(person.patient).sort_probability) == ("withdrawn", None)
+
+
+def test_of_two_clicks_at_once_one_judgement_is_kept(
+    person: Person, beside: Callable[..., Future[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nurse = make_user("clinician", person.patient.site)
+    relate(nurse, person.patient)
+    both, looked = threading.Barrier(2), services._last_judgement
+
+    def meet(*values: Any) -> Review | None:
+        found = looked(*values)
+        with suppress(threading.BrokenBarrierError):
+            both.wait(2)
+        return found
+
+    monkeypatch.setattr(services, "_last_judgement", meet)
+    said = {"prediction": person.prediction, "decision": "override", "reason_code": "knows_more", "note": "palliative"}
+    clicks = [beside(services.review, **said, by=actor_of(nurse)) for _ in range(2)]
+    assert len({one.result(WAIT_SECONDS).pk for one in clicks}) == 1 == Review.objects.for_actor(SYSTEM).count()
 
 
 def test_no_worker_begins_a_job_before_the_data_that_asks_for_it_can_be_read(person: Person, beside: Callable[..., Future[Any]]) -> None:

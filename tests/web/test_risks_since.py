@@ -124,5 +124,5 @@ def test_only_a_risk_with_a_number_asks_for_a_judgement(ward: tuple[Client, Admi
     client.post(f"/predictions/{person.prediction.pk}/review/", {"decision": "accept", "reason": "agree", "note": ""})
     without_number(person, state)
     page = shown(client.get(f"/predictions/{person.prediction.pk}/"))
-    asks = f'action="/predictions/{person.prediction.pk}/review/"' in page
+    asks = f'action="/predictions/{person.prediction.pk}/review/#judgement"' in page
     assert asks is (state == "computed") and ("Only a risk with a number" in page) is not asks and "Accepted" in page

@@ -108,14 +108,14 @@ def test_the_door_says_that_there_is_no_room_and_takes_nothing(door: Client, set
     settings.SALUS_RESERVE_BYTES = HUGE
     answer = bring(door, "one.json", "two.json")
     page = answer.content.decode()
-    assert answer.status_code == 507 and "almost full" in page and "file(s) came in" not in page
+    assert answer.status_code == 507 and "almost full" in page and "came in, to be read" not in page
     assert not Upload.objects.exists() and not Job.objects.exists()
     assert not Event.objects.filter(action="upload.receive").exists()
 
 
 def test_the_door_counts_what_came_in(door: Client) -> None:
     page = bring(door, "one.json", "two.json").content.decode()
-    assert "2 of 2 file(s) came in" in page and Upload.objects.count() == 2
+    assert "2 of 2 files came in" in page and Upload.objects.count() == 2
 
 
 def test_a_full_reserve_does_not_stop_a_reading(settings: Any, db: None) -> None:

@@ -11,6 +11,7 @@ from django.db import transaction
 from salus_web.access.models import AccessPurpose, AccessRequest, RequestState, Scope
 from salus_web.access.words import sentence
 from salus_web.accounts.actors import Actor, system
+from salus_web.accounts.models import User
 from salus_web.accounts.permissions import Resource, authorize
 from salus_web.accounts.selectors import actor_for_user, sites_as
 from salus_web.accounts.standing import may_sign_in
@@ -18,7 +19,7 @@ from salus_web.audit.services import Act, record
 from salus_web.cohorts.models import Project
 from salus_web.cohorts.selectors import is_member
 from salus_web.cohorts.services import join_project
-from salus_web.common.clock import now
+from salus_web.common.clock import SENT_TWICE, now
 from salus_web.common.encryption import blind_index
 from salus_web.common.errors import BadInput, Hidden, StateConflict
 from salus_web.records.models import CareRelation, CareTeam, CareTeamMembership, Patient
@@ -37,7 +38,7 @@ def ask_access(
     *, site_id: str, scope: str, wanted: str, purpose: str, reason: str, ends_at: datetime | None, by: Actor
 ) -> AccessRequest:
     """Ask for access to a patient, a team or a project until an end. What is wanted is kept as it was typed and not looked
-    up. Raises BadInput."""
+    up. The same request sent twice within a moment is one. Raises BadInput."""
     authorize(by, "access.ask", Resource("request"))
     if ROLE.get(scope) not in by.roles:
         raise BadInput("What for: choose a patient or a care team as a clinician, a research project as a researcher.")
@@ -50,13 +51,23 @@ def ask_access(
         raise BadInput("Purpose: choose one that fits; research is for projects, and projects are for research.")
     said = sentence(reason, "Why")
     _check_end(ends_at)
+    asked = {"site": site, "scope": scope, "purpose": purpose, "ends_at": ends_at}
+    if (earlier := _asked_just_now(by, asked, wanted.strip(), said)) is not None:
+        return earlier
     if AccessRequest.objects.filter(user_id=by.id, state=RequestState.OPEN, ends_at__gt=now()).count() >= OPEN_AT_MOST:
         raise BadInput(f"You have {OPEN_AT_MOST} open requests. Withdraw one, or wait until they are decided.")
-    row = AccessRequest(site=site, user_id=by.id, scope=scope, purpose=purpose, asked_at=now(), ends_at=ends_at)
+    row = AccessRequest(user_id=by.id, asked_at=now(), **asked)
     row.wanted, row.reason = wanted.strip(), said
     row.save(force_insert=True)
     record(Act("access.ask", "request", str(row.pk), purpose=_purpose(row), detail={"scope": scope, "for": purpose}), by=by)
     return row
+
+
+def _asked_just_now(by: Actor, asked: dict[str, Any], wanted: str, reason: str) -> AccessRequest | None:
+    """The same request, asked a moment ago. The person's row is held, so that of two clicks the second finds the first one's."""
+    list(User.objects.select_for_update(no_key=True).filter(pk=by.id).values_list("pk", flat=True))
+    rows = AccessRequest.objects.filter(user_id=by.id, state=RequestState.OPEN, asked_at__gt=now() - SENT_TWICE, **asked)
+    return next((row for row in rows if (row.wanted, row.reason) == (wanted, reason)), None)
 
 
 def _check_end(ends_at: datetime | None) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
-from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+from django.utils.http import urlencode
 
 from salus_web.accounts import proofs
-from salus_web.accounts.demand import away, has_factor
+from salus_web.accounts.demand import away, has_factor, page_of_form
 from salus_web.accounts.permissions import Resource, authorize
 from salus_web.audit.services import Act, record
 from salus_web.common.errors import Refused
@@ -29,10 +29,11 @@ class Declaration:
     shows_patient: bool
     step_up: bool = False
     by_token: bool = False
+    form_on: str = ""  # the address of the page that a form for this view stands on, where answers to the form are no page to come back to
 
 
 def declare(
-    action: str | None, *, audit: str | None = None, shows_patient: bool = False, step_up: bool = False,
+    action: str | None, *, audit: str | None = None, shows_patient: bool = False, step_up: bool = False, form_on: str = "",
     detail: Callable[[HttpRequest], dict[str, Any]] | None = None,
 ) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:  # fmt: skip
     """Declare a view. `action` None means open to all (login page, health).
@@ -40,7 +41,7 @@ def declare(
     With `audit` the page view itself is logged once, before the view runs, with what `detail` says was asked. A view that shows one patient
     says `shows_patient=True` and calls `records.selectors.open_patient`, which authorises and logs that patient.
     A view behind which much can be done or taken away says `step_up=True`: the person shows who they are once more
-    unless they did in the last ten minutes.
+    unless they did in the last ten minutes. One that answers a form anew with what was typed says which page the form stands on.
     """
 
     def wrap(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
@@ -65,7 +66,7 @@ def declare(
                 record(Act(action=audit, object_kind="page", object_id=request.path[:80], detail=asked), by=actor)
             return view(request, *args, **kwargs)
 
-        guarded.declaration = Declaration(action, audit, shows_patient, step_up)  # type: ignore[attr-defined]
+        guarded.declaration = Declaration(action, audit, shows_patient, step_up, form_on=form_on)  # type: ignore[attr-defined]
         return guarded
 
     return wrap
@@ -85,16 +86,10 @@ def _note_try(request: HttpRequest, declared: Declaration, refusal: Exception) -
 
 def show_again(request: HttpRequest) -> HttpResponse:
     """To where a person shows who they are, and from there back. What a form held is not kept: it may name a patient."""
-    target = request.get_full_path() if request.method == "GET" else _page_of_form(request)
+    target = request.get_full_path() if request.method == "GET" else page_of_form(request)
     if request.method != "GET":
         messages.warning(request, "Please show once more that it is you; then send the form again. Nothing was done yet.")
     factor = has_factor(request.user)
     # who has neither a password nor a factor came through the hospital's directory, and does so again
     page = "/again/code/" if factor else "/again/" if request.user.has_usable_password() else "/login/"
     return away(request, f"{page}?{urlencode({'next': target})}")
-
-
-def _page_of_form(request: HttpRequest) -> str:
-    """The page a form was sent from, where that is one of ours."""
-    sent_from = request.META.get("HTTP_REFERER", "")
-    return sent_from if url_has_allowed_host_and_scheme(sent_from, allowed_hosts={request.get_host()}) else "/"

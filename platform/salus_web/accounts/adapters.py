@@ -11,6 +11,7 @@ from allauth.account.internal.stagekit import clear_login
 from allauth.core import context
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.adapter import DefaultMFAAdapter
+from django.contrib import messages
 from django.contrib.auth import authenticate
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
@@ -18,7 +19,7 @@ from django.shortcuts import render
 
 from salus_web.accounts import lockout, proofs, sessions
 from salus_web.accounts.addresses import client_address
-from salus_web.accounts.demand import has_factor
+from salus_web.accounts.demand import UNSENT, has_factor
 from salus_web.accounts.directory import note_vouched
 from salus_web.accounts.selectors import actor_for_user
 from salus_web.accounts.standing import may_sign_in
@@ -86,11 +87,14 @@ class PeopleAdapter(DefaultAccountAdapter):
         if not may_sign_in(user):  # the last day may end between the password and the code
             raise ImmediateHttpResponse(self._turned_away(request, user))
         note_vouched(request)
+        is_unsent = request.session.pop(UNSENT, False)
         shown = request.session.get(AUTHENTICATION_METHODS_SESSION_KEY) or []
         with transaction.atomic():
             record(Act("session.start", "user", str(user.pk), detail={"by": [row["method"] for row in shown]}), by=actor_for_user(user))
             super().login(request, user)
             sessions.begin_for(request, user)
+        if is_unsent:
+            messages.warning(request, "Your session was over when the form was sent. Nothing was stored; please send it again.")
 
     def logout(self, request: HttpRequest) -> None:
         """Also when the library ends a session, such as for one who comes back from the directory."""

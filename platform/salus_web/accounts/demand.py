@@ -8,7 +8,7 @@ from urllib.parse import urlparse
 
 from allauth.mfa.models import Authenticator
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.utils.http import urlencode
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
 from salus_web.accounts.proofs import factor_is_demanded, has_shown_factor
 
@@ -19,6 +19,8 @@ EXEMPT = frozenset({
 })  # fmt: skip
 # Setting one up: only for a person who has none, or a stolen password would be enough to add a thief's own.
 SETTING_UP = frozenset({"factor-setup", "mfa_activate_totp", "mfa_add_webauthn"})
+# in a session without a person: a form of theirs came too late
+UNSENT = "salus_unsent"
 
 
 def has_factor(user: Any) -> bool:
@@ -52,7 +54,23 @@ def away(request: HttpRequest, address: str) -> HttpResponse:
     return HttpResponseRedirect(address)
 
 
+def page_of_form(request: HttpRequest) -> str:
+    """The page a form stands on: where its view says so that one, else the one it was sent from, where that is one of ours."""
+    match = request.resolver_match
+    declared = getattr(match.func, "declaration", None) if match else None
+    if match and declared is not None and declared.form_on:
+        return declared.form_on.format(**match.kwargs)
+    sent_from = request.headers.get("HX-Current-URL") or request.META.get("HTTP_REFERER", "")
+    return sent_from if url_has_allowed_host_and_scheme(sent_from, allowed_hosts={request.get_host()}) else "/"
+
+
 def to_sign_in(request: HttpRequest) -> HttpResponse:
-    """To the door, and from there back to the page one sat at; a fragment's own address is no page."""
-    sat_at = urlparse(request.headers.get("HX-Current-URL", "")).path if "HX-Request" in request.headers else request.path
+    """To the door, and from there back to the page one sat at; a fragment's own address is no page, nor is a form's. What a form
+    held is not kept, and that is said at the door and behind it."""
+    if request.method == "GET" and "HX-Request" not in request.headers:
+        sat_at = request.path
+    else:
+        sat_at = urlparse(page_of_form(request)).path
+    if request.method != "GET":
+        request.session[UNSENT] = True
     return away(request, f"/login/?{urlencode({'next': sat_at or '/'})}")

@@ -14,7 +14,7 @@ from django.shortcuts import render
 from salus_web.accounts.access import NO_STORE
 from salus_web.accounts.actors import ANONYMOUS
 from salus_web.accounts.addresses import client_address
-from salus_web.accounts.demand import to_sign_in
+from salus_web.accounts.demand import page_of_form, to_sign_in
 from salus_web.accounts.selectors import actor_for_user
 from salus_web.accounts.tokens import bearer
 from salus_web.common import wall
@@ -109,7 +109,8 @@ class PlainRefusals:
         if isinstance(error, NoRoom):
             return plain_page(request, 507, reason=str(error))
         if isinstance(error, StateConflict | BadInput):
-            return render(request, "refused.html", {"reason": str(error)}, status=409)
+            back = page_of_form(request) if request.method == "POST" else ""
+            return render(request, "refused.html", {"reason": str(error), "back": back}, status=409)
         if isinstance(error, ScopeMissing):
             return render(request, "refused.html", {"reason": "This page asked for data without saying for whom."}, status=500)
         return None

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from salus_web.accounts import sessions
 from salus_web.accounts.access import declare
 from salus_web.accounts.addresses import client_address
+from salus_web.accounts.demand import UNSENT
 from salus_web.accounts.lockout import TooManyTries
 from salus_web.accounts.rates import too_many
 from salus_web.accounts.shares import wrong_sign_ins
@@ -57,7 +58,7 @@ class SignInPage(LoginView):
         """Where to go afterwards, and the hospital's directory where there is one."""
         found = super().get_context_data(**options)
         said = sessions.WORDS.get(self.request.session.pop(sessions.SAID, ""), "")
-        return found | {"next": found["redirect_field_value"] or "", "directory": settings.SALUS_OIDC_NAME, "signed_out": said}
+        return found | {"next": found["redirect_field_value"] or "", "directory": settings.SALUS_OIDC_NAME, "signed_out": said, "is_unsent": UNSENT in self.request.session}
 
 
 class Second(AuthenticateView):

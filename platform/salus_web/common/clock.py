@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+SENT_TWICE = timedelta(seconds=10)  # the same form of the same person again within this was sent twice, not meant twice
 
 
 def now() -> datetime:

@@ -14,7 +14,7 @@ from salus_web.accounts.actors import system
 from salus_web.accounts.permissions import Resource, authorize
 from salus_web.audit.services import Act, record, record_many
 from salus_web.common import vault
-from salus_web.common.clock import now
+from salus_web.common.clock import SENT_TWICE, now
 from salus_web.common.errors import BadInput, StateConflict
 from salus_web.common.ids import new_id
 from salus_web.common.keyring import KeyGone
@@ -310,15 +310,20 @@ def withdraw_risks(*, bundle: ModelBundle, by: Any) -> int:
 
 @transaction.atomic
 def review(*, prediction: Prediction, decision: str, reason_code: str, note: str, by: Any) -> Review:
-    """Accept or override with a coded reason."""
+    """Accept or override with a coded reason. The same judgement sent twice within a moment is kept once."""
     authorize(by, "prediction.review", Resource("prediction", str(prediction.pk)))
     if decision not in {"accept", "override"}:
         raise BadInput("Say whether you accept the risk or override it.")
-    if reason_code not in REVIEW_REASONS or (decision == "override" and reason_code == "agree"):
+    if reason_code not in REVIEW_REASONS:
         raise BadInput("Choose a reason from the list.")
+    if decision == "override" and reason_code == "agree":
+        raise BadInput("An override needs another reason than agreement.")
     if reason_code == "other" and not note.strip():
         raise BadInput("With “another reason”, please say which.")
     _check_stands(prediction, by)
+    last = _last_judgement(prediction, by)
+    if last is not None and (last.decision, last.reason_code, last.note) == (decision, reason_code, note.strip()):
+        return last
     row = Review(
         patient_id=prediction.patient_id, prediction=prediction, reviewer_id=by.id, decision=decision,
         reason_code=reason_code, reviewed_at=now(),
@@ -330,6 +335,13 @@ def review(*, prediction: Prediction, decision: str, reason_code: str, note: str
     why_seen = purposes(viewer=by, patient_ids=[row.patient_id])[row.patient_id]
     record(Act("prediction.review", "prediction", str(prediction.pk), pseudonym, why_seen, detail=detail), by=by)
     return row
+
+
+def _last_judgement(prediction: Prediction, by: Any) -> Review | None:
+    """What this person said of this risk a moment ago. The risk is held, so that of two clicks the second finds the first one's."""
+    list(Prediction.objects.for_actor(by).select_for_update(no_key=True).filter(pk=prediction.pk).values_list("pk", flat=True))
+    rows = Review.objects.for_actor(by).filter(prediction=prediction, reviewer_id=by.id, reviewed_at__gt=now() - SENT_TWICE)
+    return rows.order_by("-reviewed_at").first()
 
 
 def _check_stands(prediction: Prediction, by: Any) -> None:

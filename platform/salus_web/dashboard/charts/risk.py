@@ -23,8 +23,9 @@ class Bar:
 
 
 def signed(points: float) -> str:
-    """+6.1 or −3.0, with a real minus."""
-    return f"{'+' if points >= 0 else '−'}{abs(points):.1f}"
+    """+6.1 or −3.0, with a real minus; what rounds to nothing has no sign."""
+    said = f"{abs(points):.1f}"
+    return said if said == "0.0" else f"{'+' if points > 0 else '−'}{said}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,11 @@ from salus_web.dashboard.charts.figures import bars
 
 CODE_ROWS = 3
 ENDS = ("age_low", "age_high", "risk_low", "risk_high")
+# the definition's fields, as the form that is filled in calls them
+CALLED = {
+    "age_low": "Age, from", "age_high": "Age, to", "sexes": "Sex", "codes": "Measured", "condition_codes": "Diagnosed with",
+    "modalities": "With an image", "task_id": "With a risk of", "risk_low": "Risk, from", "risk_high": "Risk, to", "site_ids": "Hospital",
+}  # fmt: skip
 RULE = {"code": "code", "low": "code_low", "high": "code_high", "unit": "code_unit"}
 
 
@@ -84,41 +90,58 @@ def logged(request: HttpRequest) -> dict[str, Any]:
 
 
 def definition_of(form: QueryDict) -> CohortDefinition:
-    """The definition in a submitted form. Raises BadInput naming the field."""
+    """The definition in a submitted form. Raises BadInput naming the field as the form does."""
     codes = []
     for at in range(CODE_ROWS):
         code = form.get(f"code_{at}", "").strip()
         if code:
             codes.append({
-                "code": code, "low": _number(form, f"code_low_{at}"), "high": _number(form, f"code_high_{at}"),
+                "code": code, "low": _number(form, f"code_low_{at}", f"Measured, {code}, from"),
+                "high": _number(form, f"code_high_{at}", f"Measured, {code}, to"),
                 "unit": form.get(f"code_unit_{at}", "").strip(),
             })  # fmt: skip
     conditions = [word for word in form.get("conditions", "").replace(",", " ").split() if word]
     task = form.get("task", "") or None
-    low, high = _number(form, "risk_low"), _number(form, "risk_high")
-    return from_json({
+    fields = {
         "age_low": _whole(form, "age_low"), "age_high": _whole(form, "age_high"), "sexes": form.getlist("sex"), "codes": codes,
         "modalities": form.getlist("modality"), "condition_codes": conditions, "task_id": task,
-        "risk_low": None if low is None else low / 100, "risk_high": None if high is None else high / 100,
-        "site_ids": form.getlist("site"),
-    })  # fmt: skip
+        "risk_low": _share(form, "risk_low"), "risk_high": _share(form, "risk_high"), "site_ids": form.getlist("site"),
+    }  # fmt: skip
+    try:
+        return from_json(fields)
+    except BadInput as problem:
+        raise BadInput(_in_words_of_the_form(str(problem))) from None
 
 
-def _number(form: QueryDict, name: str) -> float | None:
+def _in_words_of_the_form(problem: str) -> str:
+    """A sentence about a definition names its fields, as a stored one does; whoever fills in the form sees their labels."""
+    begun = re.sub(rf"^({'|'.join(CALLED)})(?=:)", lambda found: CALLED[found[0]], problem)
+    return re.sub(rf"\b({'|'.join(CALLED)})\b", lambda found: f"“{CALLED[found[0]]}”", begun)
+
+
+def _share(form: QueryDict, name: str) -> float | None:
+    """A risk, asked for in percent."""
+    found = _number(form, name, CALLED[name])
+    if found is not None and not 0 <= found <= 100:
+        raise BadInput(f"{CALLED[name]}: a risk lies between 0 and 100 %.")
+    return None if found is None else found / 100
+
+
+def _number(form: QueryDict, name: str, called: str) -> float | None:
     text = form.get(name, "").strip()
     try:
         found = float(text) if text else None
     except ValueError:
         found = math.nan
     if found is not None and not math.isfinite(found):
-        raise BadInput(f"{name.replace('_', ' ')}: “{text}” is not a number.")
+        raise BadInput(f"{called}: “{text}” is not a number.")
     return found
 
 
 def _whole(form: QueryDict, name: str) -> int | None:
-    found = _number(form, name)
+    found = _number(form, name, CALLED[name])
     if found is not None and found != int(found):
-        raise BadInput(f"{name.replace('_', ' ')}: whole years, please.")
+        raise BadInput(f"{CALLED[name]}: whole years, please.")
     return None if found is None else int(found)
 
 

@@ -20,6 +20,7 @@ from salus_web.accounts.selectors import PEOPLE_PAGE, actor_for_user, people, pe
 from salus_web.accounts.services import end_role, grant_role
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput, Hidden
+from salus_web.dashboard.views.again import shown_again, typed
 from salus_web.dashboard.views.asked import day, page_number
 from salus_web.records.models import CareTeamMembership
 from salus_web.records.selectors import (
@@ -38,9 +39,9 @@ SEARCH_LENGTH = 200
 
 @declare("access.read", audit="access.read")
 @require_http_methods(["GET", "POST"])
-def access(request: HttpRequest) -> HttpResponse:
+def access(request: HttpRequest, problem: str = "") -> HttpResponse:
     """People with their roles, care teams, and the question who may see whom; it is posted, so that no record number
-    stands in an address."""
+    stands in an address. After another form of the page was refused, with its problem."""
     viewer = request.actor  # type: ignore[attr-defined]
     text, page, part = " ".join(request.GET.get("q", "").split())[:SEARCH_LENGTH], page_number(request), page_number(request, "teams")
     waiting, granted = waiting_requests(viewer=viewer), granted_requests(viewer=viewer)
@@ -51,11 +52,13 @@ def access(request: HttpRequest) -> HttpResponse:
         "waiting": waiting[:SHOWN_AT_MOST], "more_wait": len(waiting) > SHOWN_AT_MOST, "me": viewer.id,
         "granted": granted[:SHOWN_AT_MOST], "more_granted": len(granted) > SHOWN_AT_MOST,
         "roles": Role.choices, "may_manage": can(viewer, "access.manage"),
-        "asked": {name: request.POST.get(name, "") for name in ("site", "mrn", "person")},
+        "asked": {name: "" if problem else request.POST.get(name, "") for name in ("site", "mrn", "person")},
     }  # fmt: skip
-    if context["asked"]["mrn"]:
-        context |= _answer(request, context["asked"])
-    return render(request, "dashboard/access.html", context)
+    try:
+        context |= _answer(request, context["asked"]) if context["asked"]["mrn"] else {}
+    except BadInput as said:
+        problem = str(said)
+    return render(request, "dashboard/access.html", context | typed(request, problem), status=409 if problem else 200)
 
 
 def _answer(request: HttpRequest, asked: dict[str, str]) -> dict[str, Any]:
@@ -102,8 +105,9 @@ def last_moment(text: str) -> datetime | None:
     return end
 
 
-@declare("access.manage", step_up=True)
+@declare("access.manage", step_up=True, form_on="/access/")
 @require_POST
+@shown_again(access)
 def add_role(request: HttpRequest, user_id: UUID) -> HttpResponse:
     """One more role."""
     viewer, post = request.actor, request.POST  # type: ignore[attr-defined]
@@ -122,8 +126,9 @@ def remove_role(request: HttpRequest, grant_id: UUID) -> HttpResponse:
     return HttpResponseRedirect("/access/")
 
 
-@declare("access.manage", step_up=True)
+@declare("access.manage", step_up=True, form_on="/access/")
 @require_POST
+@shown_again(access)
 def add_member(request: HttpRequest) -> HttpResponse:
     """Put a person into a care team."""
     viewer, post = request.actor, request.POST  # type: ignore[attr-defined]
@@ -160,8 +165,9 @@ def team(request: HttpRequest, team_id: UUID) -> HttpResponse:
     return render(request, "dashboard/team.html", context)
 
 
-@declare("access.manage", step_up=True)
+@declare("access.manage", step_up=True, form_on="/access/")
 @require_POST
+@shown_again(access)
 def add_relation(request: HttpRequest) -> HttpResponse:
     """Let one clinician see one patient."""
     viewer, post = request.actor, request.POST  # type: ignore[attr-defined]

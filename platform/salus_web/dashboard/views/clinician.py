@@ -20,6 +20,7 @@ from salus_web.dashboard.pages import patient as patient_page
 from salus_web.dashboard.pages import worklist as worklist_page
 from salus_web.dashboard.pages.banner import banner
 from salus_web.dashboard.pages.looks import said_of
+from salus_web.dashboard.views import searches
 from salus_web.dashboard.views.asked import moment, page_number
 from salus_web.imaging.selectors import rendition_for, whose_image
 from salus_web.predictions.selectors import ids_in_scope, last_update
@@ -76,16 +77,27 @@ def ask_for_all(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def patients(request: HttpRequest) -> HttpResponse:
     """My patients, or those that a search finds among them. What is searched for is a name or a record number: it is posted,
-    because addresses are kept by browsers, proxies and their logs."""
-    viewer, text, page = request.actor, request.POST.get("q", "").strip(), page_number(request)  # type: ignore[attr-defined]
-    if len(text.split()) > WORDS_AT_MOST:
-        raise BadInput(f"Search for at most {WORDS_AT_MOST} words.")
+    because addresses are kept by browsers, proxies and their logs. What was found has an address that names nobody, so that
+    Back leads to it; going back is a look as well."""
+    viewer, token, page = request.actor, request.GET.get("found", ""), page_number(request)  # type: ignore[attr-defined]
+    if request.method == "POST":
+        return _search(request, request.POST.get("q", "").strip())
+    text = searches.kept(request, token)
+    if token and not text:
+        messages.info(request, "That search is over. Please search again.")
     found = search_patients(viewer=viewer, text=text) if text else my_patients(viewer=viewer, page=page)
     if text and len(found) == 1:
         return HttpResponseRedirect(f"/patients/{found[0].pk}/")
     at_once = FOUND_AT_MOST if text else 25
     context = {"found": found[:at_once], "text": text, "number": page, "has_more": len(found) > at_once}
     return render(request, "dashboard/patients.html", context)
+
+
+def _search(request: HttpRequest, text: str) -> HttpResponse:
+    """From the words to the page of what they find."""
+    if len(text.split()) > WORDS_AT_MOST:
+        raise BadInput(f"Search for at most {WORDS_AT_MOST} words.")
+    return HttpResponseRedirect(f"/patients/?found={searches.keep(request, text)}" if text else "/patients/")
 
 
 @declare("patient.read", shows_patient=True)

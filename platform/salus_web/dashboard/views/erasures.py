@@ -12,15 +12,17 @@ from django.views.decorators.http import require_GET, require_POST
 
 from salus_web.accounts.access import declare
 from salus_web.common.errors import BadInput
-from salus_web.dashboard.views.keeping import chosen_patient
+from salus_web.dashboard.views.again import shown_again
+from salus_web.dashboard.views.keeping import chosen_patient, keeping_again
 from salus_web.stewardship.decisions import erasure_for, holds_on
 from salus_web.stewardship.erasures import ask_erasure, decide_erasure
 from salus_web.stewardship.holdings import KEPT
 from salus_web.stewardship.models import Decision
 
 
-@declare("keys.destroy", step_up=True)
+@declare("keys.destroy", step_up=True, form_on="/keeping/")
 @require_POST
+@shown_again(keeping_again)
 def ask_to_erase(request: HttpRequest) -> HttpResponse:
     """Ask for a person to be erased; nothing goes yet."""
     row = ask_erasure(patient=chosen_patient(request), reason=request.POST.get("reason", ""), by=request.actor)  # type: ignore[attr-defined]

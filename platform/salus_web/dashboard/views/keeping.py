@@ -14,6 +14,7 @@ from salus_web.accounts.access import declare
 from salus_web.accounts.selectors import sites_of
 from salus_web.common.errors import BadInput
 from salus_web.dashboard.views.access import last_moment, one_of_sites
+from salus_web.dashboard.views.again import shown_again, typed
 from salus_web.dashboard.views.asked import page_number
 from salus_web.records.models import Patient
 from salus_web.records.selectors import person_by_number
@@ -29,13 +30,23 @@ HOLDS_PAGE = 25
 @require_GET
 def keeping(request: HttpRequest) -> HttpResponse:
     """Everything about keeping and erasing at the viewer's hospitals."""
+    return _page(request)
+
+
+@declare("keeping.read", audit="keeping.read")
+def keeping_again(request: HttpRequest, problem: str) -> HttpResponse:
+    """The same page after one of its forms was refused."""
+    return _page(request, problem)
+
+
+def _page(request: HttpRequest, problem: str = "") -> HttpResponse:
     viewer = request.actor  # type: ignore[attr-defined]
     (to_do, to_do_in_all), (asked, waiting_in_all) = follow_ups(viewer=viewer), erasures(viewer=viewer)
     held = Paginator(holds(viewer=viewer), HOLDS_PAGE).get_page(page_number(request, "holds"))
     context = {
         "follow_ups": to_do, "to_do_in_all": to_do_in_all, "erasures": asked, "waiting_in_all": waiting_in_all, "open_shown": OPEN_SHOWN,
         "rows": held, "holds": [Named(row, name_of(row.patient), row.reason) for row in held],
-        "sites": sites_of(viewer=viewer), "rules": rules(), "runs": runs(viewer=viewer),
+        "sites": sites_of(viewer=viewer), "rules": rules(), "runs": runs(viewer=viewer), **typed(request, problem),
     }  # fmt: skip
     return render(request, "dashboard/keeping.html", context)
 
@@ -50,8 +61,9 @@ def chosen_patient(request: HttpRequest) -> Patient:
     return patient
 
 
-@declare("keeping.change", step_up=True)
+@declare("keeping.change", step_up=True, form_on="/keeping/")
 @require_POST
+@shown_again(keeping_again)
 def add_hold(request: HttpRequest) -> HttpResponse:
     """Nothing of this patient is erased from now on."""
     post = request.POST
@@ -60,8 +72,9 @@ def add_hold(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect("/keeping/")
 
 
-@declare("keeping.change", step_up=True)
+@declare("keeping.change", step_up=True, form_on="/keeping/")
 @require_POST
+@shown_again(keeping_again)
 def end_hold(request: HttpRequest, hold_id: UUID) -> HttpResponse:
     """Lift a hold."""
     viewer = request.actor  # type: ignore[attr-defined]

@@ -78,7 +78,7 @@ def _receive(request: HttpRequest, sites: dict[str, object]) -> None:
         except (BadInput, NoRoom) as problem:
             messages.warning(request, f"One of the files was not taken in. {problem}")  # a name may name a patient; cookies hold this
     if taken:
-        messages.info(request, f"{taken} of {len(files)} file(s) came in. They are read now; the list says what became of each.")
+        messages.info(request, f"{taken} of {len(files)} file{'' if len(files) == 1 else 's'} came in, to be read now; the list says what became of each.")
 
 
 @declare("jobs.read")

@@ -21,7 +21,8 @@ from salus_web.accounts.services import create_user, grant_role, invite, let_unt
 from salus_web.accounts.tokens import end_token, tokens_of
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput
-from salus_web.dashboard.views.access import last_moment, one_of_sites
+from salus_web.dashboard.views.access import access, last_moment, one_of_sites
+from salus_web.dashboard.views.again import shown_again
 from salus_web.records.selectors import memberships_of
 
 
@@ -45,8 +46,9 @@ def _is_over(user: User) -> bool:
     return user.expires_at is not None and user.expires_at <= now()
 
 
-@declare("access.manage", step_up=True)
+@declare("access.manage", step_up=True, form_on="/access/")
 @require_POST
+@shown_again(access)
 def add_person(request: HttpRequest) -> HttpResponse:
     """A new person with a first role and a link to choose a password, shown once."""
     viewer, post = request.actor, request.POST  # type: ignore[attr-defined]

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_POST
 from salus_web.accounts.access import declare
 from salus_web.accounts.actors import Actor
 from salus_web.common import vault
-from salus_web.common.errors import BadInput, Hidden
+from salus_web.common.errors import BadInput, Hidden, StateConflict
 from salus_web.dashboard.pages import prediction as prediction_page
 from salus_web.dashboard.pages.banner import banner
 from salus_web.jobs.selectors import job as job_for
@@ -44,11 +44,16 @@ def _refuse(viewer: Actor, prediction_id: UUID, looking_at: str) -> NoReturn:
 @require_GET
 def prediction(request: HttpRequest, prediction_id: UUID) -> HttpResponse:
     """One risk and its reasons."""
+    return _page(request, _open(request, prediction_id, "prediction"))
+
+
+def _page(request: HttpRequest, found: Prediction, problem: str = "") -> HttpResponse:
+    """The page of a risk; after a judgement that could not be kept, with what was wrong and what was typed."""
     viewer = request.actor  # type: ignore[attr-defined]
-    found = _open(request, prediction_id, "prediction")
     page = prediction_page.page_of(found, viewer, standing=standing_of(viewer=viewer, prediction=found))
     context = {"page": page, "banner": banner(found.patient, viewer), "can_ask": live_bundle(found.task_id) is not None}
-    return render(request, "dashboard/prediction.html", context)
+    context |= {"problem": problem, "typed": request.POST}
+    return render(request, "dashboard/prediction.html", context, status=409 if problem else 200)
 
 
 @declare("prediction.request", shows_patient=True)
@@ -85,7 +90,7 @@ def waiting(request: HttpRequest, patient_id: UUID, job_id: UUID) -> HttpRespons
     return render(request, "dashboard/waiting.html", {"job": job, "banner": banner(row, viewer)})
 
 
-@declare("prediction.review", shows_patient=True)
+@declare("prediction.review", shows_patient=True, form_on="/predictions/{prediction_id}/")
 @require_POST
 def judge(request: HttpRequest, prediction_id: UUID) -> HttpResponse:
     """Accept or override."""
@@ -95,9 +100,9 @@ def judge(request: HttpRequest, prediction_id: UUID) -> HttpResponse:
             prediction=found, decision=request.POST.get("decision", ""), reason_code=request.POST.get("reason", ""),
             note=request.POST.get("note", "")[:2000], by=request.actor,  # type: ignore[attr-defined]
         )  # fmt: skip
-        messages.info(request, "Your judgement was kept with this risk.")
-    except BadInput as problem:
-        messages.warning(request, str(problem))
+    except (BadInput, StateConflict) as problem:
+        return _page(request, found, str(problem))
+    messages.info(request, "Your judgement was kept with this risk.")
     return HttpResponseRedirect(f"/predictions/{prediction_id}/#judgement")
 
 

@@ -19,6 +19,12 @@
     var dark = document.documentElement.dataset.theme === "dark" || (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
     setTheme(dark ? "light" : "dark");
   });
+  // what is wider than its window begins where one looks first: a time axis with the newest, the bar with the page one is on
+  document.querySelectorAll(".scroll.wide").forEach(function (axis) { axis.scrollLeft = axis.scrollWidth; });
+  document.querySelectorAll("nav [aria-current]").forEach(function (item) {
+    var bar = item.parentElement; // moved by itself, as moving the item into view would move the page as well
+    bar.scrollLeft = item.offsetLeft - bar.offsetLeft - (bar.clientWidth - item.offsetWidth) / 2;
+  });
   // the clock of an emergency access; at its end the page goes, as the record does
   document.querySelectorAll("[data-seconds-left]").forEach(function (clock) {
     var end = Date.now() + 1000 * (Number(clock.dataset.secondsLeft) + 1); // from now on: this computer's clock may be wrong
