@@ -18,6 +18,7 @@ MOVERS = {
     "records.0008_older_words_are_replaced": "test_consent_migration.py",
     "records.0011_why_moved": "test_encryption_migration.py",
     "records.0016_case_numbers_apart": "test_case_numbers_migration.py",
+    "records.0019_hospital_of_a_relation": "test_relation_migration.py",
     "imaging.0003_free_text_moved": "test_encryption_migration.py",
     "imaging.0009_moment_not_invented": "test_imaging_migration.py",
     "ingest.0003_free_text_moved": "test_encryption_migration.py",
@@ -27,7 +28,8 @@ MOVERS = {
 SHAPES = {
     "audit.0002_refuse_changes", "records.0006_wall", "imaging.0005_wall", "predictions.0003_wall", "records.0009_consents_stand",
     "imaging.0006_wall_by_purpose", "predictions.0004_wall_by_purpose", "registry.0003_who_trained_a_model", "stewardship.0001_keeping", "access.0002_wall",
-    "access.0004_wall_by_purpose",
+    "access.0004_wall_by_purpose", "records.0020_wall_by_hospital", "access.0005_wall_by_hospital", "imaging.0010_wall_by_hospital",
+    "predictions.0008_wall_by_hospital", "registry.0004_wall_by_hospital", "stewardship.0002_wall_by_hospital",
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from salus_web.accounts.actors import ANONYMOUS, Actor, system
 from salus_web.accounts.models import Role, RoleGrant, Site, User
 from salus_web.accounts.permissions import RULES, Resource, authorize, can
-from salus_web.accounts.selectors import people, sites_of
+from salus_web.accounts.selectors import people, sites_for
 from salus_web.accounts.services import create_site, create_user, end_role, grant_role
 from salus_web.audit.models import Event
 from salus_web.common.clock import now
@@ -32,7 +32,7 @@ CLINICAL_ACTS = {"consent.record", "emergency.break", "emergency.notice", "patie
 
 
 def actor(*roles: str) -> Actor:
-    return Actor(id="u1", name="Somebody", roles=frozenset(roles))
+    return Actor(id="u1", name="Somebody", roles_at=frozenset((role, "s1") for role in roles))
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_an_unknown_action_is_refused_to_everybody(who: Actor) -> None:
 
 
 @pytest.mark.parametrize("action", RULES)
-@pytest.mark.parametrize("nobody", [ANONYMOUS, Actor(id="", name="", roles=frozenset(Role.values))], ids=["plain", "with roles"])
+@pytest.mark.parametrize("nobody", [ANONYMOUS, Actor(id="", name="", roles_at=frozenset((role, "s1") for role in Role.values))], ids=["plain", "with roles"])
 def test_nobody_signed_in_may_nothing(action: str, nobody: Actor) -> None:
     with pytest.raises(Refused, match="sign in"):
         authorize(nobody, action, Resource("page"))
@@ -161,8 +161,10 @@ def test_only_an_administrator_makes_people_sites_and_roles(site: Site, role: st
 def test_a_role_holds_at_its_site_from_now_on(site: Site, administrator: Actor) -> None:
     user, other = User.objects.create_user("ada", None, display_name="Ada"), make_site()
     grant = grant_role(user=user, site=site, role="auditor", by=administrator)
-    assert (actor_of(user).roles, actor_of(user).site_ids) == ({"auditor"}, {str(site.pk)})
-    assert sites_of(viewer=actor_of(user)) == [site] and other not in sites_of(viewer=actor_of(user))
+    RoleGrant.objects.create(user=user, site=other, role="researcher", starts_at=now() - HOUR, granted_by="x")
+    assert actor_of(user).roles_at == {("auditor", str(site.pk)), ("researcher", str(other.pk))}
+    assert sites_for(viewer=actor_of(user), action="audit.read") == [site]
+    assert sites_for(viewer=actor_of(user), action="cohort.use") == [other]
     assert grant.granted_by == administrator.id
     line = Event.objects.get(action="role.grant")
     assert (line.object_id, line.detail) == (str(user.pk), {"role": "auditor", "site": site.code})
@@ -181,7 +183,7 @@ def test_a_role_given_until_an_end_ends_there(site: Site, administrator: Actor) 
     grant_role(user=user, site=site, role="auditor", ends_at=ends, by=administrator)
     assert actor_of(user).roles == {"auditor"} and user.grants.get().ends_at == ends
     user.grants.update(ends_at=now() - timedelta(seconds=1))
-    assert (actor_of(user).roles, actor_of(user).site_ids) == (frozenset(), frozenset())
+    assert actor_of(user).roles_at == frozenset() == actor_of(user).roles
 
 
 def test_a_role_that_is_to_come_does_not_hold_yet(site: Site) -> None:

@@ -132,7 +132,7 @@ def test_the_relations_of_a_patient_are_bounded_with_those_that_hold_first(site:
     team = CareTeam.objects.create(site=site, name="Ward then")
     ask = {"site": str(site.pk), "mrn": "MRN5"}
     CareRelation.objects.bulk_create(
-        CareRelation(patient=patient, team=team, starts_at=start, ends_at=start + timedelta(days=number), added_by="x") for number in range(99)
+        CareRelation(patient=patient, site_id=patient.site_id, team=team, starts_at=start, ends_at=start + timedelta(days=number), added_by="x") for number in range(99)
     )
     whole = text_of(desk.post("/access/", ask))
     assert whole.count("care team Ward then") == 99 and "older ones are not shown" not in whole
@@ -244,7 +244,7 @@ def test_holds_are_shown_by_pages(site: Site, desk: Client) -> None:
 def test_a_search_that_finds_more_than_fifty_patients_says_so(site: Site) -> None:
     user, people = make_user("clinician", site), patients_of(site, 51)
     team = relate(user, people[0]).team
-    CareRelation.objects.bulk_create(CareRelation(patient=one, team=team, starts_at=now() - timedelta(hours=1), added_by="x") for one in people[1:])
+    CareRelation.objects.bulk_create(CareRelation(patient=one, site_id=one.site_id, team=team, starts_at=now() - timedelta(hours=1), added_by="x") for one in people[1:])
     PatientNameToken.objects.bulk_create(PatientNameToken(patient=one, token=blind_index("Maria", purpose="name")) for one in people)
     client = client_of(user)
     page = client.post("/patients/", {"q": "maria"}, follow=True)

@@ -13,8 +13,9 @@ from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, 
 from salus_web.accounts.actors import Actor
 from salus_web.accounts.models import Invitation, RoleGrant, SignIn, Site, User
 from salus_web.accounts.permissions import Resource, authorize
+from salus_web.accounts.places import site_ids_for, where_allowed
 from salus_web.common.clock import now
-from salus_web.common.errors import Hidden
+from salus_web.common.errors import Hidden, Refused
 
 
 def actor_for_user(user: Any) -> Actor:
@@ -25,14 +26,17 @@ def actor_for_user(user: Any) -> Actor:
     return Actor(
         id=str(user.pk),
         name=user.display_name,
-        roles=frozenset(role for role, _ in pairs),
-        site_ids=frozenset(str(site) for _, site in pairs),
+        roles_at=frozenset((role, str(site)) for role, site in pairs),
     )
 
 
 PEOPLE_PAGE = 25
 _WORDS_AT_MOST = 6
 _ALIKE_AT_MOST = 10
+ALSO_ELSEWHERE = (
+    "This person also holds a role at a hospital that you do not administer. Only an administrator of every hospital where "
+    "they hold one can change the account; you can give and end roles at your own."
+)
 
 
 def people(*, viewer: Actor, text: str = "", page: int = 1) -> list[User]:
@@ -52,7 +56,7 @@ def people(*, viewer: Actor, text: str = "", page: int = 1) -> list[User]:
 def _in_reach(viewer: Actor) -> Q:
     """Of one of the viewer's hospitals, or with no role anywhere: as `person_for`."""
     held = RoleGrant.objects.filter(user=OuterRef("pk"))
-    return Q(Exists(held.filter(site_id__in=list(viewer.site_ids)))) | ~Q(Exists(held))
+    return Q(Exists(held.filter(where_allowed(viewer, "access.read")))) | ~Q(Exists(held))
 
 
 def _live_grants() -> Prefetch[str, Any, str]:
@@ -72,9 +76,9 @@ def person_named(*, text: str) -> User | None:
     return found[0] if len(found) == 1 else next((user for user in found if user.username == text), None)
 
 
-def sites_of(*, viewer: Actor) -> list[Site]:
-    """The hospitals at which this person holds a role (1 query)."""
-    return list(Site.objects.filter(pk__in=list(viewer.site_ids)).order_by("name"))
+def sites_for(*, viewer: Actor, action: str) -> list[Site]:
+    """The hospitals at which this person may do this (1 query)."""
+    return list(Site.objects.filter(pk__in=site_ids_for(viewer, action)).order_by("name"))
 
 
 def sites_as(*, viewer: Actor, roles: Collection[str]) -> list[Site]:
@@ -91,15 +95,30 @@ def live_sessions(*, user: Any) -> list[SignIn]:
     return list(rows.order_by("-last_seen_at"))
 
 
-def person_for(*, viewer: Actor, user_id: Any) -> User:
-    """A person of one of the viewer's hospitals, or one who holds no role anywhere, with `live_grants` (3 queries).
-    Raises Hidden for anybody else: a hospital ends no sessions of another's people."""
-    authorize(viewer, "access.read", Resource("user", str(user_id)))
+def person_for(*, viewer: Actor, user_id: Any, action: str = "access.read") -> User:
+    """A person of one of the hospitals where the viewer may do this, or one who holds no role anywhere, with `live_grants`
+    (3 queries). Raises Hidden for anybody else."""
+    authorize(viewer, action, Resource("user", str(user_id)))
     found = User.objects.prefetch_related(_live_grants()).filter(pk=user_id).first()
     sites = set(RoleGrant.objects.filter(user_id=user_id).values_list("site_id", flat=True)) if found else set()
-    if found is None or (sites and not {str(site) for site in sites} & viewer.site_ids):
+    if found is None or (sites and not {str(site) for site in sites} & site_ids_for(viewer, action)):
         raise Hidden("There is no such page.")
     return found
+
+
+def person_to_change(*, viewer: Actor, user_id: Any) -> User:
+    """As `person_for`, for what concerns the whole account: link, last day, sessions, second factors, programs (3 queries).
+    Raises Refused where the person also holds a role at a hospital that the viewer does not administer: who may have a new
+    password made could come in as them there."""
+    found = person_for(viewer=viewer, user_id=user_id, action="access.manage")
+    if not holds_whole(viewer=viewer, user=found):
+        raise Refused(ALSO_ELSEWHERE)
+    return found
+
+
+def holds_whole(*, viewer: Actor, user: Any) -> bool:
+    """Whether the viewer administers every hospital at which a person, as `person_for` gives them, holds a role."""
+    return {str(grant.site_id) for grant in user.live_grants} <= site_ids_for(viewer, "access.manage")
 
 
 def open_invitation(*, user: Any) -> Invitation | None:

@@ -15,6 +15,7 @@ from salus_web.accounts.actors import Actor
 from salus_web.accounts.models import Invitation, Role, RoleGrant, Site, User
 from salus_web.accounts.one_time import hash_of, new_secret
 from salus_web.accounts.permissions import Resource, authorize
+from salus_web.accounts.places import allowed_at
 from salus_web.audit.services import Act, record
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput, Hidden, StateConflict
@@ -56,7 +57,8 @@ def create_user(*, username: str, display_name: str, password: str | None, by: A
 @transaction.atomic
 def grant_role(*, user: User, site: Site, role: str, ends_at: datetime | None = None, by: Actor) -> RoleGrant:
     """Give a person a role at a site from now on."""
-    authorize(by, "access.manage", Resource("user", str(user.pk)))
+    authorize(by, "access.manage", Resource("user", str(user.pk), in_scope=allowed_at(by, "access.manage", site.pk)))
+    check_not_oneself(user=user, by=by)
     if role not in Role.values:
         raise BadInput(f"“{role}” is not a role. Roles are: {', '.join(Role.values)}.")
     if ends_at is not None and ends_at <= now():
@@ -74,7 +76,7 @@ def grant_role(*, user: User, site: Site, role: str, ends_at: datetime | None = 
 @transaction.atomic
 def end_role(*, grant: RoleGrant, by: Actor) -> None:
     """End a role now."""
-    authorize(by, "access.manage", Resource("user", str(grant.user_id)))
+    authorize(by, "access.manage", Resource("user", str(grant.user_id), in_scope=allowed_at(by, "access.manage", grant.site_id)))
     if grant.ends_at is not None and grant.ends_at <= now():
         raise StateConflict("This role has already ended.")
     grant.ends_at = now()
@@ -87,6 +89,7 @@ def invite(*, user: User, by: Actor) -> tuple[Invitation, str]:
     """A link's secret, good once within 72 hours, with which the person chooses a password. Earlier links end now; the old
     password and the sessions end when the link is used."""
     authorize(by, "access.manage", Resource("user", str(user.pk)))
+    check_not_oneself(user=user, by=by)
     moment, secret = now(), new_secret()
     Invitation.objects.filter(user=user, used_at__isnull=True, expires_at__gt=moment).update(expires_at=moment)
     row = Invitation.objects.create(
@@ -116,7 +119,7 @@ def accept_invitation(*, secret: str, password: str, by: Actor) -> User:
 def let_until(*, user: User, expires_at: datetime | None, by: Actor) -> None:
     """The last moment at which a person may sign in; None: open. A past one ends their sessions now."""
     authorize(by, "access.manage", Resource("user", str(user.pk)))
-    _check_not_oneself(user, by)
+    check_not_oneself(user=user, by=by)
     before, user.expires_at = user.expires_at, expires_at
     user.save(update_fields=["expires_at"])
     if expires_at is not None and expires_at <= now():
@@ -129,7 +132,7 @@ def let_until(*, user: User, expires_at: datetime | None, by: Actor) -> None:
 def remove_factors(*, user: User, by: Actor) -> int:
     """Take away every second factor of a person who lost theirs; they set up a new one at the next sign-in."""
     authorize(by, "access.manage", Resource("user", str(user.pk)))
-    _check_not_oneself(user, by)
+    check_not_oneself(user=user, by=by)
     held = Authenticator.objects.filter(user=user)
     count = held.count()
     if not count:
@@ -140,6 +143,7 @@ def remove_factors(*, user: User, by: Actor) -> int:
     return count
 
 
-def _check_not_oneself(user: User, by: Actor) -> None:
+def check_not_oneself(*, user: User, by: Actor) -> None:
+    """Nobody widens or changes their own account: it takes a second administrator."""
     if str(user.pk) == by.id:
         raise StateConflict("This is your own account. Ask another administrator to change it.")

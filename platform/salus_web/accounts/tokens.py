@@ -11,7 +11,7 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from salus_web.accounts.actors import Actor
-from salus_web.accounts.models import ApiToken, RoleGrant, User
+from salus_web.accounts.models import ApiToken, User
 from salus_web.accounts.one_time import hash_of, new_secret
 from salus_web.accounts.permissions import RULES, Resource, authorize
 from salus_web.accounts.selectors import actor_for_user
@@ -94,8 +94,7 @@ def bearer(request: HttpRequest) -> Actor | None:
     if row.last_used_at is None or moment - row.last_used_at >= NOTED_EVERY:
         ApiToken.objects.filter(pk=row.pk).update(last_used_at=moment)
     actor = actor_for_user(row.user)
-    held = RoleGrant.objects.filter(user=row.user, role=row.role, site_id__in=actor.site_ids).values_list("site_id", flat=True)
     return replace(
-        actor, roles=actor.roles & {row.role}, site_ids=actor.site_ids & {str(site) for site in held},
+        actor, roles_at=frozenset((role, site) for role, site in actor.roles_at if role == row.role),
         name=f"{actor.name} (token “{row.name}”)"[:200], session=f"token {row.pk}", token_purpose=row.purpose,
     )  # fmt: skip

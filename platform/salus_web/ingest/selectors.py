@@ -7,14 +7,14 @@ from typing import Any
 from django.db.models import QuerySet
 
 from salus_web.accounts.permissions import Resource, authorize
+from salus_web.accounts.places import where_allowed
 from salus_web.ingest.models import Upload
 
 
 def uploads(*, viewer: Any) -> QuerySet[Upload]:
     """Uploads at the viewer's hospitals, newest first."""
     authorize(viewer, "upload.read", Resource("upload"))
-    rows = Upload.objects.select_related("site", "job").order_by("-received_at")
-    return rows if viewer.is_system else rows.filter(site_id__in=list(viewer.site_ids))
+    return Upload.objects.select_related("site", "job").filter(where_allowed(viewer, "upload.read")).order_by("-received_at")
 
 
 def open_uploads(*, viewer: Any) -> bool:

@@ -10,6 +10,7 @@ from django.db import transaction
 
 from salus_web.accounts.models import Site
 from salus_web.accounts.permissions import Resource, authorize
+from salus_web.accounts.places import allowed_at
 from salus_web.audit.services import Act, record
 from salus_web.common import vault
 from salus_web.common.clock import now
@@ -30,7 +31,7 @@ from salus_web.records.services import hold_people, store_person
 def receive(*, filename: str, content: bytes | Incoming, site: Site, by: Any) -> Upload:
     """Keep the raw bytes with their hash and queue their reading. Bytes that are already stored here, or on
     their way, are marked unchanged and not read again."""
-    authorize(by, "upload.create", Resource("upload"))
+    authorize(by, "upload.create", Resource("upload", in_scope=allowed_at(by, "upload.create", site.pk)))
     incoming = content if isinstance(content, Incoming) else _brought(filename, content)
     try:
         return _keep(filename, incoming, site, by)

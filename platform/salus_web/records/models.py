@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django.db import models
 
@@ -224,10 +225,12 @@ class CareTeamMembership(models.Model):
 
 
 class CareRelation(models.Model):
-    """Why a person or team may see a patient: kind, reason, start and end."""
+    """Why a person or team may see a patient: kind, reason, start and end. `site` is the patient's hospital, where they must be
+    clinicians; it stands here so that both walls decide without reading the patient, who stands behind them."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     patient = models.ForeignKey(Patient, on_delete=models.CASCADE)
+    site = models.ForeignKey(Site, on_delete=models.PROTECT, db_index=False)
     team = models.ForeignKey(CareTeam, null=True, on_delete=models.CASCADE)
     user = models.ForeignKey(User, null=True, on_delete=models.CASCADE)
     kind = models.CharField(max_length=40, default="care team")
@@ -237,6 +240,12 @@ class CareRelation(models.Model):
     added_by = models.CharField(max_length=80)
 
     reason = SealedText("reason_sealed", "person:patient_id")
+
+    def save(self, *args: Any, **options: Any) -> None:
+        """As Django's; a new one is of its patient's hospital."""
+        if self._state.adding:
+            self.site_id = self.patient.site_id
+        super().save(*args, **options)
 
     @property
     def why(self) -> str:

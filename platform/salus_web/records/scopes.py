@@ -1,5 +1,5 @@
-"""Who may know of which patient's rows, and for what: the two rules, as querysets. A live care relation; and what the
-patient said of the purpose."""
+"""Who may know of which patient's rows, and for what: the two rules, as querysets. A live care relation to a patient of a
+hospital where one is clinician; and what the patient said of the purpose."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from django.apps import apps
 from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 
+from salus_web.accounts.places import site_ids_for, where_allowed
 from salus_web.common.clock import now
 from salus_web.common.scoping import ScopedManager, ScopedQuerySet
 from salus_web.records.probes import NEVER, NOBODY, Probe
@@ -22,14 +23,16 @@ EMERGENCY = "emergency access"  # the kind of a relation that a clinician opened
 
 
 def live_relations(actor: Any, moment: datetime | None = None) -> Any:
-    """Care relations that hold at this moment (or another) for this person, directly or through a care team."""
+    """Care relations that hold at this moment (or another) for this person, directly or through a care team, to patients of
+    the hospitals at which they are clinician: a role that has ended closes what stands behind it."""
     moment = moment or now()
     still = Q(ends_at__isnull=True) | Q(ends_at__gt=moment)
     # ids of teams instead of a join, so that either side of the "or" is answered by its own index
     memberships = apps.get_model("records", "CareTeamMembership").objects
     teams = memberships.filter(still, user_id=actor.id, starts_at__lte=moment).values("team_id")
     relations = apps.get_model("records", "CareRelation").objects
-    live = relations.filter(still, Q(user_id=actor.id) | Q(team_id__in=teams), starts_at__lte=moment)
+    theirs = Q(where_allowed(actor, "patient.read"), Q(user_id=actor.id) | Q(team_id__in=teams))
+    live = relations.filter(still, theirs, starts_at__lte=moment)
     # the glass is broken by a person, for that person: a board that shows their list with a token gets none of it
     return live.exclude(kind=EMERGENCY) if actor.token_purpose else live
 
@@ -38,6 +41,8 @@ def cared_for(actor: Any, path: str = "pk") -> Any:
     """Whether a person cares for the patient of a row (`path`) other than by having broken the glass; for annotations."""
     if actor.is_system:
         return Value(True)
+    if not site_ids_for(actor, "patient.read"):
+        return Value(False)
     return _probe(actor, path, "cared for", lambda relations: relations.exclude(kind=EMERGENCY))
 
 
@@ -110,8 +115,8 @@ class PatientScopedQuerySet(ScopedQuerySet):
         return self.related_to(actor).filter(allowing(CARE, self.patient_path))
 
     def related_to(self, actor: Any) -> Any:
-        """Only rows of patients this clinician is related to now, whatever they allow."""
-        if "clinician" not in actor.roles:
+        """Only rows of patients this clinician is related to now, at a hospital where they are one, whatever they allow."""
+        if not site_ids_for(actor, "patient.read"):
             return self.none()
         # a probe per row, so that a page of 25 costs 25 probes, whoever cares for however many
         return self.filter(in_care(actor, self.patient_path))

@@ -11,6 +11,7 @@ from django.db.models import Case, Count, Max, Prefetch, Q, QuerySet, Value, Whe
 
 from salus_web.accounts.actors import Actor, system
 from salus_web.accounts.permissions import Resource, authorize
+from salus_web.accounts.places import allowed_at, where_allowed
 from salus_web.accounts.selectors import actor_for_user
 from salus_web.accounts.standing import may_sign_in
 from salus_web.audit.services import Act, record, record_many
@@ -237,7 +238,7 @@ def teams(*, viewer: Actor, page: int = 1) -> list[CareTeam]:
     authorize(viewer, "access.read", Resource("team"))
     start = (max(page, 1) - 1) * TEAMS_PAGE
     shown = Prefetch("memberships", queryset=_live_members()[:MEMBERS_SHOWN], to_attr="live_members")
-    rows = CareTeam.objects.filter(site_id__in=list(viewer.site_ids)).select_related("site").prefetch_related(shown)
+    rows = CareTeam.objects.filter(where_allowed(viewer, "access.read")).select_related("site").prefetch_related(shown)
     found = list(rows.order_by("site__name", "name", "pk")[start : start + TEAMS_PAGE + 1])
     sizes = _live_members().filter(team__in=found).order_by().values_list("team").annotate(size=Count("pk"))
     size_of = dict(sizes.values_list("team", "size"))
@@ -250,7 +251,7 @@ def team_here(*, viewer: Actor, team_id: Any, page: int = 1) -> tuple[CareTeam, 
     """A care team of one of the viewer's hospitals and a page of its members of now, one more than a page; Hidden for any
     other team (2 queries)."""
     authorize(viewer, "access.read", Resource("team", str(team_id)))
-    team = CareTeam.objects.select_related("site").filter(pk=team_id, site_id__in=list(viewer.site_ids)).first()
+    team = CareTeam.objects.select_related("site").filter(where_allowed(viewer, "access.read"), pk=team_id).first()
     if team is None:
         raise Hidden("There is no such page.")
     start = (max(page, 1) - 1) * MEMBERS_PAGE
@@ -260,7 +261,7 @@ def team_here(*, viewer: Actor, team_id: Any, page: int = 1) -> tuple[CareTeam, 
 def memberships_of(*, viewer: Actor, user: Any) -> list[CareTeamMembership]:
     """The care teams of the viewer's hospitals in which a person is now, by name, the first hundred (1 query)."""
     authorize(viewer, "access.read", Resource("user", str(user.pk)))
-    rows = _live_members().filter(user=user, team__site_id__in=list(viewer.site_ids)).select_related("team__site")
+    rows = _live_members().filter(where_allowed(viewer, "access.read", "team__site_id"), user=user).select_related("team__site")
     return list(rows.order_by("team__site__name", "team__name", "pk")[:MEMBERSHIPS_AT_MOST])
 
 
@@ -274,7 +275,7 @@ def person_by_number(*, viewer: Actor, site_id: Any, mrn: str) -> Patient | None
     a case table who has it (where two tables have it: its data set and a slash before it). Nothing clinical is in what they
     are shown, and the look is logged (2 queries)."""
     authorize(viewer, "access.read", Resource("patient"))
-    here = Patient.objects.for_actor(_ACCESS).filter(site_id=site_id)
+    here = Patient.objects.for_actor(_ACCESS).filter(where_allowed(viewer, "access.read"), site_id=site_id)
     row = here.filter(mrn_index=number_index(mrn)).first() or _case_person(here, mrn.strip())
     found = row.pseudonym if row else ""
     record(Act("access.look", "patient", str(row.pk) if row else "", found, outcome="done" if row else "nothing found"), by=viewer)
@@ -294,7 +295,7 @@ def relations_of(*, viewer: Actor, patient: Patient) -> list[CareRelation]:
     """The care relations of a patient, live ones first, the newest first of both, one more than are shown (1 query)."""
     authorize(viewer, "access.read", Resource("patient"))
     is_over = Case(When(ends_at__lte=now(), then=Value(1)), default=Value(0))
-    rows = CareRelation.objects.select_related("team", "user").filter(patient=patient).annotate(is_over=is_over)
+    rows = CareRelation.objects.select_related("team", "user", "site").filter(patient=patient).annotate(is_over=is_over)
     return list(rows.order_by("is_over", "-starts_at", "pk")[: RELATIONS_SHOWN + 1])
 
 
@@ -302,7 +303,7 @@ def relation_of_site(*, viewer: Actor, relation_id: Any) -> CareRelation | None:
     """A care relation to a patient of one of the viewer's hospitals, for those who manage access (2 queries)."""
     authorize(viewer, "access.manage", Resource("relation", str(relation_id)))
     row = CareRelation.objects.filter(pk=relation_id).first()
-    theirs = Patient.objects.for_actor(_ACCESS).filter(site_id__in=list(viewer.site_ids))
+    theirs = Patient.objects.for_actor(_ACCESS).filter(where_allowed(viewer, "access.manage"))
     return row if row is not None and theirs.filter(pk=row.patient_id).exists() else None
 
 
@@ -317,6 +318,8 @@ def why_may_see(*, viewer: Actor, patient: Patient, user: Any) -> str:
     if "clinician" not in actor.roles:
         held = f" (at present: {', '.join(sorted(actor.roles))})" if actor.roles else " (no role at present)"
         return f"{user.display_name} may not see this patient: not a clinician at present{held}."
+    if not allowed_at(actor, "patient.read", patient.site_id):
+        return f"{user.display_name} may not see this patient: not a clinician of this hospital at present, only of another."
     relation = why_seen(actor, patient)
     if relation is None:
         return f"{user.display_name} may not see this patient: there is no care relation at present."

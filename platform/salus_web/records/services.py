@@ -13,6 +13,8 @@ from django.db.models import F, Q
 from salus_web.accounts.actors import system
 from salus_web.accounts.models import Site, User
 from salus_web.accounts.permissions import Resource, authorize
+from salus_web.accounts.places import allowed_at
+from salus_web.accounts.services import check_not_oneself
 from salus_web.audit.services import Act, record
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput, StateConflict
@@ -143,7 +145,8 @@ def _moment(text: str | None) -> datetime | None:
 @transaction.atomic
 def join_team(*, site: Site, team_name: str, user: User, ends_at: datetime | None = None, by: Any) -> CareTeamMembership:
     """Put a person into a care team from now on; the team is made when it is new. Being in it already changes nothing."""
-    authorize(by, "access.manage", Resource("user", str(user.pk)))
+    authorize(by, "access.manage", Resource("user", str(user.pk), in_scope=allowed_at(by, "access.manage", site.pk)))
+    check_not_oneself(user=user, by=by)
     team, _ = CareTeam.objects.get_or_create(site=site, name=team_name)
     held = CareTeamMembership.objects.filter(Q(ends_at__isnull=True) | Q(ends_at__gt=now()), team=team, user=user).first()
     if held is not None:
@@ -162,7 +165,7 @@ def _check_live(ends_at: datetime | None, what: str) -> None:
 @transaction.atomic
 def leave_team(*, membership: CareTeamMembership, by: Any) -> None:
     """End a membership now."""
-    authorize(by, "access.manage", Resource("user", str(membership.user_id)))
+    authorize(by, "access.manage", Resource("user", str(membership.user_id), in_scope=allowed_at(by, "access.manage", membership.team.site_id)))
     _check_live(membership.ends_at, "membership")
     membership.ends_at = now()
     membership.save(update_fields=["ends_at"])
@@ -172,7 +175,8 @@ def leave_team(*, membership: CareTeamMembership, by: Any) -> None:
 @transaction.atomic
 def relate_person(*, patient: Patient, user: User, reason: str, ends_at: datetime | None, by: Any) -> CareRelation:
     """Let one clinician see one patient, for a reason and until an end."""
-    authorize(by, "access.manage", Resource("user", str(user.pk)))
+    authorize(by, "access.manage", Resource("user", str(user.pk), in_scope=allowed_at(by, "access.manage", patient.site_id)))
+    check_not_oneself(user=user, by=by)
     if not reason.strip():
         raise BadInput("Say why this person needs to see this patient.")
     if ends_at is not None and ends_at <= now():
@@ -188,7 +192,7 @@ def relate_person(*, patient: Patient, user: User, reason: str, ends_at: datetim
 @transaction.atomic
 def end_relation(*, relation: CareRelation, by: Any) -> None:
     """End a care relation now."""
-    authorize(by, "access.manage", Resource("relation", str(relation.pk)))
+    authorize(by, "access.manage", Resource("relation", str(relation.pk), in_scope=allowed_at(by, "access.manage", relation.site_id)))
     _check_live(relation.ends_at, "care relation")
     relation.ends_at = now()
     relation.save(update_fields=["ends_at"])

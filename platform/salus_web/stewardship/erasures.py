@@ -23,7 +23,7 @@ from salus_web.stewardship.reasons import own_patient, reason_of
 def ask_erasure(*, patient: Patient, reason: str, by: Any) -> Erasure:
     """Ask for a person to be erased; a second person decides. What would go is counted now and again when it goes."""
     authorize(by, "keys.destroy", Resource("patient", str(patient.pk)))
-    patient, reason = own_patient(patient, by), reason_of(reason)
+    patient, reason = own_patient(patient, action="keys.destroy", by=by), reason_of(reason)
     _check_erasable(patient)
     if Erasure.objects.for_actor(KEEPER).filter(patient=patient, state=Decision.WAITING).exists():
         raise StateConflict("Somebody asked for this already; it waits for a second person.")
@@ -45,7 +45,7 @@ def decide_erasure(*, erasure: Erasure, accept: bool, why: str, by: Any) -> Eras
     Raises StateConflict for a hold, also one that was set since it was asked for.
     """
     authorize(by, "keys.destroy", Resource("erasure", str(erasure.pk)))
-    patient = own_patient(erasure.patient, by)
+    patient = own_patient(erasure.patient, action="keys.destroy", by=by)
     row = Erasure.objects.for_actor(KEEPER).select_for_update().get(pk=erasure.pk)
     if by.is_system:
         raise Refused("A person has to decide on an erasure.")

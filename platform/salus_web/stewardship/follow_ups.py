@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db import transaction
 
 from salus_web.accounts.permissions import Resource, authorize
+from salus_web.accounts.places import where_allowed
 from salus_web.audit.services import Act, record
 from salus_web.common import wall
 from salus_web.common.clock import now
@@ -56,7 +57,7 @@ def settle_follow_up(*, follow_up_id: UUID, words: str, by: Any) -> None:
     """Mark one as done, with a sentence on what was done. Raises Hidden for a patient of another hospital."""
     authorize(by, "keeping.change", Resource("follow-up", str(follow_up_id)))
     rows = FollowUp.objects.for_actor(KEEPER).filter(pk=follow_up_id)
-    row = (rows if by.is_system else rows.filter(patient__site_id__in=list(by.site_ids))).select_related("patient").first()
+    row = rows.filter(where_allowed(by, "keeping.change", "patient__site_id")).select_related("patient").first()
     if row is None:
         raise Hidden("There is no such page.")
     words = " ".join(words.split())

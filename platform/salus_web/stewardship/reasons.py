@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from salus_web.accounts.places import where_allowed
 from salus_web.common.errors import BadInput, Hidden
 from salus_web.records.models import Patient
 from salus_web.stewardship.holdings import KEEPER
@@ -19,9 +20,10 @@ def reason_of(text: str) -> str:
     return text
 
 
-def own_patient(patient: Patient, by: Any) -> Patient:
-    """The row as it is now and held; Hidden for a patient of another hospital."""
-    found: Patient | None = Patient.objects.for_actor(KEEPER).select_for_update().filter(pk=patient.pk).first()
-    if found is None or not (by.is_system or str(found.site_id) in by.site_ids):
+def own_patient(patient: Patient, *, action: str, by: Any) -> Patient:
+    """The row as it is now and held; Hidden for a patient of a hospital where this person may not do this."""
+    rows = Patient.objects.for_actor(KEEPER).filter(where_allowed(by, action), pk=patient.pk)
+    found: Patient | None = rows.select_for_update().first()
+    if found is None:
         raise Hidden("There is no such page.")
     return found

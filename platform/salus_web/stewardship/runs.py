@@ -8,6 +8,7 @@ from django.db import transaction
 
 from salus_web.accounts.models import Site
 from salus_web.accounts.permissions import Resource, authorize
+from salus_web.accounts.places import allowed_at, where_allowed
 from salus_web.audit.services import Act, record
 from salus_web.common import wall
 from salus_web.common.clock import now
@@ -27,9 +28,7 @@ def dry_run(*, site: Site, by: Any) -> RetentionRun:
 
     Raises StateConflict where no rule says that anything ends.
     """
-    authorize(by, "keeping.change", Resource("run"))
-    if not by.is_system and str(site.pk) not in by.site_ids:
-        raise Hidden("There is no such page.")
+    authorize(by, "keeping.change", Resource("run", in_scope=allowed_at(by, "keeping.change", site.pk)))
     rules = rules_now()
     if not any(rules.values()):
         raise StateConflict("Everything is kept for ever at present, so nobody is due. Set a rule first.")
@@ -61,7 +60,7 @@ def decide_run(*, run: RetentionRun, accept: bool, why: str, by: Any) -> Retenti
     authorize(by, "keys.destroy", Resource("run", str(run.pk)))
     if by.is_system:
         raise Refused("A person has to decide on a retention run.")
-    row = RetentionRun.objects.select_for_update().filter(pk=run.pk, site_id__in=list(by.site_ids)).first()
+    row = RetentionRun.objects.select_for_update().filter(where_allowed(by, "keys.destroy"), pk=run.pk).first()
     if row is None:
         raise Hidden("There is no such page.")
     if row.asked_by == by.id:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from salus_web.accounts.actors import Actor
 from salus_web.accounts.permissions import Resource, authorize
+from salus_web.accounts.places import where_allowed
 from salus_web.common.errors import Hidden
 from salus_web.common.keyring import KeyGone
 from salus_web.records.holds import standing
@@ -38,15 +39,11 @@ def name_of(patient: Patient) -> str:
         return f"erased person {patient.pseudonym[:8]}"
 
 
-def own_rows(viewer: Actor) -> Q:
-    return Q() if viewer.is_system else Q(patient__site_id__in=list(viewer.site_ids))
-
-
 def follow_ups(*, viewer: Actor) -> tuple[list[Named], int]:
     """What is still to be done, the hundred oldest first, then the twenty done last; and how many are to be done in all
     (3 queries)."""
     authorize(viewer, "keeping.read", Resource("follow-up"))
-    rows = FollowUp.objects.for_actor(KEEPER).filter(own_rows(viewer)).select_related("patient", "patient__site")
+    rows = FollowUp.objects.for_actor(KEEPER).filter(where_allowed(viewer, "keeping.read", "patient__site_id")).select_related("patient", "patient__site")
     to_do, done = rows.filter(done_at__isnull=True), rows.filter(done_at__isnull=False)
     shown = [*to_do.order_by("found_at", "pk")[:OPEN_SHOWN], *done.order_by("-done_at", "pk")[:RECENT]]
     return [Named(row, name_of(row.patient), WHY.get(row.why, row.why)) for row in shown], to_do.count()
@@ -55,13 +52,14 @@ def follow_ups(*, viewer: Actor) -> tuple[list[Named], int]:
 def holds(*, viewer: Actor) -> QuerySet[Any]:
     """Legal holds that stand now, the newest first, for a list with pages (2 queries)."""
     authorize(viewer, "keeping.read", Resource("hold"))
-    return standing().filter(own_rows(viewer)).select_related("patient", "patient__site").order_by("-set_at", "pk")
+    return standing().filter(where_allowed(viewer, "keeping.read", "patient__site_id")).select_related("patient", "patient__site").order_by("-set_at", "pk")
 
 
 def hold_for(*, viewer: Actor, hold_id: UUID) -> LegalHold:
     """One hold on a patient of the viewer's hospitals (1 query). Hidden for others, as for none."""
     authorize(viewer, "keeping.change", Resource("hold", str(hold_id)))
-    row: LegalHold | None = LegalHold.objects.for_actor(KEEPER).filter(own_rows(viewer), pk=hold_id).select_related("patient").first()
+    rows = LegalHold.objects.for_actor(KEEPER).filter(where_allowed(viewer, "keeping.change", "patient__site_id"), pk=hold_id)
+    row: LegalHold | None = rows.select_related("patient").first()
     if row is None:
         raise Hidden("There is no such page.")
     return row

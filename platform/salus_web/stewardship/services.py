@@ -34,7 +34,7 @@ def record_consent(
 def set_hold(*, patient: Patient, reason: str, until: datetime | None, by: Any) -> LegalHold:
     """From now on nothing of this patient may be erased, for a reason, until a day or until somebody lifts it."""
     authorize(by, "keeping.change", Resource("patient", str(patient.pk)))
-    patient, reason = own_patient(patient, by), reason_of(reason)
+    patient, reason = own_patient(patient, action="keeping.change", by=by), reason_of(reason)
     if patient.erased_at is not None:
         raise StateConflict("This person was erased already, so there is nothing left to hold.")
     if until is not None and until <= now():
@@ -51,7 +51,7 @@ def set_hold(*, patient: Patient, reason: str, until: datetime | None, by: Any) 
 def lift_hold(*, hold: LegalHold, why: str, by: Any) -> None:
     """End a hold now, for a reason."""
     authorize(by, "keeping.change", Resource("hold", str(hold.pk)))
-    patient, why = own_patient(hold.patient, by), reason_of(why)
+    patient, why = own_patient(hold.patient, action="keeping.change", by=by), reason_of(why)
     lifted = LegalHold.objects.for_actor(KEEPER).filter(pk=hold.pk, lifted_at__isnull=True)
     if not lifted.update(lifted_at=now(), lifted_by_name=by.name, lifted_why=why):
         raise StateConflict("This hold was lifted already.")

@@ -63,9 +63,9 @@ def _grow(site: Site, bundle: ModelBundle, task: str, made: int, size: int) -> N
         numbers = range(start, min(start + BATCH, size))
         patients = [_patient(site, number) for number in numbers]
         predictions = [_prediction(patient, bundle, task, number) for patient, number in zip(patients, numbers, strict=True)]
-        relations = [CareRelation(patient=p, team=teams["everybody"], starts_at=now(), added_by="bench") for p in patients]
+        relations = [CareRelation(patient=p, site=site, team=teams["everybody"], starts_at=now(), added_by="bench") for p in patients]
         relations += [
-            CareRelation(patient=patient, team=teams["forty_patients"], starts_at=now(), added_by="bench")
+            CareRelation(patient=patient, site=site, team=teams["forty_patients"], starts_at=now(), added_by="bench")
             for patient, number in zip(patients, numbers, strict=True) if number < MINE
         ]  # fmt: skip
         Patient.objects.bulk_create(patients)

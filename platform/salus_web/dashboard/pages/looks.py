@@ -8,6 +8,7 @@ from datetime import date, datetime
 from salus_web.accounts.actors import Actor, system
 from salus_web.accounts.models import Role
 from salus_web.accounts.permissions import Resource, authorize
+from salus_web.accounts.places import where_allowed
 from salus_web.audit.models import Event
 from salus_web.audit.selectors import lines_about
 from salus_web.audit.services import Act, record
@@ -82,7 +83,7 @@ def report_of(*, pseudonym: str, viewer: Actor) -> Report:
     Raises Hidden (404) for a patient elsewhere, as for none.
     """
     authorize(viewer, "audit.report", Resource("patient"))
-    rows = Patient.objects.for_actor(_ACCESS).select_related("site").filter(pseudonym=pseudonym, site_id__in=list(viewer.site_ids))
+    rows = Patient.objects.for_actor(_ACCESS).select_related("site").filter(where_allowed(viewer, "audit.report"), pseudonym=pseudonym)
     patient = rows.first()
     if patient is None:
         raise Hidden("There is no such page.")

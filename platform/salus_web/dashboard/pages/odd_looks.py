@@ -13,6 +13,7 @@ from django.db import connection
 
 from salus_web.accounts.actors import Actor, system
 from salus_web.accounts.permissions import Resource, authorize
+from salus_web.accounts.places import where_allowed
 from salus_web.audit.models import WatchedRecord
 from salus_web.audit.odd import Look, Mark, Odd, rank, under_watch
 from salus_web.audit.selectors import LOOKS_AT_MOST, looks_since, watched
@@ -90,6 +91,6 @@ def watched_here(*, viewer: Actor) -> list[tuple[Any, str]]:
     """Records under watch of the viewer's hospitals, each with the end of its record number (2 queries)."""
     authorize(viewer, "audit.read", Resource("log"))
     under = watched()
-    theirs = Patient.objects.for_actor(_AUDIT).filter(pseudonym__in=list(under), site_id__in=list(viewer.site_ids))
+    theirs = Patient.objects.for_actor(_AUDIT).filter(where_allowed(viewer, "audit.read"), pseudonym__in=list(under))
     ends = {patient.pseudonym: patient.mrn[-4:] for patient in theirs}
     return [(row, ends[pseudonym]) for pseudonym, row in under.items() if pseudonym in ends]

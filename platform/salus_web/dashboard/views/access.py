@@ -16,7 +16,8 @@ from salus_web.access.listing import SHOWN_AT_MOST, granted_requests, waiting_re
 from salus_web.accounts.access import declare
 from salus_web.accounts.models import Role, RoleGrant, Site, User
 from salus_web.accounts.permissions import can
-from salus_web.accounts.selectors import PEOPLE_PAGE, actor_for_user, people, person_named, sites_of
+from salus_web.accounts.places import site_ids_for, where_allowed
+from salus_web.accounts.selectors import PEOPLE_PAGE, actor_for_user, people, person_named, sites_for
 from salus_web.accounts.services import end_role, grant_role
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput, Hidden
@@ -46,9 +47,11 @@ def access(request: HttpRequest, problem: str = "") -> HttpResponse:
     text, page, part = " ".join(request.GET.get("q", "").split())[:SEARCH_LENGTH], page_number(request), page_number(request, "teams")
     waiting, granted = waiting_requests(viewer=viewer), granted_requests(viewer=viewer)
     found, groups = people(viewer=viewer, text=text, page=page), teams(viewer=viewer, page=part)
+    sites, manages = sites_for(viewer=viewer, action="access.read"), site_ids_for(viewer, "access.manage")
     context: dict[str, Any] = {
         "people": found[:PEOPLE_PAGE], "page": page, "has_next": len(found) > PEOPLE_PAGE, "text": text, "search": urlencode({"q": text}),
-        "teams": groups[:TEAMS_PAGE], "part": part, "has_more_teams": len(groups) > TEAMS_PAGE, "sites": sites_of(viewer=viewer),
+        "teams": groups[:TEAMS_PAGE], "part": part, "has_more_teams": len(groups) > TEAMS_PAGE, "sites": sites,
+        "managed": [site for site in sites if str(site.pk) in manages],
         "waiting": waiting[:SHOWN_AT_MOST], "more_wait": len(waiting) > SHOWN_AT_MOST, "me": viewer.id,
         "granted": granted[:SHOWN_AT_MOST], "more_granted": len(granted) > SHOWN_AT_MOST,
         "roles": Role.choices, "may_manage": can(viewer, "access.manage"),
@@ -64,7 +67,7 @@ def access(request: HttpRequest, problem: str = "") -> HttpResponse:
 def _answer(request: HttpRequest, asked: dict[str, str]) -> dict[str, Any]:
     """The sentence, and the care relations of the patient; nothing clinical."""
     viewer = request.actor  # type: ignore[attr-defined]
-    site = one_of_sites(sites_of(viewer=viewer), asked["site"])
+    site = one_of_sites(sites_for(viewer=viewer, action="access.read"), asked["site"])
     patient = person_by_number(viewer=viewer, site_id=site.pk, mrn=asked["mrn"])
     if patient is None:
         return {"sentence": "Nobody at this hospital has this record number."}
@@ -83,9 +86,9 @@ def one_of_sites(sites: list[Site], site_id: str) -> Site:
     return found
 
 
-def _sites(request: HttpRequest) -> list[str]:
-    """The ids of the viewer's own hospitals: nobody ends what belongs to another."""
-    return list(request.actor.site_ids)  # type: ignore[attr-defined]
+def managed_site(request: HttpRequest) -> Site:
+    """The hospital of a form, one that the viewer administers."""
+    return one_of_sites(sites_for(viewer=request.actor, action="access.manage"), request.POST.get("site", ""))  # type: ignore[attr-defined]
 
 
 def _person(text: str) -> User:
@@ -111,7 +114,7 @@ def last_moment(text: str) -> datetime | None:
 def add_role(request: HttpRequest, user_id: UUID) -> HttpResponse:
     """One more role."""
     viewer, post = request.actor, request.POST  # type: ignore[attr-defined]
-    user, site = get_object_or_404(User, pk=user_id), one_of_sites(sites_of(viewer=viewer), post.get("site", ""))
+    user, site = get_object_or_404(User, pk=user_id), managed_site(request)
     grant_role(user=user, site=site, role=post.get("role", ""), ends_at=last_moment(post.get("ends", "")), by=viewer)
     messages.info(request, "The role was given.")
     return HttpResponseRedirect("/access/")
@@ -121,7 +124,8 @@ def add_role(request: HttpRequest, user_id: UUID) -> HttpResponse:
 @require_POST
 def remove_role(request: HttpRequest, grant_id: UUID) -> HttpResponse:
     """End a role now."""
-    end_role(grant=get_object_or_404(RoleGrant, pk=grant_id, site_id__in=_sites(request)), by=request.actor)  # type: ignore[attr-defined]
+    viewer = request.actor  # type: ignore[attr-defined]
+    end_role(grant=get_object_or_404(RoleGrant, where_allowed(viewer, "access.manage"), pk=grant_id), by=viewer)
     messages.info(request, "The role has ended.")
     return HttpResponseRedirect("/access/")
 
@@ -135,7 +139,7 @@ def add_member(request: HttpRequest) -> HttpResponse:
     name = post.get("team", "").strip()
     if not name:
         raise BadInput("Name the care team, such as the ward.")
-    user, site = _person(post.get("person", "")), one_of_sites(sites_of(viewer=viewer), post.get("site", ""))
+    user, site = _person(post.get("person", "")), managed_site(request)
     join_team(site=site, team_name=name[:120], user=user, ends_at=last_moment(post.get("ends", "")), by=viewer)
     messages.info(request, f"{user.display_name} is in the care team {name}.")
     return HttpResponseRedirect("/access/")
@@ -145,8 +149,10 @@ def add_member(request: HttpRequest) -> HttpResponse:
 @require_POST
 def remove_member(request: HttpRequest, membership_id: UUID) -> HttpResponse:
     """End a membership now."""
-    row = get_object_or_404(CareTeamMembership.objects.select_related("team"), pk=membership_id, team__site_id__in=_sites(request))
-    leave_team(membership=row, by=request.actor)  # type: ignore[attr-defined]
+    viewer = request.actor  # type: ignore[attr-defined]
+    theirs = where_allowed(viewer, "access.manage", "team__site_id")
+    row = get_object_or_404(CareTeamMembership.objects.select_related("team"), theirs, pk=membership_id)
+    leave_team(membership=row, by=viewer)
     messages.info(request, "The membership has ended.")
     back = {"person": f"/access/people/{row.user_id}/", "team": f"/access/teams/{row.team_id}/"}  # the page it was ended on
     return HttpResponseRedirect(back.get(request.POST.get("from", ""), "/access/"))
@@ -160,7 +166,7 @@ def team(request: HttpRequest, team_id: UUID) -> HttpResponse:
     found, members = team_here(viewer=viewer, team_id=team_id, page=page)
     context = {
         "team": found, "members": members[:MEMBERS_PAGE], "page": page, "has_next": len(members) > MEMBERS_PAGE,
-        "may_manage": can(viewer, "access.manage"),
+        "may_manage": str(found.site_id) in site_ids_for(viewer, "access.manage"),
     }  # fmt: skip
     return render(request, "dashboard/team.html", context)
 
@@ -171,7 +177,7 @@ def team(request: HttpRequest, team_id: UUID) -> HttpResponse:
 def add_relation(request: HttpRequest) -> HttpResponse:
     """Let one clinician see one patient."""
     viewer, post = request.actor, request.POST  # type: ignore[attr-defined]
-    site = one_of_sites(sites_of(viewer=viewer), post.get("site", ""))
+    site = managed_site(request)
     patient = person_by_number(viewer=viewer, site_id=site.pk, mrn=post.get("mrn", ""))
     if patient is None:
         raise BadInput("Nobody at this hospital has this record number.")

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from salus_web.accounts.access import declare
 from salus_web.accounts.permissions import can
-from salus_web.accounts.selectors import person_named, sites_of
+from salus_web.accounts.selectors import person_named, sites_for
 from salus_web.audit.search import Found, find
 from salus_web.audit.selectors import (
     OUTCOMES,
@@ -92,7 +92,7 @@ def wanted_of(asked: Mapping[str, str], before: int | None = None) -> Wanted:
 
 def pseudonym_of(viewer: Any, mrn: str) -> str:
     """The pseudonym that stands in the log for a record number at any of the viewer's hospitals; empty for none. Logged."""
-    for site in sites_of(viewer=viewer):
+    for site in sites_for(viewer=viewer, action="audit.read"):
         found = person_by_number(viewer=viewer, site_id=site.pk, mrn=mrn)
         if found is not None:
             return found.pseudonym

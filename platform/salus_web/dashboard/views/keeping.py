@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
 
 from salus_web.accounts.access import declare
-from salus_web.accounts.selectors import sites_of
+from salus_web.accounts.selectors import sites_for
 from salus_web.common.errors import BadInput
 from salus_web.dashboard.views.access import last_moment, one_of_sites
 from salus_web.dashboard.views.again import shown_again, typed
@@ -46,7 +46,7 @@ def _page(request: HttpRequest, problem: str = "") -> HttpResponse:
     context = {
         "follow_ups": to_do, "to_do_in_all": to_do_in_all, "erasures": asked, "waiting_in_all": waiting_in_all, "open_shown": OPEN_SHOWN,
         "rows": held, "holds": [Named(row, name_of(row.patient), row.reason) for row in held],
-        "sites": sites_of(viewer=viewer), "rules": rules(), "runs": runs(viewer=viewer), **typed(request, problem),
+        "sites": sites_for(viewer=viewer, action="keeping.change"), "rules": rules(), "runs": runs(viewer=viewer), **typed(request, problem),
     }  # fmt: skip
     return render(request, "dashboard/keeping.html", context)
 
@@ -54,7 +54,7 @@ def _page(request: HttpRequest, problem: str = "") -> HttpResponse:
 def chosen_patient(request: HttpRequest) -> Patient:
     """The patient of the record number in the form; the number stands in no address and the look is logged."""
     viewer, post = request.actor, request.POST  # type: ignore[attr-defined]
-    site = one_of_sites(sites_of(viewer=viewer), post.get("site", ""))
+    site = one_of_sites(sites_for(viewer=viewer, action="keeping.change"), post.get("site", ""))
     patient = person_by_number(viewer=viewer, site_id=site.pk, mrn=post.get("mrn", ""))
     if patient is None:
         raise BadInput("Nobody at this hospital has this record number.")

@@ -16,7 +16,7 @@ from salus_web.accounts.access import declare
 from salus_web.accounts.actors import system
 from salus_web.accounts.names import name_of
 from salus_web.accounts.permissions import can
-from salus_web.accounts.selectors import sites_of
+from salus_web.accounts.selectors import sites_for
 from salus_web.cohorts.disclosure import safe_count
 from salus_web.common import vault
 from salus_web.common.errors import BadInput, Hidden, NoRoom
@@ -46,7 +46,7 @@ REPORT_TYPES = {"html": "text/html; charset=utf-8", "pdf": "application/pdf", "j
 def uploads(request: HttpRequest) -> HttpResponse:
     """The list of uploads, and the door for files."""
     viewer = request.actor  # type: ignore[attr-defined]
-    sites = sites_of(viewer=viewer)
+    sites = sites_for(viewer=viewer, action="upload.create")
     if request.method == "POST":
         _receive(request, {str(site.pk): site for site in sites})
         return HttpResponseRedirect("/uploads/")

@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
 
 from salus_web.accounts.access import declare
-from salus_web.accounts.selectors import sites_of
+from salus_web.accounts.selectors import sites_for
 from salus_web.common.errors import BadInput
 from salus_web.dashboard.views.access import one_of_sites
 from salus_web.dashboard.views.asked import whole
@@ -38,7 +38,8 @@ def change_rule(request: HttpRequest) -> HttpResponse:
 def ask_run(request: HttpRequest) -> HttpResponse:
     """Find who is due. Nothing goes."""
     viewer = request.actor  # type: ignore[attr-defined]
-    run = dry_run(site=one_of_sites(sites_of(viewer=viewer), request.POST.get("site", "")), by=viewer)
+    site = one_of_sites(sites_for(viewer=viewer, action="keeping.change"), request.POST.get("site", ""))
+    run = dry_run(site=site, by=viewer)
     messages.info(request, "This is a dry run: nothing was erased.")
     return HttpResponseRedirect(f"/keeping/runs/{run.pk}/")
 
