@@ -46,7 +46,7 @@ def outcomes(*, viewer: Actor, project: Project, definition: CohortDefinition, t
         task_id=task_id, state=PredictionState.COMPUTED, sort_probability__isnull=False, patient_id__in=inside
     )
     found = list(risks.values_list("sort_probability", flat=True))
-    return {"task_id": task_id, **_bands(found), "performance": _performance(task_id, inside)}
+    return {"task_id": task_id, **_bands(found, _bands_asked(definition, task_id)), "performance": _performance(task_id, inside)}
 
 
 def judged_outcomes(task_id: str, patients: Sequence[str] | QuerySet[Any]) -> dict[str, tuple[float, int]]:
@@ -63,15 +63,18 @@ def judged_outcomes(task_id: str, patients: Sequence[str] | QuerySet[Any]) -> di
     return {key: (judged[key].probability, found) for key, found in known.items()}
 
 
-def _bands(found: list[float]) -> dict[str, Any]:
-    """The five bands, made safe together; nothing at all of fewer than 11 persons."""
-    if 0 < len(found) < SMALLEST:
-        return {"bands": [{"band": band, "count": None, "share": None} for band in RISK_BANDS], "with_risk": None}
-    counts = dict.fromkeys(RISK_BANDS, 0) | Counter(risk_band(risk) for risk in found)
+def _bands_asked(definition: CohortDefinition, task_id: str) -> tuple[str, ...]:
+    """The bands that the definition's range of risk reaches into: that nobody is in the others needs no count."""
+    low, high = (definition.risk_low, definition.risk_high) if definition.task_id == task_id else (None, None)
+    first, last = risk_band(0.0 if low is None else low), risk_band(1.0 if high is None else high)
+    return RISK_BANDS[RISK_BANDS.index(first) : RISK_BANDS.index(last) + 1]
+
+
+def _bands(found: list[float], asked: tuple[str, ...]) -> dict[str, Any]:
+    """The bands, made safe together."""
+    counts = dict.fromkeys(asked, 0) | Counter(risk_band(risk) for risk in found)
     cells = safe_cells(counts)
-    shown = [
-        {"band": band, "count": cells[band], "share": share_of(cells[band], counts[band], len(found))} for band in RISK_BANDS
-    ]
+    shown = [{"band": band, "count": cells[band], "share": share_of(cells[band], counts[band], len(found))} for band in asked]
     return {"bands": shown, "with_risk": safe_total(cells.values())}
 
 
