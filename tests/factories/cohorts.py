@@ -11,7 +11,7 @@ from salus_web.cohorts.models import Project
 from salus_web.common.clock import now
 from salus_web.imaging.models import Series, Study
 from salus_web.predictions.models import CurrentRisk, Prediction, PredictionState
-from salus_web.records.models import Consent, Observation, Patient
+from salus_web.records.models import Condition, Consent, Observation, Patient
 from salus_web.registry.models import BundleState, ModelBundle, TaskFile
 
 from tests.factories.people import SYSTEM
@@ -45,6 +45,14 @@ def observe(
     return Observation.objects.create(
         patient=patient, encounter=encounter, system="http://loinc.org", code=code, display=code, value_number=number,
         value_text=text, unit=unit, observed_at=at or now(), source="test", source_key=f"o{next(_numbers)}",
+    )  # fmt: skip
+
+
+def diagnose(patient: Patient, code: str) -> None:
+    """One diagnosis."""
+    Condition.objects.create(
+        patient=patient, system="http://snomed.info/sct", code=code, display=code, recorded_at=now(), source="test",
+        source_key=f"d{next(_numbers)}",
     )  # fmt: skip
 
 

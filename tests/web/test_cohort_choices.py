@@ -106,11 +106,16 @@ def test_a_limit_on_a_code_of_one_unit_is_in_that_unit(site: Site, setting: dict
     assert with_units(**setting, definition=limited()) == limited(unit="mg/dL")
 
 
-def test_rare_units_are_not_mixed_and_not_named(site: Site, setting: dict[str, Any]) -> None:
-    units_at(site, {"mg/dL": 9, "umol/L": 9})
-    with pytest.raises(BadInput, match="more than one unit here. Choose") as said:
+@pytest.mark.parametrize("units", [{"mg/dL": 9, "umol/L": 9}, {"mg/dL": 1}, {"": 3}, {}])
+def test_rare_units_are_not_mixed_and_not_told_from_none(site: Site, setting: dict[str, Any], units: dict[str, int]) -> None:
+    units_at(site, units)
+    with pytest.raises(BadInput, match=r"^Fewer than 11 people have 2160-0 in one unit here\. Choose the unit that your limits are in\.$"):
         with_units(**setting, definition=limited())
-    assert "mg/dL" not in str(said.value)
+
+
+def test_one_person_s_unit_beside_numbers_without_one_changes_nothing(site: Site, setting: dict[str, Any]) -> None:
+    units_at(site, {"": 30, "mg/dL": 1})
+    assert with_units(**setting, definition=limited()) == limited()
 
 
 def test_the_page_asks_for_the_unit_shows_it_and_keeps_it(site: Site) -> None:

@@ -55,8 +55,9 @@ def test_a_definition_survives_json_and_reads_as_a_sentence() -> None:
     assert from_json({}) == ALL and ALL.sentence() == "Patients."
 
 
-def test_counts_of_one_to_ten_are_suppressed_and_others_rounded() -> None:
-    assert [safe_count(n) for n in (0, 1, 10, 11, 12, 13, 1002, 1003)] == [0, None, None, 10, 10, 15, 1000, 1005]
+def test_counts_of_none_to_ten_are_suppressed_and_others_rounded() -> None:
+    assert [safe_count(n) for n in (0, 1, 10, 11, 12, 13, 1002, 1003)] == [None, None, None, 10, 10, 15, 1000, 1005]
+    assert [safe_share(100 - few, 100) for few in (0, 1, 10)] == [None] * 3, "whether anybody is the exception is not told"
     assert safe_share(3, 100) is None and safe_share(97, 100) is None and safe_share(0, 0) is None
     assert safe_share(48, 101) == 0.5
 
@@ -64,7 +65,9 @@ def test_counts_of_one_to_ten_are_suppressed_and_others_rounded() -> None:
 def test_a_suppressed_cell_cannot_be_taken_from_the_total() -> None:
     cells = safe_cells({"a": 3, "b": 40, "c": 60})
     assert cells == {"a": None, "b": None, "c": 60} and safe_total(cells.values()) is None
-    assert safe_cells({"a": 0, "b": 12, "c": 18}) == {"a": 0, "b": 10, "c": 20}
+    for few in (0, 1, 10):
+        assert safe_cells({"a": few, "b": 40, "c": 60}) == {"a": None, "b": None, "c": 60}, few
+    assert safe_cells({"b": 12, "c": 18}) == {"b": 10, "c": 20}
     assert safe_total([10, 20]) == 30
 
 
@@ -90,8 +93,11 @@ def test_no_random_table_tells_of_a_small_group() -> None:
         counts = {name: rng.choice([0, rng.randint(1, 10), rng.randint(11, 90)]) for name in "abcd"}
         cells = safe_cells(counts)
         hidden = sum(counts[name] for name, shown in cells.items() if shown is None)
-        assert all(shown is None for name, shown in cells.items() if 0 < counts[name] < 11)
-        assert hidden == 0 or hidden >= 11 or not any(cells.values())
+        assert all(shown is None for name, shown in cells.items() if counts[name] < 11)
+        assert None not in cells.values() or hidden >= 11 or not any(cells.values())
+        emptied = {name: n if n >= 11 else 0 for name, n in counts.items()}
+        if sum(counts.values()) - sum(emptied.values()) < 11:
+            assert safe_cells(emptied) == cells, "a table without the few is the same table"
 
 
 def test_the_area_is_delong_s() -> None:

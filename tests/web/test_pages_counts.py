@@ -27,7 +27,7 @@ ASKED = [
     ({"task": "tiny"}, JUDGED, "35 people"),
     ({"task": "tiny", "risk_low": "50"}, 3, "fewer than 11 people; not shown"),
     ({"sex": "female", "code_0": "a", "modality": "CT", "task": "tiny"}, IMAGED, "10 people"),
-    ({"sex": "female", "conditions": "38341003"}, 0, "0 people"),
+    ({"sex": "female", "conditions": "38341003"}, 0, "fewer than 11 people; not shown"),
 ]
 
 

@@ -16,7 +16,7 @@ from salus_web.common.clock import now
 from salus_web.jobs.models import Job
 from salus_web.releases.models import Release
 
-from tests.factories.cohorts import make_crowd, make_project
+from tests.factories.cohorts import diagnose, make_bundle, make_crowd, make_project, observe, predict
 from tests.factories.hospital import make_release
 from tests.factories.people import actor_of, client_of, make_site, make_user
 from tests.web.test_pages_clinician import text_of
@@ -43,6 +43,33 @@ def test_counts_are_rounded_and_small_ones_hidden(study: tuple[Project, Client, 
     assert re.search(r"\b45 people", women) and not re.search(r"\b43\b", women)
     men = text_of(desk.get(address, {"sex": "male", "fragment": ""}))
     assert "fewer than 11 people; not shown" in men and not re.search(r"\b7\b", men)
+
+
+@pytest.mark.parametrize(("does", "does_not"), [
+    ({"code_0": "cr", "code_low_0": "1.3", "code_unit_0": "mg/dL"}, {"code_0": "cr", "code_low_0": "1.4", "code_unit_0": "mg/dL"}),
+    ({"conditions": "C50"}, {"conditions": "C51"}),
+    ({"task": "sepsis", "risk_low": "76"}, {"task": "sepsis", "risk_low": "77"}),
+    ({"conditions": "C50", "modality": "CT"}, {"conditions": "C51", "modality": "CT"}),
+])  # fmt: skip
+def test_of_a_known_person_no_page_tells_which_question_they_meet(
+    study: tuple[Project, Client, Client], does: dict[str, str], does_not: dict[str, str]
+) -> None:
+    """Age, sex and hospital were enough to find a person; whether “0” or “not shown” came back told their values."""
+    project, desk, _ = study
+    site = project.sites.get()
+    (known,) = make_crowd(site, 1, sex="male", age=83)
+    observe(known, "cr", 1.35, unit="mg/dL")
+    diagnose(known, "C50")
+    predict(known, make_bundle("sepsis", 'code = "x"'), 0.765)
+    one = {"age_low": "83", "age_high": "83", "sex": "male", "site": str(site.pk)}
+    told = []
+    for asked in (does, does_not):
+        page = desk.get(f"/cohorts/projects/{project.pk}/", one | asked | {"fragment": ""}).content.decode()
+        assert "fewer than 11" in page
+        for word in asked.values():
+            page = page.replace(word, "…")
+        told.append(re.sub(r"\b0\.7[67]\b", "…", page))
+    assert told[0] == told[1]
 
 
 @pytest.mark.parametrize(

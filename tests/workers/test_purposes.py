@@ -86,7 +86,7 @@ def test_a_model_whose_people_change_their_word_while_it_is_trained_is_not_kept(
 
 
 @pytest.mark.parametrize(
-    ("number", "words"), [(None, "not recorded"), (0, "nobody for want of consent"), (3, "fewer than 11"), (38, "about 40 people")]
+    ("number", "words"), [(None, "not recorded"), (0, "fewer than 11, or nobody"), (3, "fewer than 11, or nobody"), (38, "about 40 people")]
 )
 def test_the_models_page_says_how_many_were_left_out_and_tells_of_nobody(site: Site, number: int | None, words: str) -> None:
     bundle = stored([], number)

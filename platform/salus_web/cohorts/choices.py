@@ -67,12 +67,12 @@ def with_units(*, viewer: Actor, project: Project, definition: CohortDefinition)
 def _with_unit(rule: CodeRule, people: dict[str, int]) -> CodeRule:
     """The rule in the one unit that enough people's values are in. Fewer people's other units are left out, and not told of."""
     usual = sorted(unit for unit, count in people.items() if count >= SMALLEST)
-    if len(usual) == 1 and usual[0]:
+    if len(usual) == 1:  # numbers without a unit stay as they are asked for
         return replace(rule, unit=usual[0])
-    if len(people) < 2:  # one unit of a few people, or none at all: nothing can be mixed
-        return rule
+    if not usual:  # whether few people have it, in one unit or in two, or nobody: the same sentence
+        raise BadInput(f"Fewer than {SMALLEST} people have {rule.code} in one unit here. Choose the unit that your limits are in.")
     named = ", ".join(unit for unit in usual if unit)
-    raise BadInput(f"{rule.code} is recorded in more than one unit here{f': {named}' if named else ''}. Choose the unit that your limits are in.")
+    raise BadInput(f"{rule.code} is recorded in more than one unit here: {named}. Choose the unit that your limits are in.")
 
 
 def _units(project: Project) -> Any:

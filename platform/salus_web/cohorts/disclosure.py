@@ -2,7 +2,8 @@
 
 Counts are of persons, never of rows: one person with fifty measurements is one. Groups of 1 to 10 are not
 shown, as the United States' Centers for Medicare & Medicaid Services ask of released cells ("Cell size
-suppression policy": no cell of 1 to 10), and what is shown is rounded to base 5, after the United Kingdom's
+suppression policy": no cell of 1 to 10), and nobody is one and the same as 1 to 10: where age, sex and hospital
+find one person, a zero that is told apart would answer any question about them. What is shown is rounded to base 5, after the United Kingdom's
 "Handbook on Statistical Disclosure Control for Outputs" (Griffiths et al. 2019), so that two tables cannot
 be subtracted to a small cell. A total beside cells is made from the rounded cells, never from the true ones,
 or the suppressed cell would be what is missing to it.
@@ -20,26 +21,19 @@ Row = TypeVar("Row", bound=Mapping[str, Any])
 
 
 def safe_count(n: int) -> int | None:
-    """How many persons may be said: None (suppressed) for 1 to 10, else the nearest multiple of 5.
-
-    Zero is told: that nobody is there says nothing of anybody who is.
-    """
+    """How many persons may be said: None (suppressed) for 0 to 10, else the nearest multiple of 5."""
     if n < 0:
         raise ValueError("A count of persons is never below zero.")
-    if 0 < n < SMALLEST:
+    if n < SMALLEST:
         return None
     return BASE * ((2 * n + BASE) // (2 * BASE))  # whole numbers, so that no half is rounded to even
 
 
 def safe_share(part: int, whole: int) -> float | None:
-    """A share from the rounded counts, never from the true ones; None when either is suppressed or nobody is there."""
-    shown, of = safe_count(part), safe_count(whole)
-    if shown is None or of is None or of == 0:
-        return None
-    # the rest is a group too: 95 of 100 shown as a share tells of the five
-    if safe_count(max(whole - part, 0)) is None:
-        return None
-    return min(shown / of, 1.0)
+    """A share from the rounded counts, never from the true ones; None when one of them, or the rest, is suppressed."""
+    # the rest is a group too: 95 of 100 shown as a share tells of the five, and 100 of 100 that nobody is the exception
+    shown, of, rest = safe_count(part), safe_count(whole), safe_count(max(whole - part, 0))
+    return None if shown is None or of is None or rest is None else min(shown / of, 1.0)
 
 
 def share_of(shown: int | None, part: int, whole: int) -> float | None:
@@ -50,14 +44,13 @@ def share_of(shown: int | None, part: int, whole: int) -> float | None:
 def safe_cells(counts: Mapping[str, int]) -> dict[str, int | None]:
     """Every cell of one table's column made safe together.
 
-    When the suppressed cells hold 1 to 10 persons between them, the smallest shown one is suppressed as well
-    (complementary suppression; Hundepool et al., "Statistical Disclosure Control", 2012, ch. 4): whoever
-    knows the total by another way could otherwise take the rest from it.
+    Beside a suppressed cell the smallest shown one is suppressed as well (complementary suppression; Hundepool
+    et al., "Statistical Disclosure Control", 2012, ch. 4): whoever knows the total by another way could otherwise
+    take the rest from it. Always, whatever the suppressed ones hold: that it was done must not tell of them.
     """
     cells = {name: safe_count(n) for name, n in counts.items()}
-    hidden = sum(counts[name] for name, shown in cells.items() if shown is None)
-    others = [name for name, shown in cells.items() if shown]
-    if 0 < hidden < SMALLEST and others:
+    others = [name for name, shown in cells.items() if shown is not None]
+    if others and len(others) < len(cells):
         cells[min(others, key=lambda name: (counts[name], name))] = None
     return cells
 

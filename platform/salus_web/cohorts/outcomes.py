@@ -24,7 +24,8 @@ from salus_web.common.clock import now
 from salus_web.predictions.models import CurrentRisk, Prediction, PredictionState
 from salus_web.records.models import Condition, Observation
 from salus_web.records.scopes import RESEARCH
-from salus_web.registry.models import BundleState, ModelBundle, TaskFile
+from salus_web.registry.models import ModelBundle
+from salus_web.registry.selectors import speaking_bundle
 
 TOO_FEW = "Fewer than 11 people with the outcome, or without it, are known here, so nothing is shown."
 
@@ -39,39 +40,45 @@ class _Judged:
 
 
 def outcomes(*, viewer: Actor, project: Project, definition: CohortDefinition, task_id: str) -> dict[str, Any]:
-    """How the members' risks by a task spread over five bands, and how well they told the outcome (6 queries)."""
+    """How the members' risks by a task spread over five bands, and how well they told the outcome (5 queries)."""
     project = project_for(viewer, project.pk)
     inside = member_rows(project, definition).values("pk")
     risks = CurrentRisk.objects.for_actor(ACTOR).for_purpose(RESEARCH).filter(
         task_id=task_id, state=PredictionState.COMPUTED, sort_probability__isnull=False, patient_id__in=inside
     )
     found = list(risks.values_list("sort_probability", flat=True))
-    return {"task_id": task_id, **_bands(found), "performance": _performance(task_id, inside)}
+    return {"task_id": task_id, **_bands(found, _bands_asked(definition, task_id)), "performance": _performance(task_id, inside)}
 
 
 def judged_outcomes(task_id: str, patients: Sequence[str] | QuerySet[Any]) -> dict[str, tuple[float, int]]:
     """(risk, outcome) of those of these patients who have a risk by the task and whose outcome is known, by patient id
-    (4 queries). For code, not for people: it names patients.
+    (3 queries). For code, not for people: it names patients.
 
     For a case table's task the outcome is the case's value recorded after its start under the outcome's
     column; for a record's task a condition with the outcome's code, recorded within the horizon after the
     index moment. Before the horizon is over nothing is known.
     """
-    outcome = _outcome_table(task_id)
-    judged = _judged(task_id, patients, outcome) if outcome else {}
-    known = _known(outcome, judged, patients) if outcome else {}
+    bundle = speaking_bundle(task_id)
+    if bundle is None:
+        return {}
+    outcome = tomllib.loads(bundle.task.text)["outcome"]
+    judged = _judged(bundle, patients, outcome)
+    known = _known(outcome, judged, patients)
     return {key: (judged[key].probability, found) for key, found in known.items()}
 
 
-def _bands(found: list[float]) -> dict[str, Any]:
-    """The five bands, made safe together; nothing at all of fewer than 11 persons."""
-    if 0 < len(found) < SMALLEST:
-        return {"bands": [{"band": band, "count": None, "share": None} for band in RISK_BANDS], "with_risk": None}
-    counts = dict.fromkeys(RISK_BANDS, 0) | Counter(risk_band(risk) for risk in found)
+def _bands_asked(definition: CohortDefinition, task_id: str) -> tuple[str, ...]:
+    """The bands that the definition's range of risk reaches into: that nobody is in the others needs no count."""
+    low, high = (definition.risk_low, definition.risk_high) if definition.task_id == task_id else (None, None)
+    first, last = risk_band(0.0 if low is None else low), risk_band(1.0 if high is None else high)
+    return RISK_BANDS[RISK_BANDS.index(first) : RISK_BANDS.index(last) + 1]
+
+
+def _bands(found: list[float], asked: tuple[str, ...]) -> dict[str, Any]:
+    """The bands, made safe together."""
+    counts = dict.fromkeys(asked, 0) | Counter(risk_band(risk) for risk in found)
     cells = safe_cells(counts)
-    shown = [
-        {"band": band, "count": cells[band], "share": share_of(cells[band], counts[band], len(found))} for band in RISK_BANDS
-    ]
+    shown = [{"band": band, "count": cells[band], "share": share_of(cells[band], counts[band], len(found))} for band in asked]
     return {"bands": shown, "with_risk": safe_total(cells.values())}
 
 
@@ -96,17 +103,9 @@ def _performance(task_id: str, patients: QuerySet[Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _outcome_table(task_id: str) -> dict[str, Any]:
-    """The [outcome] of the task's newest file; empty when there is no such task (1 query)."""
-    task = TaskFile.objects.filter(task_id=task_id).order_by("-loaded_at").first()
-    return tomllib.loads(task.text)["outcome"] if task else {}
-
-
-def _judged(task_id: str, patients: Sequence[str] | QuerySet[Any], outcome: dict[str, Any]) -> dict[str, _Judged]:
-    """Each patient's one prediction to judge, by the one bundle that speaks or else was trained last (2 queries)."""
-    bundles = ModelBundle.objects.filter(task__task_id=task_id).order_by("-trained_at")
-    ordered = sorted(bundles.only("pk", "state"), key=lambda bundle: bundle.state != BundleState.LIVE)
-    rows = _predictions(ordered[0].pk if ordered else None, patients)
+def _judged(bundle: ModelBundle, patients: Sequence[str] | QuerySet[Any], outcome: dict[str, Any]) -> dict[str, _Judged]:
+    """Each patient's one prediction to judge, by the bundle whose task file says what the outcome is (1 query)."""
+    rows = _predictions(bundle.pk, patients)
     if not outcome.get("column"):
         rows = rows.filter(index_at__lte=now() - timedelta(days=float(outcome.get("horizon_days", 0))))
     # a later row replaces an earlier one, and “out_of_fold” sorts after “live”: whoever the bundle was trained on

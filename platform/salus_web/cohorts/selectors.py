@@ -15,7 +15,7 @@ from salus_web.accounts.models import Role, RoleGrant
 from salus_web.accounts.permissions import Resource, authorize
 from salus_web.cohorts.blurring import Blurred, blurred
 from salus_web.cohorts.definition import CohortDefinition
-from salus_web.cohorts.disclosure import SMALLEST, safe_cells, safe_count, safe_total, share_of
+from salus_web.cohorts.disclosure import SMALLEST, safe_cells, safe_count, safe_share, share_of
 from salus_web.cohorts.models import Cohort, Project, ProjectGuest
 from salus_web.cohorts.people import (
     ACTOR,
@@ -196,19 +196,17 @@ def table_one(*, viewer: Actor, project: Project, definition: CohortDefinition) 
     for rule in definition.codes:
         unit = common_unit(found, rule.code)
         numbers = numbers_of(found, rule.code, unit)
-        if numbers:  # words have no mean
+        if len(numbers) >= SMALLEST:  # words have no mean, and a line of few would tell that anybody has a number
             rows.append(_numbers(rule.code, numbers, unit))
     return rows
 
 
 def _levels(variable: str, levels: Sequence[str]) -> list[TableRow]:
-    """The levels of one variable, made safe together, with a total from the rounded cells. A level of a few people has no
-    line: that anybody has it is what must not be told."""
+    """The levels of one variable that at least 11 people have. That anybody has another must not be told, so nothing depends
+    on the others: they have no line, there is no total of all levels, and no line is hidden on their account."""
     counts = Counter(levels)
-    cells = safe_cells(counts)
     told = [name for name in sorted(counts) if counts[name] >= SMALLEST]
-    rows = [TableRow(variable, name, cells[name], share_of(cells[name], counts[name], len(levels))) for name in told]
-    return [*rows, TableRow(variable, "all", safe_total(cells.values()))]
+    return [TableRow(variable, name, safe_count(counts[name]), safe_share(counts[name], len(levels))) for name in told]
 
 
 def _numbers(variable: str, values: Mapping[str, float], unit: str) -> TableRow:

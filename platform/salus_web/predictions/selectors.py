@@ -19,7 +19,8 @@ from salus_web.common import vault
 from salus_web.common.clock import now
 from salus_web.predictions.models import CurrentRisk, DueMoment, Prediction, PredictionState, Review, RiskMap
 from salus_web.records.scopes import few_in_care
-from salus_web.registry.models import BundlePerson, BundleState, ModelBundle, TaskFile
+from salus_web.registry.models import BundlePerson, BundleState, ModelBundle
+from salus_web.registry.selectors import titles
 
 _LOG = system("audit")
 PAGE = 25
@@ -75,17 +76,16 @@ def worklist(*, viewer: Any, task_id: str, order: str = "risk", page: int = 1) -
     4 queries for a person with up to 500 patients, whatever the size of the hospital; for somebody who cares for more,
     about 10 that are answered by an index in the order asked for.
     """
-    titles: dict[str, str] = dict(TaskFile.objects.order_by("loaded_at").values_list("task_id", "title"))
     few = few_in_care(viewer)
     find = _of_many if few is None else _of_few
-    return find(CurrentRisk.objects.for_actor(viewer), few or [], titles, task_id, ORDERS.get(order, "sort_key"), max(page, 1))
+    return find(CurrentRisk.objects.for_actor(viewer), few or [], titles(), task_id, ORDERS.get(order, "sort_key"), max(page, 1))
 
 
-def _of_few(rows: Any, few: list[Any], titles: dict[str, str], asked: str, key: str, page: int) -> Worklist:
+def _of_few(rows: Any, few: list[Any], called: dict[str, str], asked: str, key: str, page: int) -> Worklist:
     """Everything about a few hundred patients in one query, ordered here."""
     flat = list(rows.filter(patient_id__in=few).values("pk", "task_id", "state", "updated_at", key))
     sizes = Counter(entry["task_id"] for entry in flat)
-    tasks = [(task, titles.get(task) or task, number) for task, number in sorted(sizes.items())]
+    tasks = [(task, called.get(task) or task, number) for task, number in sorted(sizes.items())]
     task_id = asked if asked in sizes else (tasks[0][0] if tasks else "")
     mine = sorted((e for e in flat if e["task_id"] == task_id), key=lambda e: (-e[key], e["pk"]))
     start = (page - 1) * PAGE
@@ -97,9 +97,9 @@ def _of_few(rows: Any, few: list[Any], titles: dict[str, str], asked: str, key: 
     )  # fmt: skip
 
 
-def _of_many(rows: Any, few: list[Any], titles: dict[str, str], asked: str, key: str, page: int) -> Worklist:
+def _of_many(rows: Any, few: list[Any], called: dict[str, str], asked: str, key: str, page: int) -> Worklist:
     """A long list, walked along its index; counts stop at 500."""
-    counted = [(task, title, rows.filter(task_id=task)[:COUNTED_TO].count()) for task, title in sorted(titles.items())]
+    counted = [(task, title, rows.filter(task_id=task)[:COUNTED_TO].count()) for task, title in sorted(called.items())]
     tasks = [entry for entry in counted if entry[2]]
     task_id = asked if asked in {task for task, _, _ in tasks} else (tasks[0][0] if tasks else "")
     mine, start = rows.filter(task_id=task_id), (page - 1) * PAGE

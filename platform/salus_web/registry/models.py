@@ -10,7 +10,7 @@ from salus_web.records.scopes import PatientScopedManager
 
 
 class TaskFile(models.Model):
-    """A risk task file as loaded; the newest of an id is the one in use."""
+    """A risk task file as loaded; an id may have several, of which the live bundle's (or else the newest bundle's) speaks."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     task_id = models.CharField(max_length=80)

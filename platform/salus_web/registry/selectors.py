@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Case, QuerySet, Value, When
 
 from salus_web.accounts.permissions import Resource, authorize
 from salus_web.common.errors import StateConflict
@@ -24,6 +24,23 @@ def live_bundle(task_id: str) -> ModelBundle | None:
 def live_bundles() -> list[ModelBundle]:
     """Every bundle that speaks (1 query)."""
     return list(ModelBundle.objects.select_related("task").filter(state=BundleState.LIVE).order_by("task__title"))
+
+
+def _in_order_of_speech() -> QuerySet[ModelBundle]:
+    """Bundles with the one that speaks for its question last: the live one, or else the newest. What a question is called and
+    asks is in that one's own task file, whatever file came after it."""
+    speaks = Case(When(state=BundleState.LIVE, then=Value(1)), default=Value(0))
+    return ModelBundle.objects.select_related("task").order_by(speaks, "trained_at", "pk")
+
+
+def speaking_bundle(task_id: str) -> ModelBundle | None:
+    """The live bundle of a question, or else the newest; None where there is none (1 query)."""
+    return _in_order_of_speech().filter(task__task_id=task_id).defer("card", "crossval").last()
+
+
+def titles() -> dict[str, str]:
+    """What each question that has a bundle is called, by task id (1 query)."""
+    return dict(_in_order_of_speech().values_list("task__task_id", "task__title"))
 
 
 def live_since(bundle: ModelBundle) -> datetime | None:
@@ -71,5 +88,4 @@ def task_file(task_file_id: str) -> TaskFile:
 
 def tasks() -> list[tuple[str, str]]:
     """(task id, title) of every task that has a bundle, by title (1 query)."""
-    rows = TaskFile.objects.filter(modelbundle__isnull=False).order_by("loaded_at").values_list("task_id", "title")
-    return sorted(dict(rows).items(), key=lambda pair: pair[1])
+    return sorted(titles().items(), key=lambda pair: pair[1])

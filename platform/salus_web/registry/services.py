@@ -8,11 +8,12 @@ from typing import Any
 from django.db import transaction
 
 from salus_web.accounts.actors import system
-from salus_web.accounts.permissions import Resource, authorize
+from salus_web.accounts.permissions import Resource, authorize, can
+from salus_web.accounts.selectors import actor_for_user, person_named
 from salus_web.audit.services import Act, record
 from salus_web.common import vault
 from salus_web.common.clock import now
-from salus_web.common.errors import Refused, StateConflict
+from salus_web.common.errors import BadInput, Refused, StateConflict
 from salus_web.records.models import Patient
 from salus_web.records.scopes import TRAINING
 from salus_web.registry.models import (
@@ -25,6 +26,10 @@ from salus_web.registry.models import (
 )
 
 _MEMBERS = system("registry")
+ANOTHER_FILE = (
+    "There is a live model of “{}” here, and this task file is not the one that it was trained by. Give the question another id, or "
+    "ask an administrator to bring the table."
+)  # fmt: skip
 MOVES = {
     BundleState.CANDIDATE: {BundleState.LIVE, BundleState.WITHDRAWN},
     BundleState.LIVE: {BundleState.RETIRED, BundleState.WITHDRAWN},
@@ -34,8 +39,11 @@ MOVES = {
 
 
 @transaction.atomic
-def register_task_file(*, text: str, task_id: str, title: str, digest: str, by: Any) -> TaskFile:
-    """Keep a task file; the same digest is kept once."""
+def register_task_file(*, text: str, task_id: str, title: str, digest: str, by: Any, brought_by: str = "") -> TaskFile:
+    """Keep a task file; the same digest is kept once. `brought_by` is the id of whoever brought it, where `by` is the machine.
+
+    Raises BadInput for another file of a question that has a live model, unless an administrator or a command brings it."""
+    _check_may_bring(task_id, digest, brought_by or by.id)
     task, made = TaskFile.objects.get_or_create(
         digest=digest,
         defaults={"task_id": task_id, "title": title, "text": text, "loaded_by": by.id, "loaded_at": now()},
@@ -43,6 +51,17 @@ def register_task_file(*, text: str, task_id: str, title: str, digest: str, by: 
     if made:
         record(Act("task.register", "task", str(task.pk), detail={"task": task_id}), by=by)
     return task
+
+
+def _check_may_bring(task_id: str, digest: str, brought_by: str) -> None:
+    """At most 3 queries."""
+    if brought_by.startswith("system:") or TaskFile.objects.filter(digest=digest).exists():
+        return
+    if not ModelBundle.objects.filter(task__task_id=task_id, state=BundleState.LIVE).exists():
+        return
+    person = person_named(text=brought_by)
+    if person is None or not can(actor_for_user(person), "models.promote"):
+        raise BadInput(ANOTHER_FILE.format(task_id))
 
 
 @transaction.atomic

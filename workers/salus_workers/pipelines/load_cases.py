@@ -57,6 +57,9 @@ def _read_and_store(claim: Claim, upload: Upload, report: Callable[[float, str],
 
 
 def _store(task: dict[str, str], people: list[dict[str, Any]], left_out: dict[str, int], upload: Upload) -> None:
+    task_file = register_task_file(
+        text=task["text"], task_id=task["id"], title=task["title"], digest=task["digest"], by=ACTOR, brought_by=upload.received_by
+    )
     holds: list[str] = []
     touched: list[str] = []
     hold_people(people=people, site=upload.site, by=ACTOR)
@@ -69,7 +72,6 @@ def _store(task: dict[str, str], people: list[dict[str, Any]], left_out: dict[st
     # the risks themselves come with the training that is queued below
     data_changed(patient_ids=touched, by=ACTOR, ask=False)
     note_holds(f"upload:{upload.pk}", persons=holds)
-    task_file = register_task_file(text=task["text"], task_id=task["id"], title=task["title"], digest=task["digest"], by=ACTOR)
     counts = {"cases": len(people)} | {f"left out: {kind}": number for kind, number in left_out.items()}
     settle(upload=upload, state="stored", by=ACTOR, form="cases", counts=counts)
     enqueue(

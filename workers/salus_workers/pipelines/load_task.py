@@ -18,13 +18,15 @@ def run(claim: Claim, report: Callable[[float, str], None]) -> None:
     """Register the task file in the payload and queue its training. Raises TaskError with the sentence."""
     task = task_from_text(claim.payload["text"], name=claim.payload.get("name", "the task file"))
     index_hours(task)
+    asked_by = claim.payload.get("asked_by", "")
     report(0.5, "the task file was read")
     with transaction.atomic():
-        kept = register_task_file(text=task.source_text, task_id=task.id, title=task.title, digest=task.digest, by=ACTOR)
+        kept = register_task_file(
+            text=task.source_text, task_id=task.id, title=task.title, digest=task.digest, by=ACTOR, brought_by=asked_by
+        )
         training = enqueue(
             kind="train_task", unique_key=f"train:{kept.pk}:{claim.job_id}", queue="gpu",
-            payload={"task_file_id": str(kept.pk), "repeats": claim.payload.get("repeats"),
-                     "asked_by": claim.payload.get("asked_by", "")},
+            payload={"task_file_id": str(kept.pk), "repeats": claim.payload.get("repeats"), "asked_by": asked_by},
             title=f"Training: {task.title}", by=ACTOR,
         )  # fmt: skip
         finish(claim=claim, result={"task": task.id, "training": str(training.pk)}, by=ACTOR)

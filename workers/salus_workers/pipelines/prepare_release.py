@@ -171,17 +171,16 @@ def _cells(
 
 
 def _image_columns(columns: list[Column], cells: list[dict[str, Any]], stay: Sequence[Person]) -> list[str]:
-    """A flag per modality; none where the few who have it, or the few who do not, would stand out."""
-    lost: list[str] = []
+    """A flag per modality that at least 11 have and at least 11 have not. The sentence on the others names none and is always
+    there: that anybody has such an image, or is the one who has not, is what it must not tell."""
     held = Counter(kind for person in stay for kind in person.modalities)
     for kind in sorted(held):
-        if held[kind] < SMALLEST or 0 < len(stay) - held[kind] < SMALLEST:
-            lost.append(f"who has an image of modality {kind} is not told: it would set fewer than {SMALLEST} people apart")
+        if min(held[kind], len(stay) - held[kind]) < SMALLEST:
             continue
         columns.append(Column(f"image_{kind}", "flag", f"has an image of modality {kind}"))
         for own, person in zip(cells, stay, strict=True):
             own[f"image_{kind}"] = kind in person.modalities
-    return lost
+    return [f"who has an image is told of no modality that fewer than {SMALLEST} people have, or have not"]
 
 
 def _value_column(rule: CodeRule, stay: Sequence[Person], groups: Sequence[Group]) -> tuple[Column, list[Any], list[str]]:

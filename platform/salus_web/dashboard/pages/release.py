@@ -11,7 +11,7 @@ from salus_web.dashboard.pages.numbers import percent
 from salus_web.releases.models import Release
 from salus_web.releases.selectors import sites_in
 
-FEW = f"1 to {SMALLEST - 1}"
+FEW = f"fewer than {SMALLEST}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,9 @@ def _images(told: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _people(report: dict[str, Any], name: str) -> str:
-    """A safe count in words: a suppressed one is of 1 to 10 people, which is not the same as not known."""
+    """A safe count in words: a suppressed one is of fewer than 11 people, which is not the same as not known. So is nobody, who
+    was told apart in reports that were kept earlier."""
     if name not in report:
         return "not known"
     count = report[name]
-    return FEW if count is None else f"about {count:,}" if count else "nobody"
+    return f"about {count:,}" if count else FEW

@@ -169,8 +169,8 @@ def left_out(people: int | None) -> str:
         return "not recorded: trained before consents were asked"
     shown = safe_count(people)
     if shown is None:
-        return "a few people (fewer than 11) who do not allow training"
-    return f"about {shown} people who do not allow training" if shown else "nobody for want of consent"
+        return "fewer than 11, or nobody, for want of consent"
+    return f"about {shown} people who do not allow training"
 
 
 def survival_rows(crossval: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
