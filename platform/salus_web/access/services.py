@@ -15,6 +15,7 @@ from salus_web.accounts.lockout import TooManyTries, forgive, limit_of_numbers, 
 from salus_web.accounts.models import Site, User
 from salus_web.accounts.permissions import Resource, authorize
 from salus_web.accounts.selectors import sites_as
+from salus_web.accounts.two_people import check_two_people
 from salus_web.audit.services import Act, record
 from salus_web.common.clock import now
 from salus_web.common.encryption import blind_index
@@ -131,6 +132,7 @@ def review(*, glass_id: UUID, verdict: str, finding: str, by: Actor) -> None:
         raise Hidden("There is no such page.")
     if str(glass.user_id) == by.id:
         raise StateConflict("This was your own emergency access. Another person must review it.")
+    check_two_people(one=str(glass.user_id), other=by.id)
     moment = now()
     if glass.relation.ends_at > moment:
         raise StateConflict("This emergency access is still open. It can be reviewed when it is over.")
