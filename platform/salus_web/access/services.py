@@ -11,7 +11,7 @@ from django.db import transaction
 from salus_web.access.models import BreakGlass, EmergencyReason, NoticeSeen, Verdict
 from salus_web.access.words import sentence
 from salus_web.accounts.actors import Actor, system
-from salus_web.accounts.lockout import TooManyTries, forgive, limit_of_numbers, take
+from salus_web.accounts.lockout import TooManyTries, give_back, limit_of_numbers, take
 from salus_web.accounts.models import Site, User
 from salus_web.accounts.permissions import Resource, authorize
 from salus_web.accounts.selectors import sites_as
@@ -41,7 +41,7 @@ def break_glass(*, site_id: str, mrn: str, reason_code: str, reason: str, by: Ac
     """Open one patient's record to one clinician for four hours, by whole record number. None: nobody has this number.
 
     The reason is checked before the number is looked at, so that no answer says anything of a number without a reason that
-    is on the log. Numbers that belong to nobody are counted. Raises BadInput, and TooManyTries after ten of them.
+    is on the log. Each number is counted but one that opens a record anew. Raises BadInput, and TooManyTries after ten of them.
     """
     authorize(by, "emergency.break", Resource("patient"))
     site = next((site for site in sites_as(viewer=by, roles=["clinician"]) if str(site.pk) == site_id), None)
@@ -60,8 +60,8 @@ def break_glass(*, site_id: str, mrn: str, reason_code: str, reason: str, by: Ac
         passed.is_logged = True
         raise
     opening = _open(site, mrn, EmergencyReason(reason_code), text, by)
-    if opening is not None:
-        forgive(tries)
+    if opening is not None and opening.is_new:
+        give_back(tries)  # not the ones before: nobody clears a row of guesses by a number they know
     return opening
 
 
