@@ -143,11 +143,29 @@ def test_nobody_goes_through_numbers_one_by_one(ward: Ward) -> None:
     assert client_of(ward.carer).get(ward.page).status_code == 200, "others go on working"
 
 
-def test_a_right_number_forgives_the_wrong_ones(ward: Ward) -> None:
+def test_a_right_number_gives_back_its_own_try_and_no_other(ward: Ward) -> None:
     for number in range(9):
         ward.open(f"MRN{number}")
     assert ward.open().status_code == 302
     assert ward.open("MRN9").status_code == 409
+    assert ward.open("MRN10").status_code == 403
+
+
+def test_a_patient_of_ones_own_begins_no_count_anew(ward: Ward) -> None:
+    for number in range(8):
+        ward.open(f"MRN{number}")
+    assert ward.open("MRNQMINE").status_code == 302
+    assert [ward.open(f"MRN{number}").status_code for number in (8, 9)] == [409, 403]
+
+
+def test_opening_and_handing_back_begins_no_count_anew(ward: Ward) -> None:
+    for number in range(8):
+        ward.open(f"MRN{number}")
+    for _ in range(3):
+        assert ward.open().status_code == 302
+        glass = BreakGlass.objects.for_actor(SYSTEM).latest("started_at")
+        assert ward.client.post(f"/emergency/{glass.pk}/back/").status_code == 302
+    assert [ward.open(f"MRN{number}").status_code for number in (8, 9, 10)] == [409, 409, 403]
 
 
 def test_who_is_in_care_already_needs_no_emergency(ward: Ward) -> None:

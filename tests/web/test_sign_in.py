@@ -8,6 +8,7 @@ import pytest
 from allauth.mfa.models import Authenticator
 from django.core.cache import cache
 from django.test import Client
+from salus_web.accounts.lockout import spend_once
 from salus_web.accounts.models import SignIn, User
 from salus_web.audit.models import Event
 from salus_web.common.encryption import key_name
@@ -62,6 +63,24 @@ def test_a_code_is_good_once(nurse: User) -> None:
     assert first.post("/login/code/", {"code": code}).status_code == 302 and is_in(first)
     cache.clear()  # another web process, with a memory of its own
     assert second.post("/login/code/", {"code": code}).status_code == 401 and not is_in(second)
+
+
+def test_the_code_that_set_up_an_app_signs_nobody_in(nurse: User) -> None:
+    client, elsewhere = password_in(nurse), Client()
+    secret = client.get("/account/app/").context["form"].secret
+    code = code_now(secret)
+    assert client.post("/account/app/", {"code": code}).headers["Location"] == "/account/codes/"
+    password_in(nurse, elsewhere)
+    assert elsewhere.post("/login/code/", {"code": code}).status_code == 401 and not is_in(elsewhere)
+    assert elsewhere.post("/login/code/", {"code": code_now(secret, steps=1)}).status_code == 302 and is_in(elsewhere)
+
+
+def test_an_app_is_not_set_up_with_a_code_that_was_used(nurse: User) -> None:
+    client = password_in(nurse)
+    secret = client.get("/account/app/").context["form"].secret
+    assert spend_once(nurse.pk, code_now(secret))
+    answer = client.post("/account/app/", {"code": code_now(secret)})
+    assert answer.status_code == 200 and not Authenticator.objects.exists() and "factor.add" not in acts(nurse)
 
 
 def test_the_secret_of_an_app_stands_nowhere_in_the_database(nurse: User) -> None:

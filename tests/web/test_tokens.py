@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from salus_web.accounts.models import ApiToken, RoleGrant, Site, User
-from salus_web.accounts.services import let_until
+from salus_web.accounts.services import invite, let_until
 from salus_web.accounts.tokens import PURPOSES, end_token, make_token
 from salus_web.audit.models import Event
 from salus_web.common import clock
@@ -18,6 +18,7 @@ from tests.factories.cohorts import make_project
 from tests.factories.factors import enter, give_app
 from tests.factories.hospital import Person, make_bundle, make_person, make_upload
 from tests.factories.people import PASSWORD, SYSTEM, actor_of, make_user, relate
+from tests.web.test_pages_clinician import text_of
 
 pytestmark = pytest.mark.django_db
 ADDRESSES = {"care": "/api/worklist/", "research": "/api/projects/", "integration": "/api/uploads/"}
@@ -134,6 +135,35 @@ def test_it_ends_with_what_it_stands_on(nurse: User, person: Person, how: str) -
         ApiToken.objects.update(expires_at=clock.now())
     answer = ask(secret)
     assert answer.status_code == (403 if how == "role ended" else 401) and b"QMINE" not in answer.content
+
+
+@pytest.mark.parametrize("how", ["changed", "by a link"])
+def test_a_new_password_ends_every_token(nurse: User, person: Person, how: str) -> None:
+    make_token(user=nurse, name="second board", purpose="care", role="clinician", days=9, by=actor_of(nurse))
+    secret, others = secret_of(nurse), secret_of(make_user("clinician", person.patient.site))
+    form = {"password": "a quite different one", "again": "a quite different one"}
+    here = enter(nurse, PASSWORD)
+    if how == "changed":
+        assert "Tokens for programs end" in text_of(here.get("/account/password/"))
+        assert "tokens for programs have ended" in text_of(here.post("/account/password/", form, follow=True))
+    else:
+        link = f"/invitation/{invite(user=nurse, by=SYSTEM)[1]}/"
+        assert "Tokens for programs end" in text_of(Client().get(link))
+        assert Client().post(link, form).status_code == 302
+    assert ask(secret).status_code == 401 and ask(others).status_code == 200
+    ended = ApiToken.objects.filter(user=nurse, ended_at__isnull=False)
+    lines = Event.objects.filter(action="token.end").values_list("object_id", "actor_id", "detail__name")
+    assert {(str(row.pk), str(nurse.pk), row.name) for row in ended} == set(lines) and len(lines) == 2
+    assert "tokens" not in text_of(enter(nurse, form["password"]).get("/account/password/")), "there are none any more"
+
+
+def test_somebody_whose_role_ended_still_ends_their_tokens_with_their_password(nurse: User, site: Site) -> None:
+    secret = secret_of(nurse)
+    RoleGrant.objects.create(user=nurse, site=site, role="auditor", starts_at=clock.now(), granted_by="system:test")
+    RoleGrant.objects.filter(role="clinician").update(ends_at=clock.now())
+    form = {"password": "a quite different one", "again": "a quite different one"}
+    assert enter(nurse, PASSWORD).post("/account/password/", form).status_code == 302
+    assert ask(secret).status_code == 401
 
 
 def test_without_a_relation_the_list_is_empty(nurse: User, person: Person) -> None:

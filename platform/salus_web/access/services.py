@@ -11,10 +11,11 @@ from django.db import transaction
 from salus_web.access.models import BreakGlass, EmergencyReason, NoticeSeen, Verdict
 from salus_web.access.words import sentence
 from salus_web.accounts.actors import Actor, system
-from salus_web.accounts.lockout import TooManyTries, forgive, limit_of_numbers, take
+from salus_web.accounts.lockout import TooManyTries, give_back, limit_of_numbers, take
 from salus_web.accounts.models import Site, User
 from salus_web.accounts.permissions import Resource, authorize
 from salus_web.accounts.selectors import sites_as
+from salus_web.accounts.two_people import check_two_people
 from salus_web.audit.services import Act, record
 from salus_web.common.clock import now
 from salus_web.common.encryption import blind_index
@@ -40,7 +41,7 @@ def break_glass(*, site_id: str, mrn: str, reason_code: str, reason: str, by: Ac
     """Open one patient's record to one clinician for four hours, by whole record number. None: nobody has this number.
 
     The reason is checked before the number is looked at, so that no answer says anything of a number without a reason that
-    is on the log. Numbers that belong to nobody are counted. Raises BadInput, and TooManyTries after ten of them.
+    is on the log. Each number is counted but one that opens a record anew. Raises BadInput, and TooManyTries after ten of them.
     """
     authorize(by, "emergency.break", Resource("patient"))
     site = next((site for site in sites_as(viewer=by, roles=["clinician"]) if str(site.pk) == site_id), None)
@@ -59,8 +60,8 @@ def break_glass(*, site_id: str, mrn: str, reason_code: str, reason: str, by: Ac
         passed.is_logged = True
         raise
     opening = _open(site, mrn, EmergencyReason(reason_code), text, by)
-    if opening is not None:
-        forgive(tries)
+    if opening is not None and opening.is_new:
+        give_back(tries)  # not the ones before: nobody clears a row of guesses by a number they know
     return opening
 
 
@@ -131,6 +132,7 @@ def review(*, glass_id: UUID, verdict: str, finding: str, by: Actor) -> None:
         raise Hidden("There is no such page.")
     if str(glass.user_id) == by.id:
         raise StateConflict("This was your own emergency access. Another person must review it.")
+    check_two_people(one=str(glass.user_id), other=by.id)
     moment = now()
     if glass.relation.ends_at > moment:
         raise StateConflict("This emergency access is still open. It can be reviewed when it is over.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.views import ReauthenticateView
+from allauth.mfa.adapter import get_adapter
 from allauth.mfa.base.views import ReauthenticateView as CodeAgainView
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.views import GenerateRecoveryCodesView, ViewRecoveryCodesView
@@ -18,7 +19,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from salus_web.accounts import proofs
 from salus_web.accounts.access import declare
-from salus_web.accounts.lockout import TooManyTries
+from salus_web.accounts.lockout import TooManyTries, spend_once
 from salus_web.audit.services import Act, record
 from salus_web.common.errors import StateConflict
 
@@ -44,8 +45,11 @@ class AddApp(ActivateTOTPView):
     template_name = "accounts/app.html"
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """Kept and logged together."""
+        """Kept and logged together. The code is spent by it, so that whoever saw it signs in with it nowhere else."""
         with transaction.atomic():
+            if not spend_once(self.request.user.pk, form.cleaned_data["code"]):
+                form.add_error("code", get_adapter().validation_error("incorrect_code"))
+                return self.form_invalid(form)
             _log(self.request, "factor.add", "totp")
             answer = super().form_valid(form)
         proofs.shown_now(self.request, kind="totp")

@@ -50,7 +50,7 @@ def limit_of_codes(user_id: object) -> Limit:
 
 
 def limit_of_numbers(user_id: object) -> Limit:
-    """Record numbers, typed in an emergency, that belong to nobody: so that nobody goes through numbers one by one."""
+    """Record numbers, typed in an emergency, that open nothing anew: so that nobody goes through numbers one by one."""
     return Limit(_hashed("number", str(user_id)), settings.SALUS_TRIES_PER_PERSON * 2)
 
 
@@ -77,8 +77,13 @@ def forgive(limits: Sequence[Limit]) -> None:
     """The try was right: a person's count begins anew, an address gets back the one it used."""
     person, *others = limits
     TryCount.objects.filter(key=person.key).delete()
-    TryCount.objects.filter(key__in=[limit.key for limit in others], tries__gt=0).update(tries=F("tries") - 1)
+    give_back(others)
     TryCount.objects.filter(until__lt=now() - CLEAN_AFTER).delete()
+
+
+def give_back(limits: Sequence[Limit]) -> None:
+    """This one try does not count."""
+    TryCount.objects.filter(key__in=[limit.key for limit in limits], tries__gt=0).update(tries=F("tries") - 1)
 
 
 def spend_once(user_id: object, code: str) -> bool:

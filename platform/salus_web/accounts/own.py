@@ -23,7 +23,7 @@ from salus_web.accounts.permissions import can
 from salus_web.accounts.selectors import actor_for_user, live_sessions
 from salus_web.accounts.services import accept_invitation
 from salus_web.accounts.standing import may_sign_in
-from salus_web.accounts.tokens import WORDS, end_token, make_token, purposes_of, tokens_of
+from salus_web.accounts.tokens import WORDS, end_token, end_tokens, make_token, purposes_of, tokens_of
 from salus_web.audit.services import Act, record
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput
@@ -59,18 +59,21 @@ def _said(row: Authenticator) -> str:
 @declare("self.read", step_up=True)
 @require_http_methods(["GET", "POST"])
 def password(request: HttpRequest) -> HttpResponse:
-    """A new password; other sessions of the person end."""
-    if request.method == "GET":
-        return render(request, "accounts/password.html", {"address": "/account/password/"})
+    """A new password; other sessions of the person end, and all tokens."""
     user: Any = request.user
+    if request.method == "GET":
+        context = {"address": "/account/password/", "has_tokens": bool(tokens_of(user=user))}
+        return render(request, "accounts/password.html", context)
     chosen = chosen_password(request, user)
     with transaction.atomic():
         user.set_password(chosen)
         user.save(update_fields=["password"])
         record(Act("password.change", "user", str(user.pk)), by=request.actor)  # type: ignore[attr-defined]
         sessions.end_all(user, why="password changed", by=request.actor, but=request.session.get(sessions.KEY, ""))  # type: ignore[attr-defined]
+        ended = end_tokens(user=user, why="password changed", by=request.actor)  # type: ignore[attr-defined]
     update_session_auth_hash(request, user)
-    messages.info(request, "Your password was changed, and you were signed out everywhere else.")
+    tokens = " Your tokens for programs have ended; make new ones where a program still needs one." if ended else ""
+    messages.info(request, f"Your password was changed, and you were signed out everywhere else.{tokens}")
     return HttpResponseRedirect("/account/")
 
 
@@ -106,7 +109,10 @@ def invitation(request: HttpRequest, secret: str) -> HttpResponse:
     if row is None or row.used_at is not None or row.expires_at <= now() or not may_sign_in(row.user):
         reason = "This link was used already, is older than three days, or is not whole. Ask your administrator for a new one."
         return render(request, "refused.html", {"reason": reason}, status=404)
-    context = {"address": request.path, "invited": row.user.display_name, "username": row.user.username}
+    context = {
+        "address": request.path, "invited": row.user.display_name, "username": row.user.username,
+        "has_tokens": bool(tokens_of(user=row.user)),
+    }  # fmt: skip
     if request.method == "GET":
         return render(request, "accounts/password.html", context)
     try:

@@ -16,6 +16,7 @@ from salus_web.accounts.models import Invitation, Role, RoleGrant, Site, User
 from salus_web.accounts.one_time import hash_of, new_secret
 from salus_web.accounts.permissions import Resource, authorize
 from salus_web.accounts.places import allowed_at
+from salus_web.accounts.tokens import end_tokens
 from salus_web.audit.services import Act, record
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput, Hidden, StateConflict
@@ -101,7 +102,7 @@ def invite(*, user: User, by: Actor) -> tuple[Invitation, str]:
 
 @transaction.atomic
 def accept_invitation(*, secret: str, password: str, by: Actor) -> User:
-    """Keep the password a person chose. Raises Hidden for a link that is used, over, or was never made."""
+    """Keep the password a person chose, and end their sessions and tokens. Raises Hidden for a link that is used, over, or was never made."""
     row = Invitation.objects.select_for_update().filter(secret_hash=hash_of(secret, purpose="invitation")).first()
     if row is None or row.used_at is not None or row.expires_at <= now():
         raise Hidden("This link is not good any more.")
@@ -111,6 +112,7 @@ def accept_invitation(*, secret: str, password: str, by: Actor) -> User:
     row.used_at = now()
     row.save(update_fields=["used_at"])
     sessions.end_all(user, why="password changed", by=by)
+    end_tokens(user=user, why="password changed", by=by)
     record(Act("user.invitation.used", "user", str(user.pk)), by=by)
     return user
 

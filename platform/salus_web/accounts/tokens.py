@@ -16,7 +16,7 @@ from salus_web.accounts.one_time import hash_of, new_secret
 from salus_web.accounts.permissions import RULES, Resource, authorize
 from salus_web.accounts.selectors import actor_for_user
 from salus_web.accounts.standing import may_sign_in
-from salus_web.audit.services import Act, record
+from salus_web.audit.services import Act, record, record_many
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput, StateConflict
 
@@ -74,6 +74,15 @@ def end_token(*, token: ApiToken, by: Actor) -> None:
     if not ApiToken.objects.filter(pk=token.pk, ended_at__isnull=True).update(ended_at=now()):
         raise StateConflict("This token has already ended.")
     record(Act("token.end", "token", str(token.pk), detail={"name": token.name}), by=by)
+
+
+@transaction.atomic
+def end_tokens(*, user: User, why: str, by: Actor) -> int:
+    """End every token of a person, as their sessions end, whatever roles they hold now; how many there were."""
+    held = list(ApiToken.objects.select_for_update().filter(user=user, ended_at__isnull=True, expires_at__gt=now()))
+    ApiToken.objects.filter(pk__in=[row.pk for row in held]).update(ended_at=now())
+    record_many([Act("token.end", "token", str(row.pk), detail={"name": row.name, "why": why}) for row in held], by=by)
+    return len(held)
 
 
 def tokens_of(*, user: Any) -> list[ApiToken]:

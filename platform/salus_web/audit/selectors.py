@@ -50,6 +50,12 @@ def _of_people(pseudonym: str, since: datetime) -> QuerySet[Event]:
     return rows.exclude(action__startswith="watch.")
 
 
+def who_did(*, action: str, object_ids: Sequence[str], since: datetime) -> set[str]:
+    """The ids of whoever did this to one of these objects since a moment (1 query, by the index of the action)."""
+    rows = Event.objects.filter(action=action, at__gte=since, object_id__in=list(object_ids), outcome="done")
+    return set(rows.order_by().values_list("actor_id", flat=True))
+
+
 @dataclass(frozen=True, slots=True)
 class LogState:
     """How the log stands: its lines, the last checkpoint, and what the witness said last."""

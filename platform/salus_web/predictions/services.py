@@ -76,7 +76,7 @@ def request(*, patient_ids: Sequence[str], bundle: ModelBundle, why: str, by: An
         authorize(by, "prediction.request", Resource("patient", in_scope=False))
     whom = hashlib.sha256("".join(sorted(str(key) for key, _ in known)).encode()).hexdigest()[:24]
     job = _waiting_or_new(
-        f"predict:{bundle.pk}:{whom}:", by=by, title=f"{bundle.task.title}: {len(known)} patient(s)",
+        f"predict:{bundle.pk}:{whom}:", by=by, title=f"Computing risks: {bundle.task.title}",
         payload={"bundle_id": str(bundle.pk), "patient_ids": [str(key) for key, _ in known], "why": why}
         | ({"asked_by": asked_by} if asked_by else {}),
     )  # fmt: skip

@@ -10,6 +10,7 @@ from django.db import transaction
 from salus_web.accounts.actors import system
 from salus_web.accounts.permissions import Resource, authorize, can
 from salus_web.accounts.selectors import actor_for_user, person_named
+from salus_web.accounts.two_people import check_two_people
 from salus_web.audit.services import Act, record
 from salus_web.common import vault
 from salus_web.common.clock import now
@@ -124,6 +125,7 @@ def move_bundle(*, bundle: ModelBundle, to_state: str, why: str, by: Any) -> Mod
     if to_state == BundleState.LIVE and by.id == bundle.trained_by:
         raise Refused("A second person has to make a model live: you trained this one.")
     if to_state == BundleState.LIVE:
+        check_two_people(one=bundle.trained_by, other=by.id)
         live = ModelBundle.objects.filter(task__task_id=bundle.task.task_id, state=BundleState.LIVE)
         for other in live.exclude(pk=bundle.pk):
             _step(other, "retired", "another bundle of the task was made live", by)

@@ -11,6 +11,7 @@ from django.db import transaction
 
 from salus_web.accounts.actors import Actor
 from salus_web.accounts.permissions import Resource, authorize
+from salus_web.accounts.two_people import check_two_people
 from salus_web.audit.services import Act, record
 from salus_web.cohorts.definition import from_json
 from salus_web.cohorts.disclosure import SMALLEST
@@ -141,6 +142,7 @@ def decide(*, release: Release, accept: bool, why: str, by: Any) -> Release:
     if not why and not accept:
         raise BadInput("why: say why you refuse, so that the one who asked can do better.")
     if accept:
+        _check_own_people(release, by)
         check_prepared(release=release)
     for_sites = [str(site.pk) for site in speaks_for(viewer=by, release=release)]
     ReleaseDecision.objects.create(release=release, person_id=by.id, accepts=accept, why=why, at=now(), for_sites=for_sites)
@@ -164,6 +166,13 @@ def _check_decider(release: Release, by: Any) -> None:
     _check_move(release, ReleaseState.REFUSED)  # as open to a no as to a yes
     if release.decisions.filter(person_id=by.id).exists():
         raise StateConflict("You have decided on this already. Somebody else has to say yes too.")
+
+
+def _check_own_people(release: Release, by: Any) -> None:
+    """Whoever says yes, whoever said it before and whoever asked are each somebody of their own."""
+    others = release.decisions.filter(accepts=True).values_list("person_id", flat=True)
+    for other in (release.requested_by_id, *others):
+        check_two_people(one=str(other), other=by.id)
 
 
 def _let_out(release: Release) -> None:

@@ -34,7 +34,7 @@ def carry_out(*, run_id: Any, report: Callable[[float, str], None], by: Any) -> 
     rows = RetentionItem.objects.for_actor(KEEPER).filter(run=run)
     items = list(rows.filter(outcome="").order_by("pk"))
     for number, item in enumerate(items):
-        report(number / len(items), f"{number} of {len(items)}")
+        report(number / len(items), "erasing")
         _one(item, run, by)
     outcomes = list(rows.values_list("outcome", flat=True))
     gone = sum(words.startswith("gone") for words in outcomes)

@@ -7,6 +7,7 @@ from typing import Any
 from django.db import transaction
 
 from salus_web.accounts.permissions import Resource, authorize
+from salus_web.accounts.two_people import check_two_people
 from salus_web.audit.services import Act, record
 from salus_web.common import wall
 from salus_web.common.clock import now
@@ -42,7 +43,7 @@ def ask_erasure(*, patient: Patient, reason: str, by: Any) -> Erasure:
 def decide_erasure(*, erasure: Erasure, accept: bool, why: str, by: Any) -> Erasure:
     """The second person's word: never that of whoever asked. Agreeing erases at once and for ever.
 
-    Raises StateConflict for a hold, also one that was set since it was asked for.
+    Raises Refused where the two are not two people (`accounts.two_people`; a no may come from anybody else), StateConflict for a hold, also one that was set since it was asked for.
     """
     authorize(by, "keys.destroy", Resource("erasure", str(erasure.pk)))
     patient = own_patient(erasure.patient, action="keys.destroy", by=by)
@@ -56,6 +57,7 @@ def decide_erasure(*, erasure: Erasure, accept: bool, why: str, by: Any) -> Eras
     why = reason_of(why)
     state, counts = Decision.REFUSED, row.counts
     if accept:
+        check_two_people(one=row.asked_by, other=by.id)
         _check_erasable(patient)
         gone = erase_person(patient=patient, reason=row.reason, by=by)
         state, counts = Decision.DONE, {"rows": gone.rows, "files": gone.files}

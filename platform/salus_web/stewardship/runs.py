@@ -9,6 +9,7 @@ from django.db import transaction
 from salus_web.accounts.models import Site
 from salus_web.accounts.permissions import Resource, authorize
 from salus_web.accounts.places import allowed_at, where_allowed
+from salus_web.accounts.two_people import check_two_people
 from salus_web.audit.services import Act, record
 from salus_web.common import wall
 from salus_web.common.clock import now
@@ -70,6 +71,7 @@ def decide_run(*, run: RetentionRun, accept: bool, why: str, by: Any) -> Retenti
     row.why, row.decided_by_name, row.decided_at = reason_of(why), by.name, now()
     row.state = Decision.AGREED if accept else Decision.REFUSED
     if accept:
+        check_two_people(one=row.asked_by, other=by.id)
         row.job = enqueue(
             kind="retention_run", unique_key=f"retention:{row.pk}", payload={"run_id": str(row.pk)},
             title="Erasing what is kept no longer", by=by,

@@ -49,8 +49,8 @@ def _read_and_store(claim: Claim, upload: Upload, report: Callable[[float, str],
         for part in read_in_child(CHILD, head, pieces, size_bytes=upload.blob_bytes):
             people += part.get("people", [])
             task, left_out = part.get("task", task), part.get("left_out", left_out)
-            report(0.4, f"{len(people)} cases read")
-    report(0.5, f"{len(people)} cases read")
+            report(0.4, "reading the cases")
+    report(0.5, "the cases were read")
     with transaction.atomic():
         _store(task, people, left_out, upload)
         finish(claim=claim, result={"cases": len(people)}, by=ACTOR)

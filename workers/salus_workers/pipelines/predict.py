@@ -48,7 +48,7 @@ def _judge(claim: Claim, report: Callable[[float, str], None], row: ModelBundle)
     patient_ids = claim.payload["patient_ids"]
     outcomes: list[Outcome] = []
     for part in _batches(patient_ids):
-        report(len(outcomes) / max(len(patient_ids), 1), f"{len(outcomes)} of {len(patient_ids)} patients")
+        report(len(outcomes) / max(len(patient_ids), 1), "judging the patients")
         outcomes += _outcomes(row, bundle, _readable(row, bundle.model.task, part))
     with transaction.atomic():
         if outcomes:

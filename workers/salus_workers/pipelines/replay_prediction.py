@@ -28,7 +28,7 @@ def run(claim: Claim, report: Callable[[float, str], None]) -> None:
     ids = claim.payload.get("prediction_ids") or [claim.payload["prediction_id"]]
     differences: list[str] = []
     for number, prediction_id in enumerate(ids):
-        report(number / len(ids), f"recomputing from the receipt, {number + 1} of {len(ids)}")
+        report(number / len(ids), "recomputing from the receipt")
         found = replay_stored(prediction_id)
         differences += [f"{prediction_id}: {sentence}" for sentence in found] if len(ids) > 1 else found
     with transaction.atomic():

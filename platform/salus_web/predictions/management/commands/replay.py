@@ -35,7 +35,7 @@ class Command(BaseCommand):
             raise CommandError("There is no stored risk yet.")
         job = enqueue(
             kind="replay", unique_key=f"replay:{now().isoformat()}", payload={"prediction_ids": ids},
-            title=f"Recomputing {len(ids)} risks from their receipts", by=BY,
+            title="Recomputing risks from their receipts", by=BY,
         )  # fmt: skip
         while job.state not in OVER:
             time.sleep(0.5)
