@@ -318,7 +318,7 @@ def test_a_record_s_outcome_counts_within_the_horizon_and_only_when_it_is_over(s
             source_key=f"c{number}",
         )  # fmt: skip
     found = judged_outcomes("sepsis", [str(person.pk) for person in people])
-    assert found == {str(ill.pk): (0.5, 1), str(late.pk): (0.5, 0), str(before.pk): (0.5, 0), str(well.pk): (0.5, 0)}
+    assert found == {str(ill.pk): (0.5, 1, False), str(late.pk): (0.5, 0, False), str(before.pk): (0.5, 0, False), str(well.pk): (0.5, 0, False)}
     assert judged_outcomes("nobody-knows", [str(ill.pk)]) == {}
 
 
@@ -330,7 +330,7 @@ def test_of_a_stay_that_was_asked_about_again_the_first_moment_is_judged(site: S
         stay = Encounter.objects.create(patient=person, kind="IMP", starts_at=start, source="t", source_key=f"s{days_ago}")
         for day, risk in enumerate(risks):
             predict(person, bundle, risk, at=start + timedelta(days=1 + day), encounter=stay)
-    assert judged_outcomes("sepsis", [str(person.pk)]) == {str(person.pk): (0.3, 0)}
+    assert judged_outcomes("sepsis", [str(person.pk)]) == {str(person.pk): (0.3, 0, False)}
 
 
 def make_case(person: Patient, bundle: Any, word: str, risk: float) -> Encounter:
@@ -351,7 +351,7 @@ def test_a_case_s_outcome_is_what_was_recorded_after_its_start(site: Site) -> No
     for person, word in zip(people, ["yes", "no", "unclear"], strict=True):
         make_case(person, bundle, word, 0.5)
     found = judged_outcomes("tiny", [str(person.pk) for person in people])
-    assert found == {str(people[0].pk): (0.5, 1), str(people[1].pk): (0.5, 0)}
+    assert found == {str(people[0].pk): (0.5, 1, False), str(people[1].pk): (0.5, 0, False)}
 
 
 def test_an_empty_cell_counts_where_the_task_file_lists_it(site: Site) -> None:
@@ -361,7 +361,7 @@ def test_an_empty_cell_counts_where_the_task_file_lists_it(site: Site) -> None:
         case = make_case(person, bundle, "no", 0.5)
         observe(person, "grade", word, at=case.starts_at + timedelta(seconds=1), encounter=case)
     found = judged_outcomes("tiny", [str(person.pk) for person in people])
-    assert found == {str(people[0].pk): (0.5, 1), str(people[1].pk): (0.5, 0)}
+    assert found == {str(people[0].pk): (0.5, 1, False), str(people[1].pk): (0.5, 0, False)}
 
 
 def test_performance_is_by_risks_of_models_that_had_not_seen_the_person(site: Site, setting: dict[str, Any]) -> None:

@@ -119,13 +119,17 @@ def test_training_leaves_a_live_models_risk_as_it_is(person: Person, state: str)
 
 
 @pytest.mark.parametrize(("state", "days_before", "replaced"), [
-    ("computed", 1, True), ("computed", -1, False), ("stale", 1, False), ("withdrawn", 1, False),
+    ("computed", 1, True), ("computed", -1, False), ("computed", 0, False),
+    ("stale", 1, True), ("withdrawn", 1, True), ("stale", 0, True), ("withdrawn", 0, True), ("stale", -1, False),
 ])  # fmt: skip
-def test_training_replaces_only_an_older_computed_out_of_fold_risk(person: Person, state: str, days_before: int, replaced: bool) -> None:
-    at = now() - timedelta(days=days_before)
+def test_training_replaces_an_out_of_fold_risk_that_is_older_or_of_the_same_moment_and_no_longer_stands(
+    person: Person, state: str, days_before: int, replaced: bool
+) -> None:
+    moment = now()
+    at = moment - timedelta(days=days_before)
     Prediction.objects.for_actor(SYSTEM).update(origin="out_of_fold", index_at=at)
     CurrentRisk.objects.for_actor(SYSTEM).update(state=state, sort_probability=None)
-    store(make_bundle(BundleState.CANDIDATE), outcome(person.patient, 0.08), origin="out_of_fold")
+    store(make_bundle(BundleState.CANDIDATE), outcome(person.patient, 0.08, index_at=moment), origin="out_of_fold")
     kept = current(person.patient)
     assert (kept.prediction_id != person.prediction.pk) == replaced and kept.state == ("computed" if replaced else state)
 

@@ -9,11 +9,13 @@ from salus_web.accounts.models import Site
 from salus_web.common.errors import LogNotWritten
 from salus_web.jobs.models import Job
 from salus_web.predictions import made_live, services
+from salus_web.predictions.models import CurrentRisk
+from salus_web.predictions.services import data_changed
 from salus_web.registry.models import BundleState, ModelBundle
 
 from tests.factories.cohorts import say
 from tests.factories.hospital import make_bundle
-from tests.factories.people import client_of, make_patient, make_user
+from tests.factories.people import SYSTEM, client_of, make_patient, make_user
 from tests.web.test_current_risks import outcome, store
 from tests.web.test_due_stays import asked, ids
 
@@ -39,14 +41,16 @@ def made_live_by_hand(site: Site, bundle: ModelBundle) -> str:
 
 
 def test_those_whose_risk_the_old_model_gave_are_asked_of_the_new_one(site: Site, old: ModelBundle, new: ModelBundle) -> None:
-    spoken, failed, silent, trained = (make_patient(site) for _ in range(4))
+    spoken, failed, silent, trained, changed, withdrawn = (make_patient(site) for _ in range(6))
     make_patient(site)  # of whom no model ever spoke
     store(old, outcome(spoken, 0.3), outcome(failed, None), outcome(silent, 0.2))
-    store(old, outcome(trained, 0.4), origin="out_of_fold")
+    store(old, outcome(trained, 0.4), outcome(changed, 0.5), outcome(withdrawn, 0.6), origin="out_of_fold")
+    data_changed(patient_ids=[str(changed.pk)], by=SYSTEM, ask=False)
+    CurrentRisk.objects.for_actor(SYSTEM).filter(patient=withdrawn).update(state="withdrawn", sort_probability=None)
     Job.objects.all().delete()
     say(silent, False, purpose="care")
-    assert "It was asked for a new risk of 2 patients whose risk another model gave." in made_live_by_hand(site, new)
-    assert asked() == ids(spoken, failed)
+    assert "It was asked for a new risk of 4 patients whose risk another model gave or no longer stands." in made_live_by_hand(site, new)
+    assert asked() == ids(spoken, failed, changed, withdrawn)
     assert {job.payload["bundle_id"] for job in Job.objects.all()} == {str(new.pk)}
 
 

@@ -115,6 +115,20 @@ def test_a_stay_that_has_come_to_its_moment_is_judged_again(site: Site, bundle: 
     assert risk_of(patient).state == "computed"
 
 
+def test_when_a_short_newest_stay_is_over_no_older_number_comes_back(site: Site, bundle: ModelBundle) -> None:
+    patient = make_patient(site)
+    old, short = stay(patient, 180 * DAY, 5 * DAY), stay(patient, timedelta(hours=10))
+    asked(bundle, patient)
+    Encounter.objects.for_actor(SYSTEM).filter(pk=short.pk).update(ends_at=short.starts_at + timedelta(hours=9))
+    data_changed(patient_ids=[str(patient.pk)], by=SYSTEM)
+    asked(bundle, patient)
+    risk = risk_of(patient)
+    assert (risk.state, risk.sort_probability, risk.prediction.encounter_id) == ("failed", None, short.pk)
+    ended = f"{short.starts_at + timedelta(hours=9):%d %b %Y %H:%M} UTC"
+    assert risk.prediction.why.startswith("The newest stay began on ") and f"lasted until {ended}" in risk.prediction.why
+    assert not Prediction.objects.for_actor(SYSTEM).filter(encounter=old).exists()
+
+
 def test_a_sentence_longer_than_its_column_fails_nobody(site: Site, bundle: ModelBundle, monkeypatch: pytest.MonkeyPatch) -> None:
     """PostgreSQL refuses what SQLite would take, and with it the risks of everybody in the job."""
     long = "Missing: " + "a very long name of an input, " * 40

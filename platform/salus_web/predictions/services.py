@@ -236,8 +236,8 @@ def _gives_way(risk: CurrentRisk, one: _Made) -> bool:
     """Whether a patient's present risk is replaced by a new result."""
     found, present = one.prediction, risk.prediction
     if found.origin == OUT_OF_FOLD:  # of a model that nobody has made live, and often of a stay long ago
-        is_older = present.origin == OUT_OF_FOLD and present.index_at < found.index_at
-        return is_older and risk.state == PredictionState.COMPUTED
+        is_gone = risk.state in (PredictionState.STALE, PredictionState.WITHDRAWN) and present.index_at == found.index_at
+        return present.origin == OUT_OF_FOLD and (is_gone or present.index_at < found.index_at)
     if one.is_outdated:  # what has a number now had it from newer data, as new data takes the number off every older one
         return risk.state not in JUDGED
     is_same_model = present.origin == found.origin and present.bundle_id == found.bundle_id

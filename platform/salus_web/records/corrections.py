@@ -39,11 +39,13 @@ def take_back(*, patient: Patient, said: list[dict[str, Any]], by: Any) -> int:
 
 
 def put_right(*, patient: Patient, entries: list[dict[str, Any]], by: Any) -> int:
-    """Remove the observations that corrected ones of the same resource replace, where they differ; returns of how many resources.
-    The entries themselves are stored by the caller."""
+    """Remove the observations that corrected ones of the same resource replace, and the preliminary ones that final ones replace,
+    where they differ; returns of how many resources. The entries themselves are stored by the caller."""
     new: dict[str, set[tuple[Any, ...]]] = {}
+    open_rows = Observation.objects.for_actor(by).filter(patient=patient, is_preliminary=True)
+    not_final = set(open_rows.values_list("source", flat=True))
     for entry in entries:
-        if entry.get("corrected"):
+        if entry.get("corrected") or (entry.get("final") and entry["source"] in not_final):
             words, at = entry["text"] or entry.get("note", ""), datetime.fromisoformat(entry["observed_at"])
             new.setdefault(entry["source"], set()).add((entry["code"], entry["number"], words, entry["unit"], at))
     here: dict[str, set[tuple[Any, ...]]] = {}
@@ -52,7 +54,16 @@ def put_right(*, patient: Patient, entries: list[dict[str, Any]], by: Any) -> in
         here.setdefault(row.source, set()).add((row.code, row.value_number, row.words, row.unit, row.observed_at))
     changed = [source for source, said in here.items() if said != new[source]]
     rows.filter(source__in=changed).delete()
+    open_rows.filter(source__in=list(new)).update(is_preliminary=False)  # the same value, and now it is the final one
     return len(changed)
+
+
+def not_preliminary_again(*, patient: Patient, entries: list[dict[str, Any]], by: Any) -> list[dict[str, Any]]:
+    """Observations without the preliminary ones of a resource whose final one is here."""
+    early = {entry["source"] for entry in entries if entry.get("is_preliminary")}
+    rows = Observation.objects.for_actor(by).filter(patient=patient, source__in=list(early), is_preliminary=False)
+    passed = set(rows.values_list("source", flat=True)) if early else set()
+    return [entry for entry in entries if not (entry.get("is_preliminary") and entry["source"] in passed)]
 
 
 def end(*, patient: Patient, person: dict[str, Any], by: Any) -> int:
@@ -99,9 +110,12 @@ def _ending(rows: Any, entries: list[dict[str, Any]], field: str) -> list[tuple[
 
 
 def standing(person: dict[str, Any]) -> dict[str, Any]:
-    """The person with what stands of one file: nothing that it takes back itself, and of a resource it also corrects the correction."""
+    """The person with what stands of one file: nothing that it takes back itself, and of a resource it also
+    corrects the correction, of one that it first gives as preliminary what it gives after."""
     gone = {(one["kind"], one["source"]) for one in person.get("taken_back", [])}
     kept = {name: [entry for entry in person[name] if (kind, entry["source"]) not in gone] for name, (kind, _) in KEPT.items()}
+    passed = {one["source"] for one in kept["observations"] if not one.get("is_preliminary")}
+    kept["observations"] = [one for one in kept["observations"] if not (one.get("is_preliminary") and one["source"] in passed)]
     newest = {entry["key"]: entry for entry in kept["observations"] if entry.get("corrected")}
     corrected = {entry["source"] for entry in newest.values()}
     kept["observations"] = [one for one in kept["observations"] if one["source"] not in corrected or newest.get(one["key"]) is one]

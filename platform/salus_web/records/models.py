@@ -111,6 +111,7 @@ class Observation(models.Model):
     note_sealed = models.BinaryField(default=b"")
     unit = models.CharField(max_length=40, blank=True)
     observed_at = models.DateTimeField()
+    is_preliminary = models.BooleanField(default=False)  # not verified yet; the final one of the same resource replaces it
     source = models.CharField(max_length=200)
     source_key = models.CharField(max_length=64)
 

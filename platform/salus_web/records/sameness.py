@@ -17,7 +17,7 @@ A_DAY = timedelta(days=1)
 
 def check_same(*, patient: Patient, person: dict[str, Any], by: Any) -> None:
     """Raise BadInput, naming the resource, where the id of something that is here, or of something else in the file, is given to
-    another thing (5 queries)."""
+    another thing (6 queries)."""
     _check_stays(patient, person["encounters"], by)
     for name, (kind, table) in KEPT.items():
         gone = [one for one in person.get("taken_back", []) if one["kind"] == kind]
@@ -28,7 +28,9 @@ def check_same(*, patient: Patient, person: dict[str, Any], by: Any) -> None:
         rows = table.objects.for_actor(by).filter(patient=patient)  # type: ignore[attr-defined]
         for source, key, said in rows.values_list("source", "source_key", what).iterator():
             here.setdefault(source, {})[key] = said
-        _check_entries(here, person[name], what)
+        # a panel that was preliminary may have been given a part of its values only
+        is_open = set(rows.filter(is_preliminary=True).values_list("source", flat=True)) if name == "observations" else set()
+        _check_entries(here, person[name], what, is_open)
         _check_gone(here, gone)
 
 
@@ -48,7 +50,7 @@ def _check_stays(patient: Patient, entries: list[dict[str, Any]], by: Any) -> No
             )
 
 
-def _check_entries(here: dict[str, dict[str, str]], entries: list[dict[str, Any]], what: str) -> None:
+def _check_entries(here: dict[str, dict[str, str]], entries: list[dict[str, Any]], what: str, is_open: set[str]) -> None:
     by_source: dict[str, list[dict[str, Any]]] = {}
     for entry in entries:
         by_source.setdefault(entry["source"], []).append(entry)
@@ -56,14 +58,15 @@ def _check_entries(here: dict[str, dict[str, str]], entries: list[dict[str, Any]
         known = dict(here.get(source, {}))
         # of two in one file the first is the one that the second is compared with
         matches = [known.setdefault(source_key(entry["key"]), entry[what]) in _names(entry, what) for entry in said]
-        if not all(matches) and not _is_same_whole(here.get(source, {}), said, what):
+        if not all(matches) and not _is_same_whole(here.get(source, {}), said, what, source in is_open):
             _refuse(source)
 
 
-def _is_same_whole(here: dict[str, str], said: list[dict[str, Any]], what: str) -> bool:
-    """Whether a resource of several parts is the same in another order, or a correction of one that has a part in common."""
+def _is_same_whole(here: dict[str, str], said: list[dict[str, Any]], what: str, is_open: bool) -> bool:
+    """Whether a resource of several parts is the same in another order, or what comes after one that was preliminary or corrects
+    one, and has a part in common."""
     parts = {entry[what] for entry in said}
-    if any(entry.get("corrected") for entry in said):
+    if is_open or any(entry.get("corrected") for entry in said):
         return bool(set(here.values()) & parts)
     return set(here.values()) == parts
 

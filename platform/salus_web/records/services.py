@@ -18,7 +18,7 @@ from salus_web.accounts.services import check_not_oneself
 from salus_web.audit.services import Act, record
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput, StateConflict
-from salus_web.records.corrections import KEPT, end, put_right, standing, take_back
+from salus_web.records.corrections import KEPT, end, not_preliminary_again, put_right, standing, take_back
 from salus_web.records.identity import source_key
 from salus_web.records.models import (
     CareRelation,
@@ -57,6 +57,7 @@ def store_person(*, person: dict[str, Any], site: Site, by: Any) -> StoredPerson
     stand = standing(person)
     new["ended"] = 0 if found.is_new else end(patient=patient, person=person, by=by)
     new["taken back"] = take_back(patient=patient, said=person.get("taken_back", []), by=by)
+    stand["observations"] = not_preliminary_again(patient=patient, entries=stand["observations"], by=by)
     new["corrected"] = put_right(patient=patient, entries=stand["observations"], by=by)
     for kind, (_, table) in KEPT.items():
         new[kind] = _rows(patient, table, stand[kind], encounters, by)

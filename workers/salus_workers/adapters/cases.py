@@ -24,7 +24,7 @@ def current_cases(
 ) -> list[StoredCase]:
     """The newest case of each of these patients; one without a case, or who does not allow care by Salus, is left out. A stay
     is asked about at its last index moment, and before it at those that are not among `answered` (stay, moment); one that has
-    not come to its first says so (`too_early`)."""
+    not come to its first says so (`too_early`), as does one that ended before it (`already`)."""
     if task.index != "case":
         return newest_stays(task, by, patient_ids, purpose=CARE, answered=answered)
     newest = {case.patient_id: case for case in table_cases(task, by, patient_ids, purpose=CARE)}

@@ -32,7 +32,7 @@ class StoredCase:
     all_diagnoses: bool = False  # whether the snapshot holds every diagnosis of the person known by then
     image_outcomes: tuple[int | None, ...] = ()  # each image's own, where several rows make a case
     too_early: str = ""  # why nothing can be said of it yet; then the snapshot is empty
-    already: str = ""  # why nothing is to be foretold any more: the outcome had come before the index moment
+    already: str = ""  # why nothing is to be foretold any more: the outcome, death or the end of the stay had come before the index moment
 
     @property
     def is_asked(self) -> bool:

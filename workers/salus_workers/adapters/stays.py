@@ -60,19 +60,38 @@ def newest_stays(
     `answered` (stay, moment), in the order of time (5 queries).
 
     Where that stay has not come to its first index moment yet, the case says so (`too_early`) and holds nothing: an older
-    stay's risk is not the patient's risk now. Of somebody who died it says so too (`already`).
+    stay's risk is not the patient's risk now. Where it ended before that moment, or its patient died, it says so too (`already`).
     """
     moment = now()
-    all_stays = [row for row in _stays(by, purpose, patient_ids) if row.starts_at <= moment]
-    dead = {row.patient_id: row for row in all_stays if _died(row) <= moment}
-    stays = [(row, _moments(task, row)) for row in all_stays if row.patient_id not in dead]
-    ready = {row.patient_id: [one for one in found if one.at <= moment] for row, found in stays if found and found[0].at <= moment}
-    early = {row.patient_id: found[0] for row, found in stays if found and found[0].at > moment}
-    asked = [one for key, found in ready.items() if key not in early for one in _unanswered(found, answered)]
+    newest = _newest_of_each(task, [row for row in _stays(by, purpose, patient_ids) if row.starts_at <= moment])
+    asked: list[_Moment] = []
+    unasked: list[StoredCase] = []
+    for row in newest.values():
+        found = _moments(task, row)
+        if _died(row) <= moment:
+            unasked.append(_silent(row, str(row.pk), moment, already=_of_death(row.patient)))
+        elif not found:
+            unasked.append(_silent(row, str(row.pk), moment, already=_too_short(task, row)))
+        elif found[0].at > moment:
+            unasked.append(_silent(row, found[0].key, moment, too_early=_when(found[0])))
+        else:
+            asked += _unanswered([one for one in found if one.at <= moment], answered)
     rows = _rows(task, by, [one.stay.patient_id for one in asked], purpose)
-    unasked = [_silent(one.stay, one.key, moment, too_early=_when(one)) for one in early.values()]
-    unasked += [_silent(row, str(row.pk), moment, already=_of_death(row.patient)) for row in dead.values()]
     return [_case(task, one, rows) for one in asked] + unasked
+
+
+def _newest_of_each(task: RiskTask, stays: list[Encounter]) -> dict[Any, Encounter]:
+    """Each patient's newest stay, however short; but one that ended too soon for the model within a longer one (an hour in
+    the emergency room) is a part of that."""
+    found: dict[Any, Encounter] = {}
+    earlier: dict[Any, list[Encounter]] = {}
+    for row in stays:
+        before = earlier.setdefault(row.patient_id, [])
+        is_part = row.ends_at is not None and any(one.lasts_to(row.ends_at) for one in before) and not _moments(task, row)
+        if not is_part:
+            found[row.patient_id] = row
+        before.append(row)
+    return found
 
 
 def _stays(by: Any, purpose: str, patient_ids: Sequence[str] | None = None) -> list[Encounter]:
@@ -110,6 +129,13 @@ def _when(one: _Moment) -> str:
     """Why the model cannot speak of a stay yet."""
     began, at = one.stay.starts_at, one.at
     return f"The newest stay began on {began:%d %b %Y %H:%M} UTC, and this model speaks of a stay from {at:%d %b %Y %H:%M} UTC on."
+
+
+def _too_short(task: RiskTask, stay: Encounter) -> str:
+    """Why the model never speaks of a stay that does not last to its first index moment."""
+    began, at = stay.starts_at, stay.starts_at + timedelta(hours=index_hours(task)[0])
+    until = f" and lasted until {stay.ends_at:%d %b %Y %H:%M} UTC" if stay.ends_at else ""
+    return f"The newest stay began on {began:%d %b %Y %H:%M} UTC{until}; this model speaks of one that lasts to {at:%d %b %Y %H:%M} UTC, so it gives no risk."
 
 
 def _silent(stay: Encounter, key: str, moment: datetime, *, too_early: str = "", already: str = "") -> StoredCase:

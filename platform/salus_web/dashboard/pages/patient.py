@@ -130,8 +130,13 @@ def _newest(observations: Sequence[Observation]) -> list[Newest]:
     last = [rows[-1] for rows in _by_code(observations).values()]
     last.sort(key=lambda row: row.observed_at, reverse=True)
     return [
-        Newest(row.display, row.words or f"{row.value_number:g}", unit(row.unit), row.observed_at, row.source) for row in last[:60]
+        Newest(row.display, _value(row), unit(row.unit), row.observed_at, row.source) for row in last[:60]
     ]
+
+
+def _value(row: Observation) -> str:
+    """What was found; beside one that the sender has not verified yet, the word for it."""
+    return f"{row.words or f'{row.value_number:g}'}{' (preliminary)' if row.is_preliminary else ''}"
 
 
 def _chart(rows: RecordRows, past: Sequence[Earlier], films: Sequence[Instance], since: datetime) -> str:
@@ -173,7 +178,7 @@ def _measured(row: Observation) -> Limit | None:
 
 
 def _point(row: Observation, known: Limit) -> Point:
-    words = f"{row.display} {known.sign}{known.number:g} {unit(row.unit)}, {row.observed_at:%d %b %H:%M}, {row.source}"
+    words = f"{row.display} {known.sign}{known.number:g} {unit(row.unit)}, {row.observed_at:%d %b %H:%M}{', preliminary' if row.is_preliminary else ''}, {row.source}"
     return Point(row.observed_at, known.number, words, known.sign)
 
 

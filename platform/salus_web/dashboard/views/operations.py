@@ -122,9 +122,9 @@ def models(request: HttpRequest) -> HttpResponse:
 
 
 def _asked_of(moved: ModelBundle) -> str:
-    """What follows from a step for those whose risk another model gave."""
+    """What follows from a step for those whose risk another model gave or no longer stands."""
     asked, left_out = ask_everybody(bundle=moved, by=system("made live")) if moved.state == BundleState.LIVE else (0, 0)
-    said = f" It was asked for a new risk of {asked} patients whose risk another model gave." if asked else ""
+    said = f" It was asked for a new risk of {asked} patients whose risk another model gave or no longer stands." if asked else ""
     return said + (f" The risks of {left_out} more stand until somebody asks for them." if left_out else "")
 
 

@@ -15,6 +15,8 @@ from salus_web.ingest.parsers.fhir_status import (
     NO_LONGER_HAD,
     clinical_status,
     is_corrected,
+    is_final,
+    is_preliminary,
     is_taken_back,
 )
 from salus_web.ingest.parsers.fhir_times import Clock
@@ -192,7 +194,7 @@ def _observation(person: PersonRecord, resource: dict[str, Any], place: str, aro
         system, code, words = coding_of(part.get("code"), place, "code")
         body = {
             "system": system, "code": code, "display": words, "key": base["key"] + suffix, "corrected": is_corrected(resource),
-            "names": names_of(part.get("code")),
+            "names": names_of(part.get("code")), "is_preliminary": is_preliminary(resource), "final": is_final(resource),
         }  # fmt: skip
         value = value_of(part, place)
         if value.number is not None:

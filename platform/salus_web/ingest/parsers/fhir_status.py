@@ -15,6 +15,7 @@ NOT_SO = {
 }
 NOT_VERIFIED = frozenset({"entered-in-error", "refuted"})
 PUT_RIGHT = frozenset({"corrected", "amended"})
+PRELIMINARY = frozenset({"registered", "preliminary"})  # not verified yet: the final one of the same resource replaces it
 # medicationrequest-intent: the rest (proposal, plan, option) is what somebody thought of giving
 ORDERED = frozenset({"order", "original-order", "reflex-order", "filler-order", "instance-order"})
 NO_LONGER_GIVEN = frozenset({"completed", "stopped", "on-hold", "cancelled"})
@@ -45,3 +46,13 @@ def clinical_status(resource: dict[str, Any]) -> str:
 def is_corrected(observation: dict[str, Any]) -> bool:
     """Whether an Observation replaces an earlier one of the same id."""
     return observation.get("status") in PUT_RIGHT
+
+
+def is_preliminary(observation: dict[str, Any]) -> bool:
+    """Whether an Observation is still to be replaced by a final one of the same id."""
+    return observation.get("status") in PRELIMINARY
+
+
+def is_final(observation: dict[str, Any]) -> bool:
+    """Whether an Observation replaces a preliminary one of the same id."""
+    return observation.get("status") == "final"
