@@ -59,7 +59,7 @@ def page_of(viewer: Any, *, task_id: str, order: str, page: int) -> Page:
     """One page of 25, each shown patient written to the log (11 queries, whatever the size of the hospital)."""
     found = worklist(viewer=viewer, task_id=task_id, order=order, page=page)
     ids = [risk.patient_id for risk in found.rows]
-    past = recent_of_many(viewer=viewer, patient_ids=ids, task_id=found.task_id)
+    past = recent_of_many(viewer=viewer, risks=found.rows, task_id=found.task_id)
     readings, films = newest_readings(viewer=viewer, patient_ids=ids), newest_films(viewer=viewer, patient_ids=ids)
     why = purposes(viewer=viewer, patient_ids=ids)
     rows = [_row(risk, past.get(risk.patient_id, []), readings, films, why[risk.patient_id]) for risk in found.rows]
