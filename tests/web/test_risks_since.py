@@ -12,6 +12,7 @@ from salus_web.common.ids import new_id
 from salus_web.predictions.models import CurrentRisk, Prediction
 from salus_web.registry.models import ModelBundle
 
+from tests.factories.cohorts import observe
 from tests.factories.hospital import Person
 from tests.factories.people import SYSTEM
 from tests.web.test_pages_risks import Admit, shown, ward  # noqa: F401 (a fixture)
@@ -126,3 +127,22 @@ def test_only_a_risk_with_a_number_asks_for_a_judgement(ward: tuple[Client, Admi
     page = shown(client.get(f"/predictions/{person.prediction.pk}/"))
     asks = f'action="/predictions/{person.prediction.pk}/review/"' in page
     assert asks is (state == "computed") and ("Only a risk with a number" in page) is not asks and "Accepted" in page
+
+
+@pytest.mark.parametrize("state", ["computed", "abstained", "stale", "withdrawn", "failed"])
+def test_a_risk_says_that_values_since_its_moment_are_not_in_it(ward: tuple[Client, Admit], state: str) -> None:  # noqa: F811
+    """It was computed just now, and reads as if it knew what came in this hour."""
+    client, admit = ward
+    person = admit("Qsince")
+    Prediction.objects.for_actor(SYSTEM).update(state=state if state in {"abstained", "failed"} else "computed")
+    CurrentRisk.objects.for_actor(SYSTEM).update(state=state)
+    ModelBundle.objects.update(state="withdrawn" if state == "withdrawn" else "live")
+    index_at, newest = now() - timedelta(hours=4), now() - timedelta(minutes=20)
+    Prediction.objects.for_actor(SYSTEM).update(index_at=index_at)
+    observe(person.patient, "Pulse", 91.0, at=index_at)
+    addresses = f"/predictions/{person.prediction.pk}/", f"/patients/{person.patient.pk}/"
+    assert not any("are not in this risk" in shown(client.get(address)) for address in addresses), "what was read at that moment is in it"
+    observe(person.patient, "Pulse", 117.0, at=newest)
+    for address in addresses:
+        says = f"Values since then (newest {newest:%d %b %Y %H:%M} UTC) are not in this risk." in shown(client.get(address))
+        assert says is (state in {"computed", "abstained"}), address

@@ -12,7 +12,7 @@ from salus_learn.tasks.limits import Limit, limit_of
 from salus_web.common.clock import now
 from salus_web.dashboard.charts.timeline import Point, RiskMark, Span, Timeline, timeline
 from salus_web.dashboard.pages.numbers import interval, percent
-from salus_web.dashboard.pages.wording import STATES, film_name, how, unit
+from salus_web.dashboard.pages.wording import STATES, film_name, how, left_out, unit
 from salus_web.imaging.models import Instance
 from salus_web.imaging.selectors import films_of
 from salus_web.predictions.models import CurrentRisk, Prediction, PredictionState
@@ -29,7 +29,7 @@ LANES, DRUGS, RISKS = 9, 8, 60
 @dataclass(frozen=True, slots=True)
 class RiskNow:
     """A current risk as shown in the rail: with a number only when computed. `index_at` is the moment it speaks of, `when` the one at
-    which it was computed."""
+    which it was computed, `left_out` that of the newest value since the moment it speaks of."""
 
     prediction_id: Any
     title: str
@@ -41,6 +41,7 @@ class RiskNow:
     why: str
     index_at: datetime
     when: datetime
+    left_out: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,8 @@ def page_of(patient: Patient, viewer: Any, *, span: str) -> Page:
     """Gather the page (11 queries, whatever the length of the record, and one for each list of problems or drugs that is not shown whole)."""
     span = span if span in SPANS else "3d"
     # something with a date to come must not hide what there is now
-    last = min(last_moment(viewer=viewer, patient=patient) or now(), now())
+    newest = last_moment(viewer=viewer, patient=patient)
+    last = min(newest or now(), now())
     since = last - timedelta(days=SPANS[span][1])
     rows = record_rows(viewer=viewer, patient=patient, since=since)
     current = current_of(viewer=viewer, patient_id=patient.pk)
@@ -94,19 +96,20 @@ def page_of(patient: Patient, viewer: Any, *, span: str) -> Page:
     films = films_of(viewer=viewer, patient_id=patient.pk)
     return Page(
         span=span, spans=[(key, words) for key, (words, _) in SPANS.items()],
-        chart=_chart(rows, past, films, since), risks=[_now(risk) for risk in current],
+        chart=_chart(rows, past, films, since), risks=[_now(risk, newest) for risk in current],
         earlier=past, newest=_newest(rows.observations), rows=rows, films=films, bundles=live_bundles(),
         cut=len(rows.observations) == 3000,
     )  # fmt: skip
 
 
-def _now(risk: CurrentRisk) -> RiskNow:
+def _now(risk: CurrentRisk, newest: datetime | None) -> RiskNow:
     prediction = risk.prediction
     sign, word = STATES[risk.state]
     shown = risk.state == PredictionState.COMPUTED
     return RiskNow(
         prediction.pk, prediction.bundle.task.title, sign, word, risk.state, percent(prediction.probability) if shown else "",
         interval(prediction.low, prediction.high) if shown else "", prediction.why, prediction.index_at, prediction.created_at,
+        left_out(prediction.index_at, risk.state, newest),
     )  # fmt: skip
 
 

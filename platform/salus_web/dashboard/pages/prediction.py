@@ -18,11 +18,12 @@ from salus_web.dashboard.charts.risk import (
     waterfall,
 )
 from salus_web.dashboard.pages.numbers import interval, of_hundred, percent
-from salus_web.dashboard.pages.wording import SIDES, STATES, film_moment, how, unit
+from salus_web.dashboard.pages.wording import SIDES, STATES, film_moment, how, left_out, unit
 from salus_web.jobs.models import Job
 from salus_web.predictions.models import Prediction, PredictionState, Review, RiskMap
 from salus_web.predictions.selectors import Standing, account_of, map_cells, maps_of, reviews_of
 from salus_web.predictions.services import REVIEW_REASONS
+from salus_web.records.selectors import last_moment
 from salus_web.registry.models import BundleState
 
 BARS = 9
@@ -107,10 +108,11 @@ class Page:
     how: str
     is_stale: bool
     other: Prediction | None
+    left_out: datetime | None  # when the newest value was read that came after the moment of this risk
 
 
 def page_of(prediction: Prediction, viewer: Any, *, standing: Standing) -> Page:
-    """Gather the page (2 queries beside the prediction; maps are read from the vault)."""
+    """Gather the page (3 queries beside the prediction; maps are read from the vault)."""
     account = account_of(prediction)
     reasons = account.get("reasons", [])
     state = _state(prediction, standing)
@@ -134,6 +136,7 @@ def page_of(prediction: Prediction, viewer: Any, *, standing: Standing) -> Page:
         changes=_changes(account, shown or (state == "abstained" and (len(prediction.prediction_set) == 2 or bool(untaught))), with_numbers=shown),
         films=_films(maps, with_map=shown), reviews=reviews_of(viewer=viewer, prediction=prediction),
         reasons=REVIEW_REASONS, before=_before(prediction), how=how(prediction.origin, prediction.bundle.state), is_stale=state == PredictionState.STALE, other=standing.other,
+        left_out=left_out(prediction.index_at, state, last_moment(viewer=viewer, patient=prediction.patient)),
     )  # fmt: skip
 
 

@@ -55,6 +55,12 @@ def as_of(moment: datetime) -> str:
     return said if said == "now" else f"{said} ago"
 
 
+def left_out(index_at: datetime, state: str, newest: datetime | None) -> datetime | None:
+    """When the newest value of a patient was read, where it came after the moment that a risk speaks of and the risk still
+    stands: it was computed without it, however late that was done."""
+    return newest if newest and newest > index_at and state in {"computed", "abstained"} else None
+
+
 def left(moment: datetime | None) -> str:
     """3 h 12 min: how long until; hours and minutes up to two days, then days."""
     minutes = 0 if moment is None else max(int((moment - now()).total_seconds() // 60), 0)
