@@ -15,6 +15,7 @@ from salus_web.registry.models import ModelBundle
 from tests.factories.cohorts import observe
 from tests.factories.hospital import Person
 from tests.factories.people import SYSTEM
+from tests.web.test_pages_clinician import text_of
 from tests.web.test_pages_risks import Admit, shown, ward  # noqa: F401 (a fixture)
 
 pytestmark = pytest.mark.django_db
@@ -51,10 +52,10 @@ def test_a_risk_of_an_old_stay_says_of_when_it_is(ward: tuple[Client, Admit]) ->
     Prediction.objects.for_actor(SYSTEM).filter(patient=fresh.patient).update(index_at=now() - timedelta(minutes=200))
     page = shown(client.get("/worklist/"))
     rows = {token: next(row for row in re.findall(r"<tr>.*?</tr>", page, re.S) if f"Name{token}" in row) for token in ("Qold", "Qfresh")}
-    assert "<th>As of</th>" in page and "3 h ago" in rows["Qfresh"] and f"{long_ago:%d %b %Y}</td>" in rows["Qold"]
-    rail = shown(client.get(f"/patients/{old.patient.pk}/")).split("Risks now</h2>")[1].split("</section>")[0]
+    assert "<th>As of</th>" in page and ">3 h ago</time></td>" in rows["Qfresh"] and f">{long_ago:%d %b %Y}</time></td>" in rows["Qold"]
+    rail = text_of(client.get(f"/patients/{old.patient.pk}/")).split(" Risks now ")[1].split(" Images ")[0]
     assert f"as of {long_ago:%d %b %Y}" in rail and "computed now" in rail
-    page = shown(client.get(f"/predictions/{fresh.prediction.pk}/"))
+    page = text_of(client.get(f"/predictions/{fresh.prediction.pk}/"))
     assert "computed now" in page and "now ago" not in page
 
 
