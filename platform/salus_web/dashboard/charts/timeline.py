@@ -26,11 +26,12 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stay or a drug: from when to when (None: still)."""
+    """A stay or a drug: from when to when (None: still); what is said on hover, and beside the bar."""
 
     start: datetime
     end: datetime | None
     words: str
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def timeline(shown: Timeline) -> SafeString:
         marks += _lane(label, points, x, y)
         y += LANE
     for drug in shown.drugs:
-        marks.append(text(LEFT - 10, y + 12, drug.words[:28], "end q"))
+        marks.append(text(LEFT - 10, y + 12, drug.label[:28], "end q"))
         marks.append(rect(x(drug.start), y + 3, max(x(drug.end or shown.end) - x(drug.start), 3), 10, "f-record", drug.words))
         y += 20
     axis = _axis(shown, x, y)

@@ -17,8 +17,8 @@ from salus_web.imaging.models import Instance
 from salus_web.imaging.selectors import films_of
 from salus_web.predictions.models import CurrentRisk, Prediction, PredictionState
 from salus_web.predictions.selectors import current_of, history
-from salus_web.records.models import Observation, Patient
-from salus_web.records.selectors import RecordRows, last_moment, record_rows
+from salus_web.records.models import Medication, Observation, Patient
+from salus_web.records.selectors import VALUES_AT_MOST, RecordRows, last_moment, newest_of_each, record_rows
 from salus_web.registry.models import BundleState, ModelBundle
 from salus_web.registry.selectors import live_bundles
 
@@ -76,6 +76,8 @@ class Page:
     risks: list[RiskNow]
     earlier: list[Earlier]
     newest: list[Newest]
+    more_values: bool
+    more_drugs: int
     rows: RecordRows
     films: list[Instance]
     bundles: list[ModelBundle]
@@ -83,7 +85,7 @@ class Page:
 
 
 def page_of(patient: Patient, viewer: Any, *, span: str) -> Page:
-    """Gather the page (11 queries, whatever the length of the record, and one for each list of problems or drugs that is not shown whole)."""
+    """Gather the page (13 queries, whatever the length of the record, and one for each list of problems or drugs that is not shown whole)."""
     span = span if span in SPANS else "3d"
     # something with a date to come must not hide what there is now
     newest = last_moment(viewer=viewer, patient=patient)
@@ -93,12 +95,13 @@ def page_of(patient: Patient, viewer: Any, *, span: str) -> Page:
     current = current_of(viewer=viewer, patient_id=patient.pk)
     held = {risk.prediction_id: risk.state for risk in current}
     past = [_earlier(row, held.get(row.pk)) for row in history(viewer=viewer, patient_id=patient.pk)[:RISKS]]
-    films = films_of(viewer=viewer, patient_id=patient.pk)
+    films, values = films_of(viewer=viewer, patient_id=patient.pk), newest_of_each(viewer=viewer, patient=patient)
+    drugs = [drug for drug in rows.medications if drug.ends_at is None or drug.ends_at > since]
     return Page(
         span=span, spans=[(key, words) for key, (words, _) in SPANS.items()],
-        chart=_chart(rows, past, films, since), risks=[_now(risk, newest) for risk in current],
-        earlier=past, newest=_newest(rows.observations), rows=rows, films=films, bundles=live_bundles(),
-        cut=len(rows.observations) == 3000,
+        chart=_chart(rows, past, films, drugs, since, last), risks=[_now(risk, newest) for risk in current],
+        earlier=past, newest=[_newest(row) for row in values[:VALUES_AT_MOST]], more_values=len(values) > VALUES_AT_MOST,
+        more_drugs=max(0, len(drugs) - DRUGS), rows=rows, films=films, bundles=live_bundles(), cut=len(rows.observations) == 3000,
     )  # fmt: skip
 
 
@@ -128,17 +131,15 @@ def _by_code(observations: Sequence[Observation]) -> dict[tuple[str, str], list[
     return found
 
 
-def _newest(observations: Sequence[Observation]) -> list[Newest]:
-    """The last value of everything measured, the newest first."""
-    last = [rows[-1] for rows in _by_code(observations).values()]
-    last.sort(key=lambda row: row.observed_at, reverse=True)
-    return [
-        Newest(row.display, row.words or f"{row.value_number:g}", unit(row.unit), row.observed_at, row.source) for row in last[:60]
-    ]
+def _newest(row: Observation) -> Newest:
+    return Newest(row.display, row.words or f"{row.value_number:g}", unit(row.unit), row.observed_at, row.source)
 
 
-def _chart(rows: RecordRows, past: Sequence[Earlier], films: Sequence[Instance], since: datetime) -> str:
-    """The timeline of what fell into the span; it begins where the first thing in it was recorded."""
+def _chart(
+    rows: RecordRows, past: Sequence[Earlier], films: Sequence[Instance], drugs: Sequence[Medication], since: datetime, last: datetime
+) -> str:
+    """The timeline of what fell into the span and of the drugs that were given in it; it begins where the first thing in it was
+    recorded, or with the span where nothing was."""
     readings = sorted(
         (found for found in _by_code([row for row in rows.observations if _measured(row)]).values() if len(found) > 1),
         key=len, reverse=True,
@@ -146,16 +147,21 @@ def _chart(rows: RecordRows, past: Sequence[Earlier], films: Sequence[Instance],
     risks = [_mark(row) for row in _by_moment(past) if row.prediction.index_at >= since]
     pictures = [Point(film.acquired_at, 0, f"{film_name(film)}, {film.acquired_at:%d %b %H:%M}") for film in films if film.acquired_at and film.acquired_at >= since]
     starts = [row.observed_at for row in rows.observations] + [mark.at for mark in risks] + [point.at for point in pictures]
-    if not starts:
+    if not starts and not drugs:
         return ""
-    end = max(starts)
-    start = max(since, min(starts))
+    end = max(starts, default=last)
+    start = max(since, min(starts or [drug.starts_at for drug in drugs]))
     return timeline(Timeline(
         start=start, end=end if end > start else start + timedelta(hours=1), risks=risks,
         stays=[Span(stay.starts_at, stay.ends_at, f"{stay.ward or stay.kind}, from {stay.starts_at:%d %b %Y}") for stay in rows.encounters[-12:]],
         films=pictures, readings=[(_lane_label(found[0]), [_point(row, known) for row in found if (known := _measured(row))]) for found in readings],
-        drugs=[Span(drug.starts_at, drug.ends_at, drug.display) for drug in rows.medications[:DRUGS] if drug.starts_at >= since],
+        drugs=[Span(drug.starts_at, drug.ends_at, _drug_words(drug), drug.display) for drug in drugs[:DRUGS]],
     ))  # fmt: skip
+
+
+def _drug_words(drug: Medication) -> str:
+    end = f" to {drug.ends_at:%d %b %Y}" if drug.ends_at else ""
+    return f"{drug.display}, from {drug.starts_at:%d %b %Y}{end}"
 
 
 def _by_moment(past: Sequence[Earlier]) -> list[Earlier]:
