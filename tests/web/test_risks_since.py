@@ -147,3 +147,27 @@ def test_a_risk_says_that_values_since_its_moment_are_not_in_it(ward: tuple[Clie
     for address in addresses:
         says = f"Values since then (newest {newest:%d %b %Y %H:%M} UTC) are not in this risk." in shown(client.get(address))
         assert says is (state in {"computed", "abstained"}), address
+
+
+def test_the_last_time_is_the_moment_it_speaks_of(ward: tuple[Client, Admit]) -> None:  # noqa: F811
+    """Both were computed this minute; of one of them it once said so, as if the patient had stood there then."""
+    client, admit = ward
+    person = admit("Qbefore")
+    newer, index_at = later(person), now() - timedelta(days=2)
+    Prediction.objects.for_actor(SYSTEM).filter(pk=newer.pk).update(previous=person.prediction)
+    for state, said in (("computed", "31 % (20–40) as of"), ("abstained", "cannot tell, as of")):
+        Prediction.objects.for_actor(SYSTEM).filter(pk=person.prediction.pk).update(index_at=index_at, state=state)
+        assert f"<dt>last time</dt><dd>{said} {index_at:%d %b %Y %H:%M} UTC</dd>" in shown(client.get(f"/predictions/{newer.pk}/"))
+
+
+def test_the_cells_of_a_map_stand_in_a_table_and_times_have_their_zone(ward: tuple[Client, Admit]) -> None:  # noqa: F811
+    """What a cell says only on hover nobody reads on a telephone."""
+    client, admit = ward
+    person = admit("Qcells")
+    client.post(f"/predictions/{person.prediction.pk}/review/", {"decision": "accept", "reason": "agree", "note": ""})
+    page = shown(client.get(f"/predictions/{person.prediction.pk}/"))
+    table = page.split("The map's cells as a table</summary>")[1].split("</details>")[0]
+    assert table.count('<td class="num">+0.1</td>') == 49 and table.count("<tr>") == 7
+    assert re.search(r"<figcaption>film of \d\d \w{3} \d{4} \d\d:\d\d UTC", page) and re.search(r"by Clinician[^<]*, \d\d \w{3} \d{4} \d\d:\d\d UTC:", page)
+    CurrentRisk.objects.for_actor(SYSTEM).update(state="stale")
+    assert "cells as a table" not in shown(client.get(f"/predictions/{person.prediction.pk}/"))
