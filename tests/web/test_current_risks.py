@@ -8,7 +8,9 @@ from typing import Any
 
 import orjson
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from salus_web.accounts.models import Site, User
 from salus_web.audit.models import Event
 from salus_web.common import keyring, vault
@@ -232,6 +234,41 @@ def test_the_change_is_told_across_new_data_and_only_within_one_model(person: Pe
     assert current(person.patient).change == pytest.approx(0.10)
     store(make_bundle(), outcome(person.patient, 0.9))
     assert current(person.patient).change is None
+
+
+def test_asking_again_of_one_moment_leaves_the_change_and_draws_that_moment_once(person: Person, bundle: ModelBundle, browser: Client) -> None:
+    """Asked again without new data, a list once said of everybody that nothing had changed."""
+    moment = now()
+    for probability in (0.41, 0.41, 0.43):
+        store(bundle, outcome(person.patient, probability, index_at=moment))
+    page = browser.get("/worklist/", {"task": "t48"}).content.decode()
+    assert current(person.patient).change == pytest.approx(0.12) and ">+12</td>" in page
+    assert 'aria-label="risk so far: 31 %, 43 %"' in page
+    assert Prediction.objects.for_actor(SYSTEM).count() == 4, "what was answered stays stored"
+
+
+def test_a_first_moment_asked_again_has_no_change(person: Person, bundle: ModelBundle, browser: Client) -> None:
+    store(bundle, outcome(person.patient, 0.31, index_at=person.prediction.index_at))
+    assert current(person.patient).change is None and "+0" not in text_of(browser.get("/worklist/", {"task": "t48"}))
+
+
+def test_of_one_moment_the_line_so_far_ends_with_the_risk_now(person: Person, bundle: ModelBundle, browser: Client) -> None:
+    """Not with one from older data that came in later."""
+    moment, late = now(), outcome(person.patient, 0.77)
+    data_changed(patient_ids=[str(person.patient.pk)], by=SYSTEM)
+    store(bundle, outcome(person.patient, 0.5, index_at=moment))
+    late.columns["index_at"] = moment
+    store(bundle, late)
+    assert 'aria-label="risk so far: 31 %, 50 %"' in browser.get("/worklist/", {"task": "t48"}).content.decode()
+
+
+def test_queries_to_store_do_not_grow_with_the_people_asked_again(person: Person, bundle: ModelBundle, site: Site) -> None:
+    people, moment, taken = [make_person(site, f"Qmany{at}", bundle).patient for at in range(6)], now(), []
+    for asked in (people, people[:1], people):
+        with CaptureQueriesContext(connection) as seen:
+            store(bundle, *(outcome(patient, 0.4, index_at=moment) for patient in asked))
+        taken.append(len([query for query in seen if query["sql"].startswith("SELECT") and '"predictions_prediction"' in query["sql"]]))
+    assert len(set(taken)) == 1
 
 
 def test_a_receipt_says_who_asked(person: Person, bundle: ModelBundle, clinician: User) -> None:

@@ -61,8 +61,8 @@ def test_a_page_says_the_side_and_that_one_frame_of_several_is_shown() -> None:
     relate(user, row.patient)
     page = client_of(user).get(f"/patients/{row.patient_id}/?span=all").content.decode()
     for name in ("OP retina, left", "OP retina, right", "OP retina, both sides, first of 3 frames"):
-        assert f'alt="{name}, 02 Jan 2026 09:30"' in page and f">{name}<br>02 Jan 2026 09:30" in page
-        assert f"{name}, 02 Jan 09:30" in page, "on the time line"
+        assert f'alt="{name}, 02 Jan 2026 09:30 UTC"' in page and f">{name}<br>02 Jan 2026 09:30 UTC" in page
+        assert f"{name}, 02 Jan 2026 09:30 UTC</title>" in page, "on the time line"
     assert page.count("No model looks at one frame of several.") == 1
 
 

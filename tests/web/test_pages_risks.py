@@ -67,8 +67,8 @@ def lengthen(person: Person, number: int) -> None:
     for at in range(number):
         observe(person.patient, f"code{at}", 1.0, at=now() - timedelta(hours=at), encounter=person.prediction.encounter)
         Prediction.objects.create(
-            patient=person.patient, encounter=person.prediction.encounter, bundle=person.prediction.bundle, task_id="t48", state="computed", index_at=person.prediction.index_at,
-            created_at=now() - timedelta(hours=at + 1), probability=0.5, low=0.4, high=0.6, requested_by="x",
+            patient=person.patient, encounter=person.prediction.encounter, bundle=person.prediction.bundle, task_id="t48", state="computed",
+            index_at=person.prediction.index_at - timedelta(hours=at + 1), created_at=now() - timedelta(hours=at + 1), probability=0.5, low=0.4, high=0.6, requested_by="x",
         )  # fmt: skip
 
 

@@ -12,8 +12,10 @@ from salus_web.common.ids import new_id
 from salus_web.predictions.models import CurrentRisk, Prediction
 from salus_web.registry.models import ModelBundle
 
+from tests.factories.cohorts import observe
 from tests.factories.hospital import Person
 from tests.factories.people import SYSTEM
+from tests.web.test_pages_clinician import text_of
 from tests.web.test_pages_risks import Admit, shown, ward  # noqa: F401 (a fixture)
 
 pytestmark = pytest.mark.django_db
@@ -50,10 +52,10 @@ def test_a_risk_of_an_old_stay_says_of_when_it_is(ward: tuple[Client, Admit]) ->
     Prediction.objects.for_actor(SYSTEM).filter(patient=fresh.patient).update(index_at=now() - timedelta(minutes=200))
     page = shown(client.get("/worklist/"))
     rows = {token: next(row for row in re.findall(r"<tr>.*?</tr>", page, re.S) if f"Name{token}" in row) for token in ("Qold", "Qfresh")}
-    assert "<th>As of</th>" in page and "3 h ago" in rows["Qfresh"] and f"{long_ago:%d %b %Y}</td>" in rows["Qold"]
-    rail = shown(client.get(f"/patients/{old.patient.pk}/")).split("Risks now</h2>")[1].split("</section>")[0]
+    assert "<th>As of</th>" in page and ">3 h ago</time></td>" in rows["Qfresh"] and f">{long_ago:%d %b %Y}</time></td>" in rows["Qold"]
+    rail = text_of(client.get(f"/patients/{old.patient.pk}/")).split(" Risks now ")[1].split(" Images ")[0]
     assert f"as of {long_ago:%d %b %Y}" in rail and "computed now" in rail
-    page = shown(client.get(f"/predictions/{fresh.prediction.pk}/"))
+    page = text_of(client.get(f"/predictions/{fresh.prediction.pk}/"))
     assert "computed now" in page and "now ago" not in page
 
 
@@ -126,3 +128,46 @@ def test_only_a_risk_with_a_number_asks_for_a_judgement(ward: tuple[Client, Admi
     page = shown(client.get(f"/predictions/{person.prediction.pk}/"))
     asks = f'action="/predictions/{person.prediction.pk}/review/#judgement"' in page
     assert asks is (state == "computed") and ("Only a risk with a number" in page) is not asks and "Accepted" in page
+
+
+@pytest.mark.parametrize("state", ["computed", "abstained", "stale", "withdrawn", "failed"])
+def test_a_risk_says_that_values_since_its_moment_are_not_in_it(ward: tuple[Client, Admit], state: str) -> None:  # noqa: F811
+    """It was computed just now, and reads as if it knew what came in this hour."""
+    client, admit = ward
+    person = admit("Qsince")
+    Prediction.objects.for_actor(SYSTEM).update(state=state if state in {"abstained", "failed"} else "computed")
+    CurrentRisk.objects.for_actor(SYSTEM).update(state=state)
+    ModelBundle.objects.update(state="withdrawn" if state == "withdrawn" else "live")
+    index_at, newest = now() - timedelta(hours=4), now() - timedelta(minutes=20)
+    Prediction.objects.for_actor(SYSTEM).update(index_at=index_at)
+    observe(person.patient, "Pulse", 91.0, at=index_at)
+    addresses = f"/predictions/{person.prediction.pk}/", f"/patients/{person.patient.pk}/"
+    assert not any("are not in this risk" in shown(client.get(address)) for address in addresses), "what was read at that moment is in it"
+    observe(person.patient, "Pulse", 117.0, at=newest)
+    for address in addresses:
+        says = f"Values since then (newest {newest:%d %b %Y %H:%M} UTC) are not in this risk." in shown(client.get(address))
+        assert says is (state in {"computed", "abstained"}), address
+
+
+def test_the_last_time_is_the_moment_it_speaks_of(ward: tuple[Client, Admit]) -> None:  # noqa: F811
+    """Both were computed this minute; of one of them it once said so, as if the patient had stood there then."""
+    client, admit = ward
+    person = admit("Qbefore")
+    newer, index_at = later(person), now() - timedelta(days=2)
+    Prediction.objects.for_actor(SYSTEM).filter(pk=newer.pk).update(previous=person.prediction)
+    for state, said in (("computed", "31 % (20–40) as of"), ("abstained", "cannot tell, as of")):
+        Prediction.objects.for_actor(SYSTEM).filter(pk=person.prediction.pk).update(index_at=index_at, state=state)
+        assert f"<dt>last time</dt><dd>{said} {index_at:%d %b %Y %H:%M} UTC</dd>" in shown(client.get(f"/predictions/{newer.pk}/"))
+
+
+def test_the_cells_of_a_map_stand_in_a_table_and_times_have_their_zone(ward: tuple[Client, Admit]) -> None:  # noqa: F811
+    """What a cell says only on hover nobody reads on a telephone."""
+    client, admit = ward
+    person = admit("Qcells")
+    client.post(f"/predictions/{person.prediction.pk}/review/", {"decision": "accept", "reason": "agree", "note": ""})
+    page = shown(client.get(f"/predictions/{person.prediction.pk}/"))
+    table = page.split("The map's cells as a table</summary>")[1].split("</details>")[0]
+    assert table.count('<td class="num">+0.1</td>') == 49 and table.count("<tr>") == 7
+    assert re.search(r"<figcaption>film of \d\d \w{3} \d{4} \d\d:\d\d UTC", page) and re.search(r"by Clinician[^<]*, \d\d \w{3} \d{4} \d\d:\d\d UTC:", page)
+    CurrentRisk.objects.for_actor(SYSTEM).update(state="stale")
+    assert "cells as a table" not in shown(client.get(f"/predictions/{person.prediction.pk}/"))

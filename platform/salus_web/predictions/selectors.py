@@ -188,17 +188,18 @@ def bundles_trained_on(*, viewer: Any, patient_id: Any) -> list[ModelBundle]:
     return list(ModelBundle.objects.select_related("task").filter(pk__in=ids).order_by("-trained_at"))
 
 
-def recent_of_many(*, viewer: Any, patient_ids: list[Any], task_id: str) -> dict[Any, list[Prediction]]:
-    """Per patient the risks of a task by the moment they speak of, the first one first; of one moment by when they were given
-    (1 query)."""
+def recent_of_many(*, viewer: Any, risks: Sequence[CurrentRisk], task_id: str) -> dict[Any, list[Prediction]]:
+    """Per patient of these current risks the risks of their task by the moment they speak of, the first one first; of one moment
+    the current one, else the one given last (1 query)."""
     # task and order are sorted out here: in the query they would lead the database to walk the whole task
-    rows = Prediction.objects.for_actor(viewer).filter(patient_id__in=patient_ids)
+    rows = Prediction.objects.for_actor(viewer).filter(patient_id__in=[risk.patient_id for risk in risks])
     rows = rows.exclude(bundle__state=BundleState.WITHDRAWN)
     shown = rows.only("patient_id", "task_id", "state", "probability", "low", "high", "index_at", "created_at")
-    found: dict[Any, list[Prediction]] = {}
-    for row in sorted((row for row in shown if row.task_id == task_id), key=lambda row: (row.index_at, row.created_at)):
-        found.setdefault(row.patient_id, []).append(row)
-    return found
+    current = {risk.prediction_id for risk in risks}
+    found: dict[Any, dict[datetime, Prediction]] = {}
+    for row in sorted((row for row in shown if row.task_id == task_id), key=lambda row: (row.index_at, row.pk in current, row.created_at)):
+        found.setdefault(row.patient_id, {})[row.index_at] = row
+    return {patient_id: list(moments.values()) for patient_id, moments in found.items()}
 
 
 def map_cells(found: RiskMap) -> list[list[float]]:

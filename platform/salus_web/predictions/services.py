@@ -182,25 +182,32 @@ def _people(outcomes: Sequence[Outcome], origin: str, by: Any) -> dict[Any, Pati
 
 
 def _current(task_id: str, people: Iterable[Any], by: Any) -> dict[Any, CurrentRisk]:
-    rows = CurrentRisk.objects.for_actor(by).filter(task_id=task_id, patient_id__in=list(people)).select_related("prediction")
+    rows = CurrentRisk.objects.for_actor(by).filter(task_id=task_id, patient_id__in=list(people))
+    rows = rows.select_related("prediction", "prediction__previous")
     return {risk.patient_id: risk for risk in rows.select_for_update(of=("self",)).order_by("pk")}
 
 
 def _prediction(
     outcome: Outcome, claim: Claim, bundle: ModelBundle, origin: str, moment: Any, before: Prediction | None, asked_by: str
 ) -> Prediction:
-    """One row with its sealed account and its receipt in the vault. The one `before` it is of the same moment or an earlier one."""
-    previous = before if before and before.index_at <= outcome.columns["index_at"] else None
+    """One row with its sealed account and its receipt in the vault."""
     prediction = Prediction(
         id=new_id(), patient_id=outcome.patient_id, encounter_id=outcome.encounter_id, bundle=bundle,
         job_id=claim.job_id, task_id=bundle.task.task_id, origin=origin, created_at=moment,
-        requested_by=asked_by, previous=previous, **outcome.columns,
+        requested_by=asked_by, previous=_moment_before(outcome.columns["index_at"], before), **outcome.columns,
     )  # fmt: skip
     prediction.account_json = orjson.dumps(outcome.account).decode()
     receipt = outcome.receipt | {"prediction": str(prediction.pk), "stored_at": moment.isoformat(), "asked_by": asked_by}
     blob = vault.put(orjson.dumps(receipt, option=orjson.OPT_SORT_KEYS), owner=f"person:{outcome.patient_id}")
     prediction.receipt_key, prediction.receipt_sha256 = blob.key, blob.sha256
     return prediction
+
+
+def _moment_before(index_at: Any, before: Prediction | None) -> Prediction | None:
+    """The risk of the moment before. Where the last one given is of the same moment, which was then asked about again, it is
+    what that one followed: an answer that is repeated is no change."""
+    found = before.previous if before and before.index_at == index_at else before
+    return found if found and found.index_at < index_at else None
 
 
 def _map(prediction: Prediction, found: MapFile) -> RiskMap:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NoReturn
 
-from django.db.models import Case, Count, Max, Prefetch, Q, QuerySet, Value, When
+from django.db.models import Case, Count, Max, Prefetch, Q, QuerySet, Value, When, Window
+from django.db.models.functions import RowNumber
 
 from salus_web.accounts.actors import Actor, system
 from salus_web.accounts.permissions import Resource, authorize
@@ -95,6 +96,7 @@ def _refuse_withheld(patient_id: Any, viewer: Actor, looking_at: str, purpose: s
 FOUND_AT_MOST = 50
 READINGS_AT_MOST = 3000
 NEWEST_AT_MOST = 100
+VALUES_AT_MOST = 60
 ALLERGIES_IN_BANNER = 6
 
 
@@ -211,6 +213,16 @@ def _newest(rows: QuerySet[Any]) -> tuple[list[Any], int]:
     """The first hundred, and how many more there are (1 query; 2 where there are more)."""
     found = list(rows[: NEWEST_AT_MOST + 1])
     return found[:NEWEST_AT_MOST], rows.count() - NEWEST_AT_MOST if len(found) > NEWEST_AT_MOST else 0
+
+
+def newest_of_each(*, viewer: Actor, patient: Patient) -> list[Observation]:
+    """The last value of everything that was ever measured, however long ago, by code and unit; the newest first, one more than
+    are shown (2 queries)."""
+    rows = Observation.objects.for_actor(viewer).filter(patient=patient)
+    place = Window(RowNumber(), partition_by=["code", "unit"], order_by=["-observed_at", "-pk"])
+    # the keys first: rows whole, with their sealed notes, would all be sorted to keep a few
+    keys = rows.annotate(place=place).filter(place=1).order_by("-observed_at", "-pk").values_list("pk", flat=True)
+    return list(rows.filter(pk__in=list(keys[: VALUES_AT_MOST + 1])).order_by("-observed_at", "-pk"))
 
 
 def last_moment(*, viewer: Actor, patient: Patient) -> datetime | None:

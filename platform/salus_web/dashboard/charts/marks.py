@@ -42,6 +42,17 @@ def area(upper: list[tuple[float, float]], lower: list[tuple[float, float]], css
     return f'<polygon points="{points}" class="{css}"/>'
 
 
+def unbroken(points: Iterable[tuple[float, ...] | None]) -> list[list[tuple[float, ...]]]:
+    """The stretches of points that a line may join: two or more with nothing missing (None) between them."""
+    runs: list[list[tuple[float, ...]]] = [[]]
+    for point in points:
+        if point is None:
+            runs.append([])
+        else:
+            runs[-1].append(point)
+    return [run for run in runs if len(run) > 1]
+
+
 def dot(x: float, y: float, radius: float, css: str, title: str = "") -> str:
     """A round mark."""
     inside = f"<title>{escape(title)}</title>" if title else ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
-from salus_web.dashboard.charts.marks import area, dot, line, number, path, picture, rect, text
+from salus_web.dashboard.charts.marks import area, dot, line, number, path, picture, rect, text, unbroken
 
 FRAMED = "what the model was shown"
 
@@ -92,20 +92,21 @@ def icon_array(percent: float, said: str) -> SafeString:
 
 
 def sparkline(points: Sequence[tuple[float, float, float] | None], said: Sequence[str]) -> SafeString:
-    """Risk over the last predictions, oldest first: (probability, low, high) each, None where there was no number; and how
-    each is said."""
+    """Risk over the last predictions, oldest first: (probability, low, high) each, None where there was no number, which breaks
+    the line; and how each is said."""
     width, height, pad = 84.0, 24.0, 3.0
     step = (width - 2 * pad) / max(len(points) - 1, 1)
 
     def y(value: float) -> float:
         return height - pad - value * (height - 2 * pad)
 
-    shown = [(pad + at * step, *point) for at, point in enumerate(points) if point is not None]
+    placed = [None if point is None else (pad + at * step, *point) for at, point in enumerate(points)]
+    shown = [point for point in placed if point is not None]
     marks = [line(0, height - pad, width, height - pad, "k-line")]
-    if len(shown) > 1:
-        marks.append(area([(x, y(high)) for x, _, _, high in shown], [(x, y(low)) for x, _, low, _ in shown], "f-band"))
-        marks.append(path([(x, y(p)) for x, p, _, _ in shown], "k-risk"))
-    elif shown:
+    for run in unbroken(placed):
+        marks.append(area([(x, y(high)) for x, _, _, high in run], [(x, y(low)) for x, _, low, _ in run], "f-band"))
+        marks.append(path([(x, y(p)) for x, p, _, _ in run], "k-risk"))
+    if len(shown) == 1:
         x, _, low, high = shown[0]
         marks.append(rect(x, y(high), 4, y(low) - y(high), "f-band"))
     marks += [dot(x + (2 if len(shown) == 1 else 0), y(p), 2, "f-risk") for x, p, _, _ in shown]

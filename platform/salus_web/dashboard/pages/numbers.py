@@ -1,6 +1,9 @@
-"""How a risk, its interval and points of risk are said on the screen. No risk is said to be 0 % or 100 %: no model is that sure."""
+"""How a risk, its interval, points of risk and measured values are said on the screen. No risk is said to be 0 % or 100 %: no
+model is that sure."""
 
 from __future__ import annotations
+
+from decimal import Decimal
 
 
 def percent(value: float | None) -> str:
@@ -34,3 +37,10 @@ def points(value: float) -> str:
     """+6 or −3, whole points; a tenth below one."""
     digits = 1 if abs(value) < 0.95 else 0
     return f"{'+' if value >= 0 else '−'}{abs(value):.{digits}f}"
+
+
+def measured(value: float) -> str:
+    """A measured value in plain decimals, as it was recorded: 0.00004, 5.25, 1 250 000. Nobody reads 4e-05 at a bedside."""
+    text = format(Decimal(f"{value:.15g}"), "f")
+    whole, dot, decimals = text.partition(".")
+    return (f"{int(whole):,}".replace(",", "\N{NARROW NO-BREAK SPACE}") if len(whole) > 5 else whole) + dot + decimals

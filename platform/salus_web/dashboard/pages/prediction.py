@@ -18,11 +18,12 @@ from salus_web.dashboard.charts.risk import (
     waterfall,
 )
 from salus_web.dashboard.pages.numbers import interval, of_hundred, percent
-from salus_web.dashboard.pages.wording import SIDES, STATES, film_moment, how, unit
+from salus_web.dashboard.pages.wording import SIDES, STATES, at, film_moment, how, left_out, unit
 from salus_web.jobs.models import Job
 from salus_web.predictions.models import Prediction, PredictionState, Review, RiskMap
 from salus_web.predictions.selectors import Standing, account_of, map_cells, maps_of, reviews_of
 from salus_web.predictions.services import REVIEW_REASONS
+from salus_web.records.selectors import last_moment
 from salus_web.registry.models import BundleState
 
 BARS = 9
@@ -68,12 +69,14 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """One image twice: plain and with its map. The map is empty beside a risk without a number: its cells are numbers too."""
+    """One image twice: plain and with its map, and the points of the map's cells, row by row. Map and cells are empty beside a
+    risk without a number: its cells are numbers too."""
 
     label: str
     plain: str
     mapped: str
     total: str
+    cells: list[list[str]]
     framed: str  # what a frame on the plain image stands for; empty without one
 
 
@@ -107,10 +110,11 @@ class Page:
     how: str
     is_stale: bool
     other: Prediction | None
+    left_out: datetime | None  # when the newest value was read that came after the moment of this risk
 
 
 def page_of(prediction: Prediction, viewer: Any, *, standing: Standing) -> Page:
-    """Gather the page (2 queries beside the prediction; maps are read from the vault)."""
+    """Gather the page (3 queries beside the prediction; maps are read from the vault)."""
     account = account_of(prediction)
     reasons = account.get("reasons", [])
     state = _state(prediction, standing)
@@ -134,6 +138,7 @@ def page_of(prediction: Prediction, viewer: Any, *, standing: Standing) -> Page:
         changes=_changes(account, shown or (state == "abstained" and (len(prediction.prediction_set) == 2 or bool(untaught))), with_numbers=shown),
         films=_films(maps, with_map=shown), reviews=reviews_of(viewer=viewer, prediction=prediction),
         reasons=REVIEW_REASONS, before=_before(prediction), how=how(prediction.origin, prediction.bundle.state), is_stale=state == PredictionState.STALE, other=standing.other,
+        left_out=left_out(prediction.index_at, state, last_moment(viewer=viewer, patient=prediction.patient)),
     )  # fmt: skip
 
 
@@ -230,19 +235,20 @@ def _film(found: RiskMap, label: str, *, with_map: bool) -> Film:
         image_url=f"/images/{instance.pk}/display.png", label=label,
     )  # fmt: skip
     mapped, total = (map_over(overlay, "salus-map"), signed(found.total_points)) if with_map else ("", "")
-    return Film(overlay.label, plain_film(overlay), mapped, total, FRAMED if overlay.is_part else "")
+    cells = [[signed(points) for points in row] for row in overlay.cells]
+    return Film(overlay.label, plain_film(overlay), mapped, total, cells, FRAMED if overlay.is_part else "")
 
 
 def _before(prediction: Prediction) -> str:
-    """What the last risk was, where there is one."""
+    """What the risk of the moment before was, where there is one."""
     last = prediction.previous
     if last is None:
         return ""
-    when = f"{last.created_at:%d %b %Y %H:%M}"
+    when = f"as of {at(last.index_at)}"
     state = str(PredictionState.WITHDRAWN) if last.bundle.state == BundleState.WITHDRAWN else last.state
     if state != PredictionState.COMPUTED:
-        return f"{STATES[state][1]} on {when}"
-    return f"{percent(last.probability)} ({interval(last.low, last.high)}) on {when}"
+        return f"{STATES[state][1]}, {when}"
+    return f"{percent(last.probability)} ({interval(last.low, last.high)}) {when}"
 
 
 def replay_answer(job: Job | None) -> str:

@@ -30,21 +30,28 @@ def film_name(film: Instance) -> str:
 
 def film_moment(film: Instance) -> str:
     """When a film was made, to the minute."""
-    return f"{film.acquired_at:%d %b %Y %H:%M}" if film.acquired_at else MOMENT_NOT_SAID
+    return at(film.acquired_at) if film.acquired_at else MOMENT_NOT_SAID
+
+
+def at(moment: datetime) -> str:
+    """A moment with its day, its year and its zone, so that it reads alone."""
+    return f"{moment:%d %b %Y %H:%M} UTC"
 
 
 def ago(moment: datetime | None) -> str:
-    """14 min, 3 h, 5 d: how long since."""
+    """14 min, 3 h, 5 d: how long since. What lies ahead is said to, with a doubt: nothing was measured in the future."""
     if moment is None:
         return "none"
     minutes = int((now() - moment).total_seconds() // 60)
-    if minutes < 1:
-        return "now"
+    if minutes < -1:
+        return f"in {_long(-minutes)}, if the clock is right"
+    return "now" if minutes < 1 else _long(minutes)
+
+
+def _long(minutes: int) -> str:
     if minutes < 120:
         return f"{minutes} min"
-    if minutes < 48 * 60:
-        return f"{minutes // 60} h"
-    return f"{minutes // 1440} d"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} d"
 
 
 def as_of(moment: datetime) -> str:
@@ -52,7 +59,13 @@ def as_of(moment: datetime) -> str:
     if now() - moment >= timedelta(days=2):
         return f"{moment:%d %b %Y}"
     said = ago(moment)
-    return said if said == "now" else f"{said} ago"
+    return said if said == "now" or moment > now() else f"{said} ago"
+
+
+def left_out(index_at: datetime, state: str, newest: datetime | None) -> datetime | None:
+    """When the newest value of a patient was read, where it came after the moment that a risk speaks of and the risk still
+    stands: it was computed without it, however late that was done."""
+    return newest if newest and newest > index_at and state in {"computed", "abstained"} else None
 
 
 def left(moment: datetime | None) -> str:
@@ -80,10 +93,16 @@ def how(origin: str, bundle_state: str) -> str:
 
 
 ANNOTATION = re.compile(r"\{[^{}]*\}")
-UNITS = {"a": "y", "Cel": "°C", "mm[Hg]": "mmHg", "10*3/uL": "×10³/µL", "umol/L": "µmol/L", "1": ""}
+POWER = re.compile(r"10[*^](-?\d+)")
+MICRO = re.compile(r"(?<![A-Za-z])u(?=(?:mol|g|L|l|kat|IU|U|m|s|V)(?![A-Za-z]))")
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+UNITS = {"a": "y", "Cel": "°C", "[degF]": "°F", "1": ""}
 
 
 def unit(code: str | None) -> str:
     """A UCUM code as the ward says it. What stands in braces has no meaning as a unit (UCUM §12), so `{score}` is none."""
     plain = ANNOTATION.sub("", code or "")
-    return UNITS.get(plain, plain)
+    if plain in UNITS:
+        return UNITS[plain]
+    plain = MICRO.sub("µ", plain.replace("[", "").replace("]", ""))
+    return POWER.sub(lambda found: f"×10{found[1].translate(RAISED)}", plain)

@@ -11,7 +11,7 @@ from salus_web.common.clock import now
 from salus_web.dashboard.charts.risk import sparkline
 from salus_web.dashboard.pages.banner import age_in_years
 from salus_web.dashboard.pages.numbers import interval, percent, points
-from salus_web.dashboard.pages.wording import STATES, ago, unit
+from salus_web.dashboard.pages.wording import STATES, unit
 from salus_web.imaging.selectors import newest_films
 from salus_web.predictions.models import CurrentRisk, PredictionState
 from salus_web.predictions.selectors import account_of, recent_of_many, worklist
@@ -36,8 +36,8 @@ class Row:
     change: str
     reasons: list[str]
     spark: str
-    film: str
-    data: str
+    film: datetime | None
+    data: datetime | None
     is_emergency: bool
 
 
@@ -59,7 +59,7 @@ def page_of(viewer: Any, *, task_id: str, order: str, page: int) -> Page:
     """One page of 25, each shown patient written to the log (11 queries, whatever the size of the hospital)."""
     found = worklist(viewer=viewer, task_id=task_id, order=order, page=page)
     ids = [risk.patient_id for risk in found.rows]
-    past = recent_of_many(viewer=viewer, patient_ids=ids, task_id=found.task_id)
+    past = recent_of_many(viewer=viewer, risks=found.rows, task_id=found.task_id)
     readings, films = newest_readings(viewer=viewer, patient_ids=ids), newest_films(viewer=viewer, patient_ids=ids)
     why = purposes(viewer=viewer, patient_ids=ids)
     rows = [_row(risk, past.get(risk.patient_id, []), readings, films, why[risk.patient_id]) for risk in found.rows]
@@ -74,7 +74,6 @@ def _row(risk: CurrentRisk, past: list[Any], readings: dict[Any, datetime], film
     reasons = account_of(prediction).get("reasons", []) if is_number else []
     strongest = sorted(reasons, key=lambda reason: -abs(reason["points"]))[:3]
     history = [(p.probability, p.low, p.high) if _still_holds(p, risk) else None for p in past[-8:]]
-    film = films.get(risk.patient_id)
     return Row(
         patient_id=risk.patient_id, prediction_id=prediction.pk, name=patient.name or "no name recorded",
         age_years=age_in_years(patient.birth_date, now().date()), sex=patient.sex[:1].upper() if patient.sex != "unknown" else "",
@@ -82,8 +81,8 @@ def _row(risk: CurrentRisk, past: list[Any], readings: dict[Any, datetime], film
         interval=interval(prediction.low, prediction.high) if is_number else "",
         index_at=prediction.index_at, change=points(100 * risk.change) if is_number and risk.change is not None else "",
         reasons=[f"{_named(reason)} {points(reason['points'])}" for reason in strongest],
-        spark=sparkline(history, [percent(point[0]) if point else "no number" for point in history]), film=ago(film) if film else "no film",
-        data=ago(readings.get(risk.patient_id)), is_emergency=why == "emergency",
+        spark=sparkline(history, [percent(point[0]) if point else "no number" for point in history]), film=films.get(risk.patient_id),
+        data=readings.get(risk.patient_id), is_emergency=why == "emergency",
     )  # fmt: skip
 
 

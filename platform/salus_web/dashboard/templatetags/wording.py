@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from salus_web.common.clock import now
 from salus_web.dashboard.pages import numbers, wording
@@ -24,6 +26,18 @@ register.filter("film_moment", wording.film_moment)
 def ago(moment: datetime | None) -> str:
     """How long since."""
     return wording.ago(moment)
+
+
+@register.filter
+def aging(moment: datetime | None, form: str = "ago") -> SafeString | str:
+    """How long since (`ago`) or of when (`as_of`), in an element that salus.js keeps true while the page stays open."""
+    if moment is None:
+        return wording.ago(moment)
+    words = wording.as_of(moment) if form == "as_of" else wording.ago(moment)
+    return format_html(
+        '<time datetime="{}" title="{} UTC" data-age="{}" data-form="{}" data-day="{}">{}</time>',
+        moment.isoformat(), f"{moment:%d %b %Y %H:%M}", round((now() - moment).total_seconds()), form, f"{moment:%d %b %Y}", words,
+    )  # fmt: skip
 
 
 @register.filter

@@ -34,6 +34,20 @@
       clock.textContent = minutes >= 60 ? Math.floor(minutes / 60) + " h " + String(minutes % 60).padStart(2, "0") + " min" : minutes >= 5 ? minutes + " min" : minutes + " min " + String(seconds % 60).padStart(2, "0") + " s";
     }, 1000);
   });
+  // how long ago something was stays true while a page is open; counted on from what it said, as this computer's clock may be wrong
+  var shownAt = new WeakMap();
+  function age() {
+    document.querySelectorAll("time[data-age]").forEach(function (time) {
+      if (!shownAt.has(time)) shownAt.set(time, Date.now());
+      var seconds = Number(time.dataset.age) + (Date.now() - shownAt.get(time)) / 1000, minutes = Math.floor(seconds / 60), asOf = time.dataset.form === "as_of";
+      if (minutes < 1) return;
+      var words = minutes < 120 ? minutes + " min" : minutes < 2880 ? Math.floor(minutes / 60) + " h" : asOf ? time.dataset.day : Math.floor(minutes / 1440) + " d";
+      if (asOf && minutes < 2880) words += " ago";
+      if (time.textContent !== words) time.textContent = words;
+    });
+  }
+  age();
+  setInterval(age, 10000);
   // a page that looks again by itself says so, so that it does not keep a session alive
   document.addEventListener("htmx:configRequest", function (event) {
     var cause = event.detail.triggeringEvent;
@@ -88,7 +102,7 @@
     var said = document.getElementById("key-problem");
     if (said) { said.hidden = false; event.preventDefault(); }
   });
-  var chosen = -1, waiting = "";
+  var chosen = -1, chosenLink = "", waiting = "";
   function rows() { return Array.from(document.querySelectorAll("table.rows tbody tr")); }
   function choose(step) {
     var all = rows();
@@ -98,7 +112,19 @@
     all[chosen].scrollIntoView({ block: "nearest" });
     var link = all[chosen].querySelector("a");
     if (link) link.focus();
+    chosenLink = link ? link.id : "";
   }
+  // rows that were put in anew: the one chosen before is found again, wherever it stands now
+  document.addEventListener("htmx:afterSwap", function () {
+    age();
+    var link = chosenLink ? document.getElementById(chosenLink) : null;
+    if (!link) return;
+    rows().forEach(function (row, at) {
+      var here = row.contains(link);
+      row.classList.toggle("chosen", here);
+      if (here) chosen = at;
+    });
+  });
   document.addEventListener("keydown", function (event) {
     if (event.target.matches("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
     if (waiting === "g") {
