@@ -9,7 +9,6 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
-from salus_web.accounts.actors import Actor
 from salus_web.accounts.models import Site
 from salus_web.accounts.permissions import Resource, authorize
 from salus_web.accounts.selectors import actor_by_id
@@ -92,13 +91,12 @@ def read_and_store(
     """
     check_room(upload.blob_bytes)  # what is read becomes rows, which have no door of their own
     Upload.objects.filter(pk=upload.pk).update(state=UploadState.PARSING)
-    sender = actor_by_id(upload.received_by)
     try:
         pieces = vault.pieces(upload.blob_key, sha256=upload.blob_sha256)
         parsed = parse_in_child(pieces, upload.filename, size_bytes=upload.blob_bytes, received_at=upload.received_at)
-        check_may_bring(people=parsed["people"], site=upload.site, by=sender)
+        check_may_bring(people=parsed["people"], site=upload.site, by=actor_by_id(upload.received_by))
         with transaction.atomic():
-            patients, counts = _store(parsed, upload.site, sender, by)
+            patients, counts = _store(parsed, upload, by)
             note_holds(f"upload:{upload.pk}", persons=[f"person:{key}" for key in patients])
             settle(upload=upload, state="stored", by=by, form=parsed["form"], counts=counts)
             then(patients)
@@ -110,12 +108,12 @@ def read_and_store(
     return patients
 
 
-def _store(parsed: dict[str, Any], site: Site, sender: Actor, by: Any) -> tuple[list[str], dict[str, int]]:
+def _store(parsed: dict[str, Any], upload: Upload, by: Any) -> tuple[list[str], dict[str, int]]:
     counts: dict[str, int] = {"images": 0}
     patients: list[str] = []
-    hold_people(people=parsed["people"], site=site, by=by)
+    hold_people(people=parsed["people"], site=upload.site, by=by)
     for person in parsed["people"]:
-        stored = store_person(person=person, site=site, brought_by=sender, by=by)
+        stored = store_person(person=person, site=upload.site, brought_by=upload.received_by, by=by)
         counts["images"] += store_images(patient=stored.patient, images=person["images"], by=by)
         for kind, number in stored.new.items():
             counts[kind] = counts.get(kind, 0) + number

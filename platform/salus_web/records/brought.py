@@ -17,9 +17,8 @@ from salus_web.records.models import Patient
 from salus_web.records.persons import numbers_of
 
 NOT_OPEN = (
-    "One of the record numbers of this file belongs to a patient who is already here and whose record is not open to you. Nothing "
-    "was stored. Break the glass first, or ask an administrator to bring the file in."
-)
+    "One of the record numbers of this file belongs to a patient who is already here and whose record is not open to you. "
+    "Nothing was stored. Break the glass first, or ask an administrator to bring the file in.")  # fmt: skip
 _AT_ONCE = 500  # numbers in one query
 _RECORDS = system("records")
 
@@ -28,10 +27,8 @@ def check_may_bring(*, people: Sequence[dict[str, Any]], site: Site, by: Actor) 
     """Raise BadInput unless each of these parsed people is new to the hospital, or in the care of who brought the file (`by`) at
     this moment; the refusal is logged, and says the same whatever else of the file fits. Who acts for the hospital brings in
     anybody. Call it before anything is compared with what is here, and outside the transaction that stores: it counts.
-
-    Refusals are counted like numbers of an emergency. After ten, only files are taken all of whose numbers are those of one's own
-    patients: of any other number a refusal and a stored file would go on telling who is here.
-    """
+    Refusals are counted like numbers of an emergency. After ten, only files of one's own patients alone are taken: of any other
+    number a refusal and a stored file would go on telling who is here."""
     if _acts_for_hospital(by, site):
         return
     numbers = {index for person in people for index, _ in numbers_of(person)}
@@ -43,10 +40,10 @@ def check_may_bring(*, people: Sequence[dict[str, Any]], site: Site, by: Actor) 
     try:
         take(tries)
     except TooManyTries as passed:
-        record(_refused(detail={"why": "too many numbers"}), by=by)
+        record(_refused("too many numbers"), by=by)
         raise BadInput(f"{passed} Nothing was stored.") from None
     if closed:
-        record_many([_refused(str(pk), pseudonym) for pk, pseudonym in here.values() if pk in closed], by=by)
+        record_many([_refused("not in care", str(pk), pseudonym) for pk, pseudonym in here.values() if pk in closed], by=by)
         raise BadInput(NOT_OPEN)
     give_back(tries)
 
@@ -58,12 +55,11 @@ def _acts_for_hospital(by: Actor, site: Site) -> bool:
 
 def _who_is_here(indexes: Sequence[str], site: Site) -> dict[str, tuple[UUID, str]]:
     """Of these numbers those that somebody has, whatever system gives them: id and pseudonym (1 query for 500)."""
-    rows = Patient.objects.for_actor(_RECORDS).filter(site=site)
-    return {
-        index: (pk, pseudonym)
-        for start in range(0, len(indexes), _AT_ONCE)
-        for index, pk, pseudonym in rows.filter(mrn_index__in=indexes[start : start + _AT_ONCE]).values_list("mrn_index", "pk", "pseudonym")
-    }
+    rows = Patient.objects.for_actor(_RECORDS).filter(site=site).values_list("mrn_index", "pk", "pseudonym")
+    here: dict[str, tuple[UUID, str]] = {}
+    for start in range(0, len(indexes), _AT_ONCE):
+        here |= {index: (pk, name) for index, pk, name in rows.filter(mrn_index__in=indexes[start : start + _AT_ONCE])}
+    return here
 
 
 def _not_open(ids: Sequence[UUID], by: Actor) -> Collection[UUID]:
@@ -71,16 +67,14 @@ def _not_open(ids: Sequence[UUID], by: Actor) -> Collection[UUID]:
     known: set[UUID] = set()
     for start in range(0, len(ids), _AT_ONCE):
         known |= set(Patient.objects.for_actor(by).filter(pk__in=ids[start : start + _AT_ONCE]).values_list("pk", flat=True))
-    return {pk for pk in ids if not _may_open(pk, pk in known, by)}
+    closed = set()
+    for pk in ids:
+        try:
+            authorize(by, "patient.read", Resource("patient", str(pk), in_scope=pk in known))
+        except Refused:
+            closed.add(pk)
+    return closed
 
 
-def _may_open(patient_id: UUID, is_in_care: bool, by: Actor) -> bool:
-    try:
-        authorize(by, "patient.read", Resource("patient", str(patient_id), in_scope=is_in_care))
-    except Refused:
-        return False
-    return True
-
-
-def _refused(patient_id: str = "", pseudonym: str = "", detail: dict[str, Any] | None = None) -> Act:
-    return Act("record.store", "patient", patient_id, pseudonym, "care", "refused", detail or {"why": "not in care"})
+def _refused(why: str, patient_id: str = "", pseudonym: str = "") -> Act:
+    return Act("record.store", "patient", patient_id, pseudonym, "care", "refused", {"why": why})

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import connection, models, transaction
 from django.db.models import F, Q
 
-from salus_web.accounts.actors import Actor, system
+from salus_web.accounts.actors import system
 from salus_web.accounts.models import Site, User
 from salus_web.accounts.permissions import Resource, authorize
 from salus_web.audit.services import Act, record
@@ -42,9 +42,9 @@ class StoredPerson:
 
 
 @transaction.atomic
-def store_person(*, person: dict[str, Any], site: Site, brought_by: Actor | None = None, by: Any) -> StoredPerson:
+def store_person(*, person: dict[str, Any], site: Site, brought_by: str = "", by: Any) -> StoredPerson:
     """Keep one parsed person (the JSON form of ingest's PersonRecord) at a site. Whether who brought the file may bring this person
-    in was checked before (`brought.check_may_bring`); the log names them.
+    in was checked before (`brought.check_may_bring`); the log names them by their id.
 
     Raises BadInput where the record number may be somebody else's, or an id another thing's.
     """
@@ -59,7 +59,7 @@ def store_person(*, person: dict[str, Any], site: Site, brought_by: Actor | None
     new["corrected"] = put_right(patient=patient, entries=stand["observations"], by=by)
     for kind, (_, table) in KEPT.items():
         new[kind] = _rows(patient, table, stand[kind], encounters, by)
-    detail = new | {"brought_by": (brought_by or by).id}
+    detail = new | {"brought_by": brought_by or by.id}
     record(Act("record.store", "patient", str(patient.pk), patient.pseudonym, detail=detail), by=by)
     return StoredPerson(patient, new, encounters)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.db import transaction
-from salus_web.accounts.actors import Actor, system
+from salus_web.accounts.actors import system
 from salus_web.accounts.selectors import actor_by_id
 from salus_web.common import vault
 from salus_web.common.errors import BadInput
@@ -53,19 +53,17 @@ def _read_and_store(claim: Claim, upload: Upload, report: Callable[[float, str],
             task, left_out = part.get("task", task), part.get("left_out", left_out)
             report(0.4, f"{len(people)} cases read")
     report(0.5, f"{len(people)} cases read")
-    sender = actor_by_id(upload.received_by)
-    check_may_bring(people=people, site=upload.site, by=sender)
+    check_may_bring(people=people, site=upload.site, by=actor_by_id(upload.received_by))
     with transaction.atomic():
-        _store(task, people, left_out, upload, sender)
+        _store(task, people, left_out, upload)
         finish(claim=claim, result={"cases": len(people)}, by=ACTOR)
 
 
-def _store(task: dict[str, str], people: list[dict[str, Any]], left_out: dict[str, int], upload: Upload, sender: Actor) -> None:
-    holds: list[str] = []
-    touched: list[str] = []
+def _store(task: dict[str, str], people: list[dict[str, Any]], left_out: dict[str, int], upload: Upload) -> None:
+    holds, touched = list[str](), list[str]()
     hold_people(people=people, site=upload.site, by=ACTOR)
     for person in people:
-        stored = store_person(person=person, site=upload.site, brought_by=sender, by=ACTOR)
+        stored = store_person(person=person, site=upload.site, brought_by=upload.received_by, by=ACTOR)
         holds.append(f"person:{stored.patient.pk}")
         films = store_images(patient=stored.patient, images=person["images"], encounters=stored.encounters, by=ACTOR)
         if films or any(stored.new.values()):
