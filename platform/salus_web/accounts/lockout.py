@@ -49,9 +49,11 @@ def limit_of_codes(user_id: object) -> Limit:
     return Limit(_hashed("code", str(user_id)), settings.SALUS_TRIES_PER_PERSON)
 
 
-def limit_of_numbers(user_id: object) -> Limit:
-    """Record numbers, typed in an emergency, that open nothing anew: so that nobody goes through numbers one by one."""
-    return Limit(_hashed("number", str(user_id)), settings.SALUS_TRIES_PER_PERSON * 2)
+def limit_of_numbers(user_id: object, way: str = "number") -> Limit:
+    """Record numbers, typed in an emergency, that open nothing anew: so that nobody goes through numbers one by one. Of another
+    way to ask for numbers (`file`: files of patients who are not in one's care) the same, counted by itself: refused files must
+    not close the way to an emergency."""
+    return Limit(_hashed(way, str(user_id)), settings.SALUS_TRIES_PER_PERSON * 2)
 
 
 def take(limits: Sequence[Limit]) -> None:
@@ -82,7 +84,7 @@ def forgive(limits: Sequence[Limit]) -> None:
 
 
 def give_back(limits: Sequence[Limit]) -> None:
-    """This one try does not count."""
+    """It was no wrong try: it does not count, and those before it still do."""
     TryCount.objects.filter(key__in=[limit.key for limit in limits], tries__gt=0).update(tries=F("tries") - 1)
 
 

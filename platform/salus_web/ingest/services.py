@@ -7,10 +7,12 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 
 from salus_web.accounts.models import Site
 from salus_web.accounts.permissions import Resource, authorize
 from salus_web.accounts.places import allowed_at
+from salus_web.accounts.selectors import actor_by_id
 from salus_web.audit.services import Act, record
 from salus_web.common import vault
 from salus_web.common.clock import now
@@ -24,13 +26,14 @@ from salus_web.ingest.incoming import Incoming
 from salus_web.ingest.models import Upload, UploadState
 from salus_web.ingest.parsers.archive import holds_case_table
 from salus_web.jobs.services import enqueue
+from salus_web.records.brought import check_may_bring
 from salus_web.records.services import hold_people, store_person
 
 
 @transaction.atomic
 def receive(*, filename: str, content: bytes | Incoming, site: Site, by: Any) -> Upload:
     """Keep the raw bytes with their hash and queue their reading. Bytes that are already stored here, or on
-    their way, are marked unchanged and not read again."""
+    their way from the same person, are marked unchanged and not read again."""
     authorize(by, "upload.create", Resource("upload", in_scope=allowed_at(by, "upload.create", site.pk)))
     incoming = content if isinstance(content, Incoming) else _brought(filename, content)
     try:
@@ -55,7 +58,9 @@ def _keep(filename: str, incoming: Incoming, site: Site, by: Any) -> Upload:
     blob = incoming.finish()
     if Upload.objects.filter(site=site, blob_sha256=blob.sha256, state=UploadState.ERASED).exists():
         raise BadInput("This file was erased together with a person it held, so it is not read again. Bring in a file without them.")
-    before = Upload.objects.filter(site=site, blob_sha256=blob.sha256).exclude(state=UploadState.REFUSED).first()
+    # what somebody else sent may be refused where this is not
+    same = Q(state=UploadState.STORED) | Q(state__in=[UploadState.RECEIVED, UploadState.PARSING], received_by=by.id)
+    before = Upload.objects.filter(same, site=site, blob_sha256=blob.sha256).first()
     upload = Upload(
         id=incoming.upload_id, site=site, blob_sha256=blob.sha256, blob_bytes=blob.size_bytes, received_by=by.id, received_at=now(),
         blob_key=blob.key if before is None else before.blob_key,
@@ -90,8 +95,9 @@ def read_and_store(
     try:
         pieces = vault.pieces(upload.blob_key, sha256=upload.blob_sha256)
         parsed = parse_in_child(pieces, upload.filename, size_bytes=upload.blob_bytes, received_at=upload.received_at)
+        check_may_bring(people=parsed["people"], site=upload.site, by=actor_by_id(upload.received_by))
         with transaction.atomic():
-            patients, counts = _store(parsed, upload.site, by)
+            patients, counts = _store(parsed, upload, by)
             note_holds(f"upload:{upload.pk}", persons=[f"person:{key}" for key in patients])
             settle(upload=upload, state="stored", by=by, form=parsed["form"], counts=counts)
             then(patients)
@@ -103,12 +109,12 @@ def read_and_store(
     return patients
 
 
-def _store(parsed: dict[str, Any], site: Site, by: Any) -> tuple[list[str], dict[str, int]]:
+def _store(parsed: dict[str, Any], upload: Upload, by: Any) -> tuple[list[str], dict[str, int]]:
     counts: dict[str, int] = {"images": 0}
     patients: list[str] = []
-    hold_people(people=parsed["people"], site=site, by=by)
+    hold_people(people=parsed["people"], site=upload.site, by=by)
     for person in parsed["people"]:
-        stored = store_person(person=person, site=site, by=by)
+        stored = store_person(person=person, site=upload.site, brought_by=upload.received_by, by=by)
         counts["images"] += store_images(patient=stored.patient, images=person["images"], by=by)
         for kind, number in stored.new.items():
             counts[kind] = counts.get(kind, 0) + number

@@ -44,8 +44,9 @@ class StoredPerson:
 
 
 @transaction.atomic
-def store_person(*, person: dict[str, Any], site: Site, by: Any) -> StoredPerson:
-    """Keep one parsed person (the JSON form of ingest's PersonRecord) at a site.
+def store_person(*, person: dict[str, Any], site: Site, brought_by: str = "", by: Any) -> StoredPerson:
+    """Keep one parsed person (the JSON form of ingest's PersonRecord) at a site. Whether who brought the file may bring this person
+    in was checked before (`brought.check_may_bring`); the log names them by their id.
 
     Raises BadInput where the record number may be somebody else's, or an id another thing's.
     """
@@ -61,7 +62,8 @@ def store_person(*, person: dict[str, Any], site: Site, by: Any) -> StoredPerson
     new["corrected"] = put_right(patient=patient, entries=stand["observations"], by=by)
     for kind, (_, table) in KEPT.items():
         new[kind] = _rows(patient, table, stand[kind], encounters, by)
-    record(Act("record.store", "patient", str(patient.pk), patient.pseudonym, detail=new), by=by)
+    detail = new | {"brought_by": brought_by or by.id}
+    record(Act("record.store", "patient", str(patient.pk), patient.pseudonym, detail=detail), by=by)
     return StoredPerson(patient, new, encounters)
 
 

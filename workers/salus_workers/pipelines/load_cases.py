@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 from salus_web.accounts.actors import system
+from salus_web.accounts.selectors import actor_by_id
 from salus_web.common import vault
 from salus_web.common.errors import BadInput
 from salus_web.common.keyring import note_holds
@@ -18,6 +19,7 @@ from salus_web.ingest.models import Upload
 from salus_web.ingest.services import settle
 from salus_web.jobs.services import Claim, enqueue, finish
 from salus_web.predictions.services import data_changed
+from salus_web.records.brought import check_may_bring
 from salus_web.records.services import hold_people, store_person
 from salus_web.registry.services import register_task_file
 
@@ -51,6 +53,7 @@ def _read_and_store(claim: Claim, upload: Upload, report: Callable[[float, str],
             task, left_out = part.get("task", task), part.get("left_out", left_out)
             report(0.4, "reading the cases")
     report(0.5, "the cases were read")
+    check_may_bring(people=people, site=upload.site, by=actor_by_id(upload.received_by))
     with transaction.atomic():
         _store(task, people, left_out, upload)
         finish(claim=claim, result={"cases": len(people)}, by=ACTOR)
@@ -60,11 +63,10 @@ def _store(task: dict[str, str], people: list[dict[str, Any]], left_out: dict[st
     task_file = register_task_file(
         text=task["text"], task_id=task["id"], title=task["title"], digest=task["digest"], by=ACTOR, brought_by=upload.received_by
     )
-    holds: list[str] = []
-    touched: list[str] = []
+    holds, touched = list[str](), list[str]()
     hold_people(people=people, site=upload.site, by=ACTOR)
     for person in people:
-        stored = store_person(person=person, site=upload.site, by=ACTOR)
+        stored = store_person(person=person, site=upload.site, brought_by=upload.received_by, by=ACTOR)
         holds.append(f"person:{stored.patient.pk}")
         films = store_images(patient=stored.patient, images=person["images"], encounters=stored.encounters, by=ACTOR)
         if films or any(stored.new.values()):

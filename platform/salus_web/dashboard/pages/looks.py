@@ -27,7 +27,7 @@ WHAT = {
     "emergency.break": "opened the record in an emergency", "emergency.hand_back": "handed the record back",
     "emergency.notice": "was told that somebody opened the record in an emergency", "emergency.seen": "took note of it",
     "emergency.read": "looked into an emergency access", "emergency.review": "reviewed an emergency access",
-    "relation.end": "ended somebody's access", "watch.start": "put the record under special watch", "watch.end": "ended the special watch over the record", "looked.report": "made this report", "audit.export": "exported lines of the log about the record",
+    "record.store": "brought in a file about the person", "relation.end": "ended somebody's access", "watch.start": "put the record under special watch", "watch.end": "ended the special watch over the record", "looked.report": "made this report", "audit.export": "exported lines of the log about the record",
     "consent.read": "looked up what is allowed", "consent.record": "recorded what is allowed",
     "hold.set": "protected the record from being erased", "hold.lift": "ended that protection", "follow_up.list": "listed what holds the person",
     "follow_up.done": "acted on what holds the person", "erasure.ask": "asked for the person to be erased", "erasure.decide": "decided on an erasure",

@@ -17,8 +17,10 @@ from salus_web.accounts.actors import system
 from salus_web.accounts.names import name_of
 from salus_web.accounts.permissions import can
 from salus_web.accounts.selectors import sites_for
+from salus_web.audit.services import Act, record
 from salus_web.cohorts.disclosure import safe_count
 from salus_web.common import vault
+from salus_web.common.encryption import keyed_hash
 from salus_web.common.errors import BadInput, Hidden, NoRoom
 from salus_web.dashboard.charts.figures import intervals, learning
 from salus_web.dashboard.pages.model import ARMS, best_arm, fusion_said, inputs_said, only_arm
@@ -50,17 +52,30 @@ def uploads(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         _receive(request, {str(site.pk): site for site in sites})
         return HttpResponseRedirect("/uploads/")
-    rows = Paginator(uploads_for(viewer=viewer), PAGE).get_page(page_number(request))
-    return render(request, "dashboard/uploads.html", {"rows": rows, "sites": sites, "is_open": open_uploads(viewer=viewer)})
+    return render(request, "dashboard/uploads.html", _list(request) | {"sites": sites})
 
 
 @declare("upload.read")
 @require_GET
 def upload_rows(request: HttpRequest) -> HttpResponse:
-    """The list alone, while files are being read."""
+    """The list alone, while files are being read. The page asks again every two seconds, and gets rows, which leave a line in
+    the log like the page's, only when something changed."""
+    context = _list(request)
+    if request.GET.get("seen") == context["mark"]:
+        return HttpResponse(status=204)
+    record(Act("uploads.list", "page", request.path[:80]), by=request.actor)  # type: ignore[attr-defined]
+    return render(request, "dashboard/upload_rows.html", context)
+
+
+def _list(request: HttpRequest) -> dict[str, Any]:
+    """A page of uploads, and the mark by which it is known again. How far a reading has come counts in tenths, so that a long
+    one does not fill the log."""
     viewer = request.actor  # type: ignore[attr-defined]
     rows = Paginator(uploads_for(viewer=viewer), PAGE).get_page(page_number(request))
-    return render(request, "dashboard/upload_rows.html", {"rows": rows, "is_open": open_uploads(viewer=viewer)})
+    is_open = open_uploads(viewer=viewer)
+    shown = [(str(row.pk), row.state, *((row.job.state, int(row.job.progress * 10)) if row.job else ())) for row in rows]
+    mark = keyed_hash(repr((viewer.id, is_open, shown)).encode(), purpose="uploads shown")
+    return {"rows": rows, "is_open": is_open, "mark": mark}
 
 
 def _receive(request: HttpRequest, sites: dict[str, object]) -> None:
