@@ -34,10 +34,12 @@ def later(monkeypatch: pytest.MonkeyPatch, by: timedelta) -> None:
     monkeypatch.setattr("salus_web.accounts.proofs.now", lambda: moment)
 
 
-def give_role(client: Client, user: User) -> Any:
-    site = RoleGrant.objects.get(user=user).site_id
+def give_role(client: Client, administrator: User) -> Any:
+    """A role for a colleague, at the hospital of the administrator who is signed in there."""
+    site = RoleGrant.objects.get(user=administrator).site_id
+    colleague, _ = User.objects.get_or_create(username="colleague", defaults={"display_name": "Colleague"})
     referer = {"referer": "http://testserver/access/"}
-    return client.post(f"/access/people/{user.pk}/roles/", {"role": "auditor", "site": site}, headers=referer)
+    return client.post(f"/access/people/{colleague.pk}/roles/", {"role": "auditor", "site": site}, headers=referer)
 
 
 def test_every_address_that_lets_out_or_changes_access_asks_again() -> None:
