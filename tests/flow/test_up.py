@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from salus_web.dashboard.processes import check_folder
 
 from tests.web.test_ingest_parsers import bundle
 
@@ -63,10 +64,15 @@ def children_with(folder: Path) -> list[str]:
     return [line for line in map(line_of, pids_of(folder)) if line]
 
 
+def open_to_others(folder: Path) -> list[str]:
+    """What of the data folder, itself included, somebody else of this machine may read or write."""
+    return [str(path) for path in (folder, *folder.rglob("*")) if path.lstat().st_mode & 0o077 and not path.is_symlink()]
+
+
 @contextmanager
 def running(command: list[str], folder: Path, around: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
     """`up`, once it says where; asked to stop at the end, and whatever became of the test, nothing of its folder is left running."""
-    started = subprocess.Popen(command, env=around, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    started = subprocess.Popen(command, env=around, umask=0o022, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         assert started.stdout is not None
         said = []
@@ -98,12 +104,30 @@ def test_up_answers_and_leaves_nothing_behind(repository_root: Path, tmp_path: P
     with running(command(repository_root, "--port", str(port), "--data-dir", str(folder)), folder, environment()) as started:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/login/", timeout=10) as answer:
             assert answer.status == 200 and b"Sign in" in answer.read()
+        assert open_to_others(folder) == []
         assert any("celery" in line for line in children_with(folder))
         started.send_signal(signal.SIGINT)
         time.sleep(0.1)
         started.send_signal(signal.SIGINT)  # an impatient second Ctrl-C
         assert started.stdout is not None and "Everything is stopped" in started.stdout.read()
         assert started.wait(30) == 0
+
+
+def test_what_a_command_makes_is_its_owners_alone(repository_root: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    around = environment() | {"SALUS_DATA_DIR": str(folder)}
+    manage = [sys.executable, str(repository_root / "manage.py")]
+    subprocess.run([*manage, "migrate", "audit", "--verbosity", "0"], env=around, check=True, umask=0o022)
+    assert (folder / "salus.sqlite3").exists() and open_to_others(folder) == []
+
+
+def test_a_folder_from_before_is_closed_to_others(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    check_folder(tmp_path, {})
+    assert tmp_path.stat().st_mode & 0o777 == 0o755, "a folder that is not ours stays as it is"
+    (tmp_path / "keys.json").touch()
+    check_folder(tmp_path, {})
+    assert tmp_path.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_killed_worker_loses_nothing(repository_root: Path, tmp_path: Path) -> None:

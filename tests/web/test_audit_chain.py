@@ -6,9 +6,9 @@ import hashlib
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
 from salus_web.audit.chain import GENESIS, digest
-from salus_web.audit.models import Event
+from salus_web.audit.models import Checkpoint, Event
 from salus_web.audit.services import Act, record, record_many
 from salus_web.common.errors import LogNotWritten
 
@@ -42,6 +42,33 @@ def test_the_database_refuses_to_change_the_log(change: str) -> None:
         else:
             Event.objects.all().delete()
     assert Event.objects.get().action == "a"
+
+
+@pytest.mark.parametrize("new", [{}, {"number": 99}, {"place": 99, "digest": "0" * 64}])
+def test_the_database_puts_no_other_line_in_the_place_of_one(new: dict[str, Any]) -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("INSERT OR REPLACE is SQLite's")
+    record_many([Act("a"), Act("b")], by=SYSTEM)
+    row = Event.objects.filter(action="a").values().get() | {"action": "forged", "detail": "{}"} | new
+    names, values = ", ".join(row), list(row.values())
+    statement = f"INSERT OR REPLACE INTO audit_event ({names}) VALUES ({', '.join(['%s'] * len(values))})"
+    with pytest.raises(DatabaseError, match="cannot be changed"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement, values)
+    assert list(Event.objects.order_by("number").values_list("action", flat=True)) == ["a", "b"]
+    assert record(Act("c"), by=SYSTEM).place == 3
+
+
+@pytest.mark.parametrize("key", ["id", "previous", "note"])
+def test_nor_another_checkpoint(key: str) -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("INSERT OR REPLACE is SQLite's")
+    kept = Checkpoint.objects.create(previous="p", note="n", kind="checkpoint", body="b", signature="s")
+    row = {"id": kept.pk + 1, "previous": "p2", "note": "n2"} | {key: getattr(kept, key)}
+    statement = """INSERT OR REPLACE INTO audit_checkpoint (id, previous, note, kind, body, signature, marks, peaks, proof)
+        VALUES (%s, %s, %s, 'checkpoint', 'forged', 's', x'', '[]', '[]')"""
+    with pytest.raises(DatabaseError, match="cannot be changed"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement, list(row.values()))
+    assert Checkpoint.objects.get().body == "b"
 
 
 def test_what_is_rolled_back_leaves_no_trace_and_no_gap() -> None:

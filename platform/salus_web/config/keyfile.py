@@ -16,7 +16,7 @@ def load_or_make_keys(data_dir: Path) -> dict[str, Any]:
     others can read or that is not whole."""
     path = data_dir / "keys.json"
     if not path.exists():
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write_new(path, {
             "secret_key": secrets.token_urlsafe(50),
             "data_keys": {"k1": secrets.token_hex(32)},

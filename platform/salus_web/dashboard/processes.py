@@ -179,9 +179,11 @@ def answers(port: int) -> bool:
 def check_folder(folder: Path, environment: Mapping[str, str]) -> None:
     """Raises CannotStart when the data folder cannot be written or the disk is almost full."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
+        if (folder / "keys.json").exists():  # ours; one that an earlier version made could be looked into by others
+            folder.chmod(0o700)
     except OSError as error:
         raise CannotStart(
             f"The data folder {folder} cannot be written ({error.strerror}). Choose another: ./salus up --data-dir FOLDER"

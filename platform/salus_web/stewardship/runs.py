@@ -40,8 +40,7 @@ def dry_run(*, site: Site, by: Any) -> RetentionRun:
     for one in found:
         amount = amount_of(one.patient.pk, one.kind)
         items.append(RetentionItem(
-            run=run, patient=one.patient, kind=one.kind, last_at=one.last_at, rows=amount.rows, files=amount.files,
-            held=one.patient.pk in held,
+            run=run, patient=one.patient, kind=one.kind, last_at=one.last_at, rows=amount.rows, files=amount.files, held=one.patient.pk in held,
         ))  # fmt: skip
     with wall.asked_by(wall.SYSTEM):
         RetentionItem.objects.bulk_create(items, batch_size=500)
@@ -73,8 +72,7 @@ def decide_run(*, run: RetentionRun, accept: bool, why: str, by: Any) -> Retenti
     if accept:
         check_two_people(one=row.asked_by, other=by.id)
         row.job = enqueue(
-            kind="retention_run", unique_key=f"retention:{row.pk}", payload={"run_id": str(row.pk)},
-            title="Erasing what is kept no longer", by=by,
+            kind="retention_run", unique_key=f"retention:{row.pk}", payload={"run_id": str(row.pk)}, title="Erasing what is kept no longer", by=by,
         )  # fmt: skip
     row.save(update_fields=["why", "decided_by_name", "decided_at", "state", "job"])
     record(Act("retention.decide", "run", str(row.pk), detail={"decision": str(row.state)}), by=by)

@@ -16,6 +16,7 @@ from salus_web.config.settings.base import (
     SALUS_DATA_DIR,
 )
 
+os.umask(0o077)  # what any command, worker or web process of a laptop writes is its owner's alone
 # the embedded queue says where it listens, so that commands in another terminal reach it too
 _queue_address = SALUS_DATA_DIR / "queue" / "address"
 if not CELERY_BROKER_URL and _queue_address.exists():
