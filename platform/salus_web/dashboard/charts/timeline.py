@@ -156,7 +156,7 @@ def _axis(shown: Timeline, x, bottom: float) -> list[str]:  # type: ignore[no-un
         pattern, shared = "%d %b %H:%M", f"{start:%Y}, UTC"
     else:
         pattern, shared = "%d %b %Y %H:%M" if end - start <= timedelta(days=6) else "%d %b %Y", "UTC"
-    marks, moment = [text(LEFT - 40, bottom + 16, shared, "end q")], start
+    marks, moment = [text(LEFT - 60, bottom + 16, shared, "end q")], start
     while moment <= end:
         marks.append(line(x(moment), 18, x(moment), bottom, "k-line"))
         marks.append(text(x(moment), bottom + 16, moment.strftime(pattern), "mid q"))
