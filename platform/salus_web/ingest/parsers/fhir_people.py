@@ -15,6 +15,20 @@ NAMES_BEFORE = ("official", "usual")
 NAMES_NOT_USED = frozenset({"old", "maiden"})
 
 
+# link-type (R4): the first says that the record must no longer be used; the second that it is the one in use, in place of another
+REPLACED = "Patient whom another record replaces (nothing is merged here, so both stay; please tell an administrator)"
+REPLACES = "link by which this record replaces another (nothing is merged here, so both stay; please tell an administrator)"
+ALSO = "link to another record of the same patient"
+
+
+def linked(resource: dict[str, Any]) -> str:
+    """What a Patient's links say that is not done here; empty where there are none."""
+    kinds = {link.get("type") for link in resource.get("link") or [] if isinstance(link, dict)}
+    if "replaced-by" in kinds:
+        return REPLACED
+    return REPLACES if "replaces" in kinds else ALSO if kinds else ""
+
+
 def person_of(resource: dict[str, Any], place: str, clock: Clock) -> PersonRecord:
     """The person of a Patient resource, with nothing recorded yet. Raises Unreadable."""
     numbers = _numbers(resource, place, clock)
@@ -28,7 +42,7 @@ def person_of(resource: dict[str, Any], place: str, clock: Clock) -> PersonRecor
         birth_date=_date(resource.get("birthDate"), place, "birthDate"), sex=sex,
         died_at=clock.known(died, place, "deceasedDateTime", rough=True) if died else clock.received if has_died else None,
         death_is_dated=not has_died,
-        is_simulated="simulated" in tags, other_numbers=numbers[1:],
+        is_simulated="simulated" in tags, other_numbers=numbers[1:], is_replaced=linked(resource) == REPLACED,
     )  # fmt: skip
 
 
@@ -38,6 +52,7 @@ def _numbers(resource: dict[str, Any], place: str, clock: Clock) -> list[dict[st
     if not given:
         raise Unreadable(f"{place}: the patient has no identifier.")
     used = [entry for entry in given if entry.get("use") != "old" and not _has_ended(entry, place, clock)]
+    used = given if linked(resource) == REPLACED else used  # only to find who is meant
     if not used:
         raise Unreadable(f"{place}: none of the patient's identifiers is in use any more.")
     chosen = [entry for entry in used if _is_record_number(entry)]
