@@ -76,6 +76,8 @@ def worklist(*, viewer: Any, task_id: str, order: str = "risk", page: int = 1) -
     about 10 that are answered by an index in the order asked for.
     """
     titles: dict[str, str] = dict(TaskFile.objects.order_by("loaded_at").values_list("task_id", "title"))
+    twice = {title for title, times in Counter(titles.values()).items() if times > 1}
+    titles = {task: f"{title} ({task})" if title in twice else title for task, title in titles.items()}
     few = few_in_care(viewer)
     find = _of_many if few is None else _of_few
     return find(CurrentRisk.objects.for_actor(viewer), few or [], titles, task_id, ORDERS.get(order, "sort_key"), max(page, 1))
