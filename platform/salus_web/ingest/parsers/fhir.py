@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from salus_web.ingest.parsers.fhir_people import linked, person_of
+from salus_web.ingest.parsers.fhir_people import person_of
 from salus_web.ingest.parsers.fhir_status import (
     NO_LONGER_GIVEN,
     NO_LONGER_HAD,
@@ -18,6 +18,7 @@ from salus_web.ingest.parsers.fhir_status import (
     is_final,
     is_preliminary,
     is_taken_back,
+    linked,
 )
 from salus_web.ingest.parsers.fhir_times import Clock
 from salus_web.ingest.parsers.fhir_values import coding_of, each_coding, names_of, value_of

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from salus_web.ingest.parsers.fhir_status import REPLACED, linked
 from salus_web.ingest.parsers.fhir_times import Clock
 from salus_web.ingest.parsers.forms import PersonRecord, Unreadable
 
@@ -13,20 +14,6 @@ SEXES = {"male", "female", "other", "unknown"}
 NOT_A_RECORD_NUMBER = ("http://hl7.org/fhir/sid/us-ssn", "http://hl7.org/fhir/sid/us-medicare", "http://hl7.org/fhir/sid/us-mbi")
 NAMES_BEFORE = ("official", "usual")
 NAMES_NOT_USED = frozenset({"old", "maiden"})
-
-
-# link-type (R4): the first says that the record must no longer be used; the second that it is the one in use, in place of another
-REPLACED = "Patient whom another record replaces (nothing is merged here, so both stay; please tell an administrator)"
-REPLACES = "link by which this record replaces another (nothing is merged here, so both stay; please tell an administrator)"
-ALSO = "link to another record of the same patient"
-
-
-def linked(resource: dict[str, Any]) -> str:
-    """What a Patient's links say that is not done here; empty where there are none."""
-    kinds = {link.get("type") for link in resource.get("link") or [] if isinstance(link, dict)}
-    if "replaced-by" in kinds:
-        return REPLACED
-    return REPLACES if "replaces" in kinds else ALSO if kinds else ""
 
 
 def person_of(resource: dict[str, Any], place: str, clock: Clock) -> PersonRecord:
