@@ -228,6 +228,9 @@ def test_a_small_training_whole(tmp_path: Path) -> None:
         own = [case.snapshot for case in cases if trained.fold_of[case.snapshot.key] == fold]
         kept = {result.key: result.probability for result in trained.out_of_fold}
         assert [one.probability for one in score(bundle, own, fold=fold)] == pytest.approx([kept[one.key] for one in own], abs=1e-6)
+    card, by_then = bundle.card, task.outcome.horizon_days
+    assert card["events"] == sum(case.outcome == 1 and (case.time_days or 0) <= by_then for case in cases) < sum(case.outcome for case in cases)
+    assert card["lost"] == sum(case.outcome == 0 and (case.time_days or 0) < by_then for case in cases) > 0
     seen = evaluate(bundle, cases)
     assert seen["survival"]["arms"]["fused"]["n"] == 120
     assert json.dumps(seen), "the figures are plain JSON"

@@ -228,12 +228,13 @@ def _mean(values: list[Any]) -> Any:
 
 
 def _card(task: RiskTask, cases: Sequence[Case], material: Material, model: Model, seed: int) -> dict[str, Any]:
-    """What a reader must know before trusting the model."""
+    """What a reader must know before trusting the model. Of time to an event, what is known at the horizon, and how many were lost before."""
+    came = material.target.at(task.outcome.horizon_days)
     return {
         "task": task.id, "title": task.title, "who": task.who, "use": task.use, "not_for": task.not_for,
         "outcome": task.outcome.label, "horizon_days": task.outcome.horizon_days,
-        "people": int(len(np.unique(material.persons))), "cases": len(cases), "events": int(material.y.sum()),
-        "with_image": sum(bool(case.snapshot.images) for case in cases),
+        "people": int(len(np.unique(material.persons))), "cases": len(cases), "events": int((came == 1).sum()),
+        "lost": int(np.isnan(came).sum()), "with_image": sum(bool(case.snapshot.images) for case in cases),
         "features": [spec.name for spec in task.features], "always_there": list(model.always_there), "images": [spec.name for spec in task.images],
         "labels": {spec.name: spec.label for spec in task.features} | {spec.name: spec.label for spec in task.images},
         "training_fingerprint": fingerprint(case.snapshot.key for case in cases), "seed": seed,

@@ -27,7 +27,7 @@ from salus_web.ingest.models import Upload, UploadState
 from salus_web.ingest.parsers.archive import holds_case_table
 from salus_web.jobs.services import enqueue
 from salus_web.records.brought import check_may_bring
-from salus_web.records.services import hold_people, store_person
+from salus_web.records.services import hold_people, store_person, whom_it_names
 
 
 @transaction.atomic
@@ -97,8 +97,8 @@ def read_and_store(
         parsed = parse_in_child(pieces, upload.filename, size_bytes=upload.blob_bytes, received_at=upload.received_at)
         check_may_bring(people=parsed["people"], site=upload.site, by=actor_by_id(upload.received_by))
         with transaction.atomic():
-            patients, counts = _store(parsed, upload, by)
-            note_holds(f"upload:{upload.pk}", persons=[f"person:{key}" for key in patients])
+            patients, replaced, counts = _store(parsed, upload, by)
+            note_holds(f"upload:{upload.pk}", persons=[f"person:{key}" for key in dict.fromkeys([*patients, *replaced])])
             settle(upload=upload, state="stored", by=by, form=parsed["form"], counts=counts)
             then(patients)
     except BadInput as refusal:
@@ -109,18 +109,23 @@ def read_and_store(
     return patients
 
 
-def _store(parsed: dict[str, Any], upload: Upload, by: Any) -> tuple[list[str], dict[str, int]]:
+def _store(parsed: dict[str, Any], upload: Upload, by: Any) -> tuple[list[str], list[str], dict[str, int]]:
+    """Who has new data; whom the file is of as well, as a record that must no longer be used; and what was counted."""
     counts: dict[str, int] = {"images": 0}
     patients: list[str] = []
+    replaced: list[str] = []
     hold_people(people=parsed["people"], site=upload.site, by=by)
     for person in parsed["people"]:
+        if person.get("is_replaced"):
+            replaced += whom_it_names(person=person, site=upload.site, by=by)
+            continue
         stored = store_person(person=person, site=upload.site, brought_by=upload.received_by, by=by)
         counts["images"] += store_images(patient=stored.patient, images=person["images"], by=by)
         for kind, number in stored.new.items():
             counts[kind] = counts.get(kind, 0) + number
         patients.append(str(stored.patient.pk))
     counts |= {f"left out: {kind}": number for kind, number in parsed["left_out"].items()}
-    return list(dict.fromkeys(patients)), counts
+    return list(dict.fromkeys(patients)), replaced, counts
 
 
 def settle(*, upload: Upload, state: str, by: Any, **columns: Any) -> None:

@@ -78,7 +78,13 @@ def worklist(*, viewer: Any, task_id: str, order: str = "risk", page: int = 1) -
     """
     few = few_in_care(viewer)
     find = _of_many if few is None else _of_few
-    return find(CurrentRisk.objects.for_actor(viewer), few or [], titles(), task_id, ORDERS.get(order, "sort_key"), max(page, 1))
+    return find(CurrentRisk.objects.for_actor(viewer), few or [], _told_apart(titles()), task_id, ORDERS.get(order, "sort_key"), max(page, 1))
+
+
+def _told_apart(called: dict[str, str]) -> dict[str, str]:
+    """Titles by task id, with the id where two questions have one title."""
+    twice = {title for title, times in Counter(called.values()).items() if times > 1}
+    return {task: f"{title} ({task})" if title in twice else title for task, title in called.items()}
 
 
 def _of_few(rows: Any, few: list[Any], called: dict[str, str], asked: str, key: str, page: int) -> Worklist:

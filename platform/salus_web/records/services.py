@@ -77,6 +77,12 @@ def hold_people(*, people: Sequence[dict[str, Any]], site: Site, by: Any) -> Non
     list(rows.select_for_update().order_by("pk").values_list("pk", flat=True))
 
 
+def whom_it_names(*, person: dict[str, Any], site: Site, by: Any) -> list[str]:
+    """The ids of the patients who are here under a parsed person's record numbers. Nobody is made and nothing stored."""
+    indexes = [index for index, _ in numbers_of(person)]
+    return [str(key) for key in Patient.objects.for_actor(by).filter(site=site, mrn_index__in=indexes).values_list("pk", flat=True)]
+
+
 @transaction.atomic
 def note_new_data(*, patient_ids: Sequence[str], by: Any) -> None:
     """Count that data of these patients came in, in the transaction that stores it: what was worked out from rows read before

@@ -111,6 +111,7 @@ class Page:
     is_stale: bool
     other: Prediction | None
     left_out: datetime | None  # when the newest value was read that came after the moment of this risk
+    disagreement: str  # of the set and the operating point; empty where they say the same
 
 
 def page_of(prediction: Prediction, viewer: Any, *, standing: Standing) -> Page:
@@ -139,6 +140,7 @@ def page_of(prediction: Prediction, viewer: Any, *, standing: Standing) -> Page:
         films=_films(maps, with_map=shown), reviews=reviews_of(viewer=viewer, prediction=prediction),
         reasons=REVIEW_REASONS, before=_before(prediction), how=how(prediction.origin, prediction.bundle.state), is_stale=state == PredictionState.STALE, other=standing.other,
         left_out=left_out(prediction.index_at, state, last_moment(viewer=viewer, patient=prediction.patient)),
+        disagreement=_disagreement(prediction) if shown else "",
     )  # fmt: skip
 
 
@@ -248,7 +250,22 @@ def _before(prediction: Prediction) -> str:
     state = str(PredictionState.WITHDRAWN) if last.bundle.state == BundleState.WITHDRAWN else last.state
     if state != PredictionState.COMPUTED:
         return f"{STATES[state][1]}, {when}"
-    return f"{percent(last.probability)} ({interval(last.low, last.high)}) {when}"
+    other = "" if (last.bundle_id, last.origin) == (prediction.bundle_id, prediction.origin) else ", by another model"
+    return f"{percent(last.probability)} ({interval(last.low, last.high)}) {when}{other}"
+
+
+def _disagreement(prediction: Prediction) -> str:
+    """Where the set names one answer and the number lies on the other side of the operating point: why both can be so."""
+    named, outcome = list(prediction.prediction_set), prediction.bundle.card.get("outcome")
+    if len(named) != 1 or prediction.probability is None or prediction.threshold is None:
+        return ""
+    is_above = prediction.probability >= prediction.threshold
+    if named[0] not in (outcome, f"not {outcome}") or (named[0] == outcome) == is_above:
+        return ""
+    return (
+        f"The 90 % set and the operating point disagree here: the set holds “{named[0]}” alone, as the other answer can be excluded at 90 %, "
+        f"and the risk lies {'above' if is_above else 'below'} the operating point, where the model was set to warn."
+    )
 
 
 def replay_answer(job: Job | None) -> str:

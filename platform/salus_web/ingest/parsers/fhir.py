@@ -18,6 +18,7 @@ from salus_web.ingest.parsers.fhir_status import (
     is_final,
     is_preliminary,
     is_taken_back,
+    linked,
 )
 from salus_web.ingest.parsers.fhir_times import Clock
 from salus_web.ingest.parsers.fhir_values import coding_of, each_coding, names_of, value_of
@@ -93,6 +94,8 @@ def _people(bundle: dict[str, Any], where: str, left_out: dict[str, int], clock:
         references = {url, f"{kind}/{resource.get('id', '')}"} - {""}
         if kind == "Patient":
             person = person_of(resource, place, clock)
+            if link := linked(resource):
+                _count(left_out, link)
             for reference in references:
                 _check_one(people.get(reference), person, place)
                 people[reference] = person
@@ -108,6 +111,9 @@ def _people(bundle: dict[str, Any], where: str, left_out: dict[str, int], clock:
         reference = str((resource.get("subject") or resource.get("patient") or {}).get("reference", ""))
         if reference not in people:
             raise Unreadable(f"{place}: its subject {reference or '(none)'} is not in the bundle.")
+        if people[reference].is_replaced:
+            _count(left_out, f"{resource['resourceType']} of a patient whom another record replaces")
+            continue
         _read(people[reference], resource, place, around, left_out)
     return list({id(person): person for person in people.values()}.values())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from salus_web.ingest.parsers.fhir_status import REPLACED, linked
 from salus_web.ingest.parsers.fhir_times import Clock
 from salus_web.ingest.parsers.forms import PersonRecord, Unreadable
 
@@ -28,7 +29,7 @@ def person_of(resource: dict[str, Any], place: str, clock: Clock) -> PersonRecor
         birth_date=_date(resource.get("birthDate"), place, "birthDate"), sex=sex,
         died_at=clock.known(died, place, "deceasedDateTime", rough=True) if died else clock.received if has_died else None,
         death_is_dated=not has_died,
-        is_simulated="simulated" in tags, other_numbers=numbers[1:],
+        is_simulated="simulated" in tags, other_numbers=numbers[1:], is_replaced=linked(resource) == REPLACED,
     )  # fmt: skip
 
 
@@ -38,6 +39,7 @@ def _numbers(resource: dict[str, Any], place: str, clock: Clock) -> list[dict[st
     if not given:
         raise Unreadable(f"{place}: the patient has no identifier.")
     used = [entry for entry in given if entry.get("use") != "old" and not _has_ended(entry, place, clock)]
+    used = given if linked(resource) == REPLACED else used  # only to find who is meant
     if not used:
         raise Unreadable(f"{place}: none of the patient's identifiers is in use any more.")
     chosen = [entry for entry in used if _is_record_number(entry)]

@@ -1,6 +1,6 @@
 """What a FHIR resource says of itself: that it is not so, or that it puts right what was said before. Pure.
 
-Status, verificationStatus, clinicalStatus, intent and doNotPerform are modifier elements (FHIR R4, 2.1.0.1): who passes over them reads the opposite.
+Status, verificationStatus, clinicalStatus, intent, doNotPerform and a Patient's link are modifier elements (FHIR R4, 2.1.0.1): who passes over them reads the opposite.
 """
 
 from __future__ import annotations
@@ -20,6 +20,10 @@ PRELIMINARY = frozenset({"registered", "preliminary"})  # not verified yet: the 
 ORDERED = frozenset({"order", "original-order", "reflex-order", "filler-order", "instance-order"})
 NO_LONGER_GIVEN = frozenset({"completed", "stopped", "on-hold", "cancelled"})
 NO_LONGER_HAD = frozenset({"inactive", "remission", "resolved"})  # condition-clinical, allergyintolerance-clinical
+# link-type (R4): the first says that the record must no longer be used; the second that it is the one in use, in place of another
+REPLACED = "Patient whom another record replaces (nothing is merged here, so both stay; please tell an administrator)"
+REPLACES = "link by which this record replaces another (nothing is merged here, so both stay; please tell an administrator)"
+ALSO = "link to another record of the same patient"
 
 
 def is_taken_back(resource: dict[str, Any]) -> bool:
@@ -56,3 +60,11 @@ def is_preliminary(observation: dict[str, Any]) -> bool:
 def is_final(observation: dict[str, Any]) -> bool:
     """Whether an Observation replaces a preliminary one of the same id."""
     return observation.get("status") == "final"
+
+
+def linked(resource: dict[str, Any]) -> str:
+    """What a Patient's links say that is not done here; empty where there are none."""
+    kinds = {link.get("type") for link in resource.get("link") or [] if isinstance(link, dict)}
+    if "replaced-by" in kinds:
+        return REPLACED
+    return REPLACES if "replaces" in kinds else ALSO if kinds else ""

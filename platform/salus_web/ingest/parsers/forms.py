@@ -35,6 +35,7 @@ class PersonRecord:
     images: list[dict[str, Any]] = field(default_factory=list)
     taken_back: list[dict[str, Any]] = field(default_factory=list)
     is_simulated: bool = False
+    is_replaced: bool = False  # another record must be used in its place: nothing of it is stored
     other_numbers: list[dict[str, str]] = field(default_factory=list)
 
     @property

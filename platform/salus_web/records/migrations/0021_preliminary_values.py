@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('records', '0018_every_coding'),
+        ('records', '0020_wall_by_hospital'),
     ]
 
     operations = [
