@@ -60,6 +60,11 @@ class Prediction(models.Model):
     account_json = SealedText("account_sealed", "person:patient_id")
     objects = PatientScopedManager()
 
+    @property
+    def case(self) -> str:
+        """Which case of a case table it is of, by the row it stands in: a person may have several. Empty for a stay."""
+        return self.encounter.source if self.encounter is not None and self.encounter.kind == "case" else ""
+
     class Meta:
         constraints = [
             models.UniqueConstraint(

@@ -96,7 +96,7 @@ def _of_few(rows: Any, few: list[Any], called: dict[str, str], asked: str, key: 
     mine = sorted((e for e in flat if e["task_id"] == task_id), key=lambda e: (-e[key], e["pk"]))
     start = (page - 1) * PAGE
     shown = [entry["pk"] for entry in mine[start : start + PAGE]]
-    found = {row.pk: row for row in rows.filter(pk__in=shown).select_related("patient", "prediction")}
+    found = {row.pk: row for row in rows.filter(pk__in=shown).select_related("patient", "prediction__encounter")}
     return Worklist(
         tasks, task_id, [found[pk] for pk in shown if pk in found], page, len(mine) > start + PAGE,
         dict(Counter(entry["state"] for entry in mine)), max((entry["updated_at"] for entry in mine), default=None),
@@ -109,7 +109,7 @@ def _of_many(rows: Any, few: list[Any], called: dict[str, str], asked: str, key:
     tasks = [entry for entry in counted if entry[2]]
     task_id = asked if asked in {task for task, _, _ in tasks} else (tasks[0][0] if tasks else "")
     mine, start = rows.filter(task_id=task_id), (page - 1) * PAGE
-    found = list(mine.select_related("patient", "prediction").order_by(f"-{key}", "pk")[start : start + PAGE + 1])
+    found = list(mine.select_related("patient", "prediction__encounter").order_by(f"-{key}", "pk")[start : start + PAGE + 1])
     states = {state: mine.filter(state=state)[:COUNTED_TO].count() for state in PredictionState.values}
     updated = mine.order_by("-updated_at").values_list("updated_at", flat=True).first()
     counts = {state: number for state, number in states.items() if number}
@@ -129,7 +129,7 @@ def prediction_for(*, viewer: Any, prediction_id: Any) -> Prediction | None:
     """One prediction within the viewer's scope (1 query)."""
     return (
         Prediction.objects.for_actor(viewer)
-        .select_related("patient", "patient__site", "bundle", "bundle__task", "previous", "previous__bundle")
+        .select_related("patient", "patient__site", "encounter", "bundle", "bundle__task", "previous", "previous__bundle")
         .filter(pk=prediction_id)
         .first()
     )
@@ -160,13 +160,13 @@ def reviews_of(*, viewer: Any, prediction: Prediction) -> list[Review]:
 
 def history(*, viewer: Any, patient_id: Any) -> QuerySet[Prediction]:
     """All risks of a patient, the last given first, and of those given at once the one of the latest moment."""
-    rows = Prediction.objects.for_actor(viewer).select_related("bundle", "bundle__task").filter(patient_id=patient_id)
+    rows = Prediction.objects.for_actor(viewer).select_related("encounter", "bundle", "bundle__task").filter(patient_id=patient_id)
     return rows.order_by("-created_at", "-index_at")
 
 
 def current_of(*, viewer: Any, patient_id: Any) -> list[CurrentRisk]:
     """A patient's current risk per task (1 query)."""
-    rows = CurrentRisk.objects.for_actor(viewer).select_related("prediction", "prediction__bundle__task")
+    rows = CurrentRisk.objects.for_actor(viewer).select_related("prediction__encounter", "prediction__bundle__task")
     return list(rows.filter(patient_id=patient_id))
 
 
@@ -200,7 +200,7 @@ def recent_of_many(*, viewer: Any, risks: Sequence[CurrentRisk], task_id: str) -
     # task and order are sorted out here: in the query they would lead the database to walk the whole task
     rows = Prediction.objects.for_actor(viewer).filter(patient_id__in=[risk.patient_id for risk in risks])
     rows = rows.exclude(bundle__state=BundleState.WITHDRAWN)
-    shown = rows.only("patient_id", "task_id", "state", "probability", "low", "high", "index_at", "created_at")
+    shown = rows.only("patient_id", "task_id", "state", "probability", "low", "high", "index_at", "created_at", "encounter_id")
     current = {risk.prediction_id for risk in risks}
     found: dict[Any, dict[datetime, Prediction]] = {}
     for row in sorted((row for row in shown if row.task_id == task_id), key=lambda row: (row.index_at, row.pk in current, row.created_at)):
@@ -227,7 +227,7 @@ def standing_of(*, viewer: Any, prediction: Prediction) -> Standing:
     always; so does one of an earlier moment of the same stay. Risks of one training are given at one moment and overtake
     nothing else: of several cases of a person one is the current.
     """
-    rows = CurrentRisk.objects.for_actor(viewer).select_related("prediction")
+    rows = CurrentRisk.objects.for_actor(viewer).select_related("prediction__encounter")
     current = rows.filter(patient_id=prediction.patient_id, task_id=prediction.task_id).first()
     if current is None:
         return Standing(False, False, None)

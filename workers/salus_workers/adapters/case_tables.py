@@ -57,11 +57,16 @@ def person_of_row(task: RiskTask, row: CaseRow, taken_at: datetime) -> dict[str,
         "reason": task.title, "starts_at": taken_at.isoformat(), "ends_at": None, "source": source,
     }  # fmt: skip
     return {
-        "mrn": row.person, "mrn_system": f"{CASE_SYSTEM}{data}", "number_space": f"{data}/{task.table}", "name": f"Case {row.case}", "birth_date": None,
+        "mrn": row.person, "mrn_system": f"{CASE_SYSTEM}{data}", "number_space": f"{data}/{task.table}", "name": _name_of(task, row), "birth_date": None,
         "sex": "unknown", "died_at": None, "death_is_dated": True, "is_simulated": False, "conditions": [], "medications": [],
         "allergies": [], "encounters": [encounter], "observations": observations,
         "images": [_image(task, row, entry, taken_at) for entry in row.images],
     }  # fmt: skip
+
+
+def _name_of(task: RiskTask, row: CaseRow) -> str:
+    """By the person's number, whatever their first case is called: they may have several."""
+    return f"{'Person' if task.patient_column else 'Case'} {row.person}"
 
 
 def _image_outcomes(task: RiskTask, row: CaseRow, taken_at: datetime) -> list[dict[str, Any]]:

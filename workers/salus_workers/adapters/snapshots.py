@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ def table_cases(
     encounters = encounters.filter(kind="case", ward=ward_of_cases(task))
     if patient_ids is not None:
         encounters = encounters.filter(patient_id__in=list(patient_ids))
-    rows = list(encounters.order_by("starts_at", "source"))
+    rows = sorted(encounters, key=_in_table)
     ids = [row.pk for row in rows]
     values: dict[Any, list[Observation]] = {}
     found = Observation.objects.for_actor(by).for_purpose(purpose).filter(encounter_id__in=ids, system=case_system(task))
@@ -68,6 +69,12 @@ def table_cases(
     for rendition in renditions:
         pictures.setdefault(rendition.instance.series.study.encounter_id, []).append(rendition)
     return [_case(task, row, values.get(row.pk, []), pictures.get(row.pk, [])) for row in rows]
+
+
+def _in_table(row: Encounter) -> tuple[datetime, int, str]:
+    """Tables as they came in, and of one the rows as they stand in it: as text row 10 would come before row 9."""
+    number = row.source.rpartition(" ")[2]
+    return row.starts_at, int(number) if number.isdecimal() else 0, row.source
 
 
 def as_training(cases: Sequence[StoredCase]) -> list[Case]:

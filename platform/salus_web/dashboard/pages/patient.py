@@ -42,6 +42,7 @@ class RiskNow:
     why: str
     index_at: datetime
     when: datetime
+    case: str
     left_out: datetime | None
 
 
@@ -115,7 +116,7 @@ def _now(risk: CurrentRisk, newest: datetime | None) -> RiskNow:
     return RiskNow(
         prediction.pk, prediction.bundle.task.title, sign, word, risk.state, percent(prediction.probability) if shown else "",
         interval(prediction.low, prediction.high) if shown else "", prediction.why if risk.state in SPEAKING else "", prediction.index_at, prediction.created_at,
-        left_out(prediction.index_at, risk.state, newest),
+        prediction.case, left_out(prediction.index_at, risk.state, newest),
     )  # fmt: skip
 
 

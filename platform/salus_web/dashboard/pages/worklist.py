@@ -39,6 +39,7 @@ class Row:
     film: datetime | None
     data: datetime | None
     is_emergency: bool
+    case: str  # of a case table, of which a person may have several
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,9 @@ def _row(risk: CurrentRisk, past: list[Any], readings: dict[Any, datetime], film
     is_number = risk.state == PredictionState.COMPUTED
     reasons = account_of(prediction).get("reasons", []) if is_number else []
     strongest = sorted(reasons, key=lambda reason: -abs(reason["points"]))[:3]
-    history = [(p.probability, p.low, p.high) if _still_holds(p, risk) else None for p in past[-8:]]
+    # another case of a person is no earlier state of this one; stays are
+    of_it = [p for p in past if not prediction.case or p.encounter_id == prediction.encounter_id]
+    history = [(p.probability, p.low, p.high) if _still_holds(p, risk) else None for p in of_it[-8:]]
     return Row(
         patient_id=risk.patient_id, prediction_id=prediction.pk, name=patient.name or "no name recorded",
         age_years=age_in_years(patient.birth_date, now().date()), sex=patient.sex[:1].upper() if patient.sex != "unknown" else "",
@@ -82,7 +85,7 @@ def _row(risk: CurrentRisk, past: list[Any], readings: dict[Any, datetime], film
         index_at=prediction.index_at, change=points(100 * risk.change) if is_number and risk.change is not None else "",
         reasons=[f"{_named(reason)} {points(reason['points'])}" for reason in strongest],
         spark=sparkline(history, [percent(point[0]) if point else "no number" for point in history]), film=films.get(risk.patient_id),
-        data=readings.get(risk.patient_id), is_emergency=why == "emergency",
+        data=readings.get(risk.patient_id), is_emergency=why == "emergency", case=prediction.case,
     )  # fmt: skip
 
 

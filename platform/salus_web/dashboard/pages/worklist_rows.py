@@ -25,6 +25,6 @@ def _row(risk: CurrentRisk) -> dict[str, Any]:
     return {
         "patient_id": str(risk.patient_id), "record_number": risk.patient.mrn, "name": risk.patient.name, "state": risk.state,
         "probability": prediction.probability if shown else None, "low": prediction.low if shown else None,
-        "high": prediction.high if shown else None, "prediction_id": str(prediction.pk),
+        "high": prediction.high if shown else None, "prediction_id": str(prediction.pk), "case": prediction.case,
         "index_at": prediction.index_at.isoformat(), "updated_at": risk.updated_at.isoformat(),
     }  # fmt: skip
