@@ -97,7 +97,7 @@ def paper_is_whole_and_light(page: Page, url: str, patient: str) -> None:
     assert page.locator(".simulated").is_visible() and page.locator("text=This list was made on").is_visible()
     assert page.locator(".tabs [aria-current]").first.is_visible(), "which question it is of"
     cell = "getComputedStyle(one, '::after').content"
-    assert " UTC" in page.eval_on_selector("#rows td[title$=' UTC']", f"one => {cell}")
+    assert " UTC" in page.eval_on_selector("#rows td[data-label='as of'] time", f"one => {cell}")
     page.goto(url + patient)
-    said = page.eval_on_selector_all("main aside span[title$=' UTC']", f"all => all.map(one => one.textContent + {cell})")
-    assert said and all(re.match(r"(as of|computed) .* \(.* UTC\)", one) for one in said), f"which of two moments each is: {said}"
+    said = page.eval_on_selector_all("main aside time[title$=' UTC']", f"all => all.map(one => one.previousSibling.textContent.trim().split(' ').slice(-2).join(' ') + ' ' + {cell})")
+    assert said and all(re.search(r"(as of|computed) .*\(.* UTC.*\)", one.replace('"', "")) for one in said), f"which of two moments each is: {said}"
