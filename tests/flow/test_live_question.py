@@ -17,6 +17,7 @@ from salus_web.ingest.services import receive
 from salus_web.jobs.models import Job
 from salus_web.jobs.services import claim
 from salus_web.records.models import Condition, Patient
+from salus_web.records.services import join_team
 from salus_web.registry.models import BundleState, TaskFile
 from salus_workers.pipelines import load_cases
 
@@ -73,6 +74,7 @@ def test_who_is_no_administrator_may_bring_it_where_no_model_is_live_and_the_sam
     bundle, site = make_bundle("tiny", 'column = "ill"\npositive = ["yes"]', state=state), make_site()
     clinician = make_user("clinician", site)
     assert brought(folder, site, clinician).state == "stored"
+    join_team(site=site, team_name="Case review tiny", user=clinician, by=SYSTEM)  # the cases are here now, and only their own may come again
     bundle.state, bundle.task = BundleState.LIVE, TaskFile.objects.get(title__startswith="Safe")
     bundle.save()
     (folder / "note.txt").write_text("more cases of the same question")

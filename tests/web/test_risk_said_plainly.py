@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 from salus_web.accounts.models import Site, User
+from salus_web.common.ids import new_id
 from salus_web.predictions.models import CurrentRisk, Prediction
 from salus_web.registry.models import ModelBundle, TaskFile
 
@@ -54,7 +55,10 @@ def test_last_time_says_when_it_was_another_model(person: Person, bundle: ModelB
 def test_two_questions_of_one_title_are_told_apart(person: Person, browser: Client) -> None:
     first = TaskFile.objects.get()
     assert "Deterioration (t48)" not in text_of(browser.get("/worklist/"))
-    TaskFile.objects.create(task_id="t72", digest="e" * 64, title=first.title, text=first.text, loaded_by="x", loaded_at=first.loaded_at)
+    second = TaskFile.objects.create(task_id="t72", digest="e" * 64, title=first.title, text=first.text, loaded_by="x", loaded_at=first.loaded_at)
+    copy = ModelBundle.objects.get()
+    copy.pk, copy.digest, copy.task = new_id(), "f" * 64, second
+    copy.save(force_insert=True)
     other = Prediction.objects.for_actor(SYSTEM).get()
     CurrentRisk.objects.create(patient=person.patient, task_id="t72", prediction=other, state="computed", sort_probability=0.3, updated_at=other.created_at)
     page = text_of(browser.get("/worklist/"))
