@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from salus_web.accounts.models import RoleGrant, Site, User
 from salus_web.audit.models import Event
 from salus_web.common.ids import new_id
 from salus_web.jobs.models import Job
-from salus_web.predictions.models import CurrentRisk
+from salus_web.predictions.models import CurrentRisk, Prediction
 from salus_web.records.models import CareTeamMembership
 
 from tests.factories.hospital import account, make_bundle, make_person
@@ -192,6 +193,7 @@ def test_a_withdrawn_number_does_not_come_back_as_history(office: tuple[Site, Cl
     clinician = make_user("clinician", site)
     relate(clinician, person.patient)
     before, person.prediction.pk = person.prediction.pk, None
+    Prediction.objects.for_actor(SYSTEM).filter(pk=before).update(index_at=person.prediction.index_at - timedelta(days=1))
     fresh = person.prediction
     fresh.pk, fresh.bundle, fresh.job, fresh.previous_id, fresh.probability = new_id(), new, None, before, 0.31
     fresh.account_json = account(11.0, "Qagain")
@@ -202,4 +204,4 @@ def test_a_withdrawn_number_does_not_come_back_as_history(office: tuple[Site, Cl
     desk.post(f"/models/{old.pk}/", {"to": "withdrawn", "why": "wrong labels"})
     assert "77 %" not in theirs.get("/worklist/").content.decode()
     said = text_of(theirs.get(address))
-    assert "31 %" in said and "77 %" not in said and "withdrawn on" in said
+    assert "31 %" in said and "77 %" not in said and "withdrawn, as of" in said
