@@ -132,6 +132,7 @@ def plain(body: bytes) -> bytes:
     """The answer without form tokens and times, which differ from request to request."""
     body = re.sub(rb'name="csrfmiddlewaretoken" value="[^"]+"', b"", body)
     body = re.sub(rb"\d{4}-\d\d-\d\dT[\d:.]+(Z|\+[\d:]+)?", b"TIME", body)
+    body = re.sub(rb'data-age="\d+"', b"", body)
     return re.sub(rb"\d\d:\d\d(:\d\d)?|\d+ (second|minute)s?|(\d+ h )?\d+ min\b", b"TIME", body)
 
 
