@@ -79,7 +79,9 @@ def test_new_data_asks_the_last_moment_again_and_leaves_what_was_said_before(sit
     data_changed(patient_ids=[str(patient.pk)], by=SYSTEM, ask=False)
     asked(again, patient)
     assert given(row) == [(24.0, "computed"), (48.0, "computed"), (48.0, "computed")]
-    assert risk_of(patient).state == "computed" and risk_of(patient).change == 0
+    first = Prediction.objects.for_actor(SYSTEM).get(patient=patient, previous=None)
+    now_given = risk_of(patient)  # compared with the moment before, and not with the same moment asked before
+    assert now_given.state == "computed" and now_given.change == pytest.approx(now_given.prediction.probability - first.probability)
 
 
 def test_each_moment_that_comes_asks_by_itself(site: Site, again: ModelBundle, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
