@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from salus_web.accounts.rates import LATE_SECONDS
+from salus_web.accounts.rates import LATE_SECONDS, WINDOW_SECONDS
 
 from tests.drills.hostile_server import Server, answer_of
 
 pytestmark = [pytest.mark.drill, pytest.mark.slow]
-LIMIT, CONNECTIONS = 20, 20
+LIMIT, CONNECTIONS, NEEDED_SECONDS = 20, 20, 20
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,15 @@ def server(tmp_path_factory: pytest.TempPathFactory, repository_root: Path) -> I
         yield found
 
 
+def wait_for_a_young_minute() -> None:
+    """Counts are of a minute: at its end whoever had too much is let in again, which is not what is drilled here."""
+    left = WINDOW_SECONDS - time.time() % WINDOW_SECONDS
+    if left < NEEDED_SECONDS:
+        time.sleep(left)
+
+
 def test_who_asks_on_waits_and_others_do_not(server: Server) -> None:
+    wait_for_a_young_minute()
     page = server.head("/uploads/", 0, verb="GET")
     statuses = []
     while 429 not in statuses and len(statuses) < 3 * LIMIT:
