@@ -26,28 +26,10 @@ from salus_web.registry.services import move_bundle
 
 from tests.factories.cohorts import say
 from tests.factories.hospital import Person, make_bundle, make_job, make_person
-from tests.factories.people import SYSTEM, actor_of, client_of, make_user, relate
+from tests.factories.people import SYSTEM, actor_of, make_user
 from tests.web.test_pages_clinician import text_of
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def bundle(db: None) -> ModelBundle:
-    return make_bundle()
-
-
-@pytest.fixture
-def person(site: Site, clinician: User, bundle: ModelBundle) -> Person:
-    """In the clinician's care, with a live risk of 31 % by the bundle."""
-    found = make_person(site, "Qcurrent", bundle)
-    relate(clinician, found.patient)
-    return found
-
-
-@pytest.fixture
-def browser(clinician: User) -> Client:
-    return client_of(clinician)
 
 
 def outcome(patient: Patient, probability: float | None, **changes: Any) -> Outcome:

@@ -4,34 +4,17 @@ from __future__ import annotations
 
 import pytest
 from django.test import Client
-from salus_web.accounts.models import Site, User
+from salus_web.accounts.models import Site
 from salus_web.common.ids import new_id
 from salus_web.predictions.models import CurrentRisk, Prediction
 from salus_web.registry.models import ModelBundle, TaskFile
 
-from tests.factories.hospital import Person, make_bundle, make_person
-from tests.factories.people import SYSTEM, client_of, make_user, relate
+from tests.factories.hospital import Person, make_bundle
+from tests.factories.people import SYSTEM, client_of, make_user
 from tests.web.test_current_risks import outcome, store
 from tests.web.test_pages_clinician import text_of
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def bundle(db: None) -> ModelBundle:
-    return make_bundle()
-
-
-@pytest.fixture
-def person(site: Site, clinician: User, bundle: ModelBundle) -> Person:
-    found = make_person(site, "Qplain", bundle)
-    relate(clinician, found.patient)
-    return found
-
-
-@pytest.fixture
-def browser(clinician: User) -> Client:
-    return client_of(clinician)
 
 
 @pytest.mark.parametrize(("named", "threshold", "words"), [

@@ -13,6 +13,8 @@ from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 
+from salus_learn.tasks.horizon import known_at
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -36,8 +38,7 @@ class Target:
         where nobody knows (lost before). For yes or no, y itself."""
         if self.time is None:
             return self.y.astype(np.float64)
-        came = (self.y == 1) & (self.time <= horizon_days)
-        return np.where(came, 1.0, np.where(self.time >= horizon_days, 0.0, np.nan))
+        return known_at(self.y, self.time, horizon_days)
 
 
 def fewest_people(y: np.ndarray, persons: np.ndarray) -> int:

@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, NamedTuple
 
+import numpy as np
 from django.db.models import F, QuerySet
 from salus_learn.contracts import EMPTY_WORD, OutcomeSpec
+from salus_learn.tasks.horizon import known_at
 from salus_learn.tasks.words import outcome_of
 
 from salus_web.accounts.actors import Actor
@@ -198,18 +200,15 @@ def _known_cases(
     }
     if outcome.get("time_column"):
         days = {case: number for case, (_, number) in _said_of_cases(outcome["time_column"], patients).items()}
-        words = {case: _at(horizon, found, days.get(case)) for case, found in words.items()}
+        words = _at_horizon(words, days, horizon)
     known = {key: words.get(one.encounter_id) for key, one in judged.items()}
     return {key: found for key, found in known.items() if found is not None}
 
 
-def _at(horizon: float, found: int | None, days: float | None) -> int | None:
-    """Whether the outcome had come by the horizon; None of somebody who was lost before it."""
-    if found is None or days is None:
-        return None
-    if found and days <= horizon:
-        return 1
-    return 0 if days >= horizon else None
+def _at_horizon(words: dict[Any, int | None], days: dict[Any, float | None], horizon: float) -> dict[Any, int | None]:
+    """Whether the outcome had come by the horizon, by case; None of somebody who was lost before it."""
+    y, time = (np.array([found.get(case) for case in words], dtype=float) for found in (words, days))
+    return {case: None if np.isnan(one) else int(one) for case, one in zip(words, known_at(y, time, horizon), strict=True)}
 
 
 def _said_of_cases(column: str, patients: Sequence[str] | QuerySet[Any]) -> dict[Any, tuple[str, float | None]]:

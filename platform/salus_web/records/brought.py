@@ -10,7 +10,7 @@ from salus_web.accounts.actors import Actor, system
 from salus_web.accounts.lockout import TooManyTries, give_back, limit_of_numbers, take
 from salus_web.accounts.models import Site
 from salus_web.accounts.permissions import Resource, authorize
-from salus_web.accounts.selectors import sites_as
+from salus_web.accounts.places import allowed_at
 from salus_web.audit.services import Act, record, record_many
 from salus_web.common.errors import BadInput, Refused
 from salus_web.records.models import Patient
@@ -29,7 +29,7 @@ def check_may_bring(*, people: Sequence[dict[str, Any]], site: Site, by: Actor) 
     anybody. Call it before anything is compared with what is here, and outside the transaction that stores: it counts.
     Refusals are counted like numbers of an emergency. After ten, only files of one's own patients alone are taken: of any other
     number a refusal and a stored file would go on telling who is here."""
-    if _acts_for_hospital(by, site):
+    if allowed_at(by, "access.manage", site.pk):  # its administrators, and no other hospital's; the machine
         return
     numbers = {index for person in people for index, _ in numbers_of(person)}
     here = _who_is_here(sorted(numbers), site)
@@ -46,11 +46,6 @@ def check_may_bring(*, people: Sequence[dict[str, Any]], site: Site, by: Actor) 
         record_many([_refused("not in care", str(pk), pseudonym) for pk, pseudonym in here.values() if pk in closed], by=by)
         raise BadInput(NOT_OPEN)
     give_back(tries)
-
-
-def _acts_for_hospital(by: Actor, site: Site) -> bool:
-    """A part of the machine, or an administrator of this hospital and not of another."""
-    return by.is_system or ("administrator" in by.roles and site in sites_as(viewer=by, roles=["administrator"]))
 
 
 def _who_is_here(indexes: Sequence[str], site: Site) -> dict[str, tuple[UUID, str]]:

@@ -69,7 +69,7 @@ VISITS = ("AMB", "HH", "VR")
 
 
 class Encounter(models.Model):
-    """A stay or visit; for a row of a case table, the case (`kind` = "case")."""
+    """A stay or visit; for a row of a case table, the case (`kind` = "case"), with the upload whose table held it last."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     patient = models.ForeignKey(Patient, on_delete=models.CASCADE)
@@ -80,6 +80,7 @@ class Encounter(models.Model):
     ends_at = models.DateTimeField(null=True)
     source = models.CharField(max_length=200)
     source_key = models.CharField(max_length=64)
+    upload_id = models.UUIDField(null=True)
 
     reason = SealedText("reason_sealed", "person:patient_id")
     objects = PatientScopedManager()

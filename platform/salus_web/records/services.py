@@ -18,6 +18,7 @@ from salus_web.accounts.services import check_not_oneself
 from salus_web.audit.services import Act, record
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput, StateConflict
+from salus_web.records.cases import as_first_dated, put_cases_right
 from salus_web.records.corrections import KEPT, end, not_preliminary_again, put_right, standing, take_back
 from salus_web.records.identity import source_key
 from salus_web.records.models import (
@@ -51,7 +52,8 @@ def store_person(*, person: dict[str, Any], site: Site, brought_by: str = "", by
     Raises BadInput where the record number may be somebody else's, or an id another thing's.
     """
     found = find_or_make(person=person, site=site, by=by)
-    patient = found.patient
+    patient, is_table_again = found.patient, bool(person.get("number_space")) and not found.is_new
+    person = as_first_dated(patient=patient, person=person, by=by) if is_table_again else person
     check_same(patient=patient, person=person, by=by)
     encounters = _encounters(patient, person["encounters"], by)
     new = {"patients": int(found.is_new), "patients completed": int(found.is_completed), "encounters": encounters.pop("", 0)}
@@ -60,6 +62,8 @@ def store_person(*, person: dict[str, Any], site: Site, brought_by: str = "", by
     new["taken back"] = take_back(patient=patient, said=person.get("taken_back", []), by=by)
     stand["observations"] = not_preliminary_again(patient=patient, entries=stand["observations"], by=by)
     new["corrected"] = put_right(patient=patient, entries=stand["observations"], by=by)
+    if is_table_again:
+        new["corrected"] += put_cases_right(patient=patient, person=person, encounters=encounters, by=by)
     for kind, (_, table) in KEPT.items():
         new[kind] = _rows(patient, table, stand[kind], encounters, by)
     detail = new | {"brought_by": brought_by or by.id}

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from salus_web.accounts.actors import system
 from salus_web.accounts.permissions import Resource, authorize, can
-from salus_web.accounts.selectors import actor_for_user, person_named
+from salus_web.accounts.selectors import actor_by_id
 from salus_web.accounts.two_people import check_two_people
 from salus_web.audit.services import Act, record
 from salus_web.common import vault
@@ -55,13 +55,11 @@ def register_task_file(*, text: str, task_id: str, title: str, digest: str, by: 
 
 
 def _check_may_bring(task_id: str, digest: str, brought_by: str) -> None:
-    """At most 3 queries."""
-    if brought_by.startswith("system:") or TaskFile.objects.filter(digest=digest).exists():
+    """At most 4 queries."""
+    by = actor_by_id(brought_by)
+    if by.is_system or can(by, "models.promote") or TaskFile.objects.filter(digest=digest).exists():
         return
-    if not ModelBundle.objects.filter(task__task_id=task_id, state=BundleState.LIVE).exists():
-        return
-    person = person_named(text=brought_by)
-    if person is None or not can(actor_for_user(person), "models.promote"):
+    if ModelBundle.objects.filter(task__task_id=task_id, state=BundleState.LIVE).exists():
         raise BadInput(ANOTHER_FILE.format(task_id))
 
 

@@ -14,6 +14,8 @@ from salus_web.ingest.parsers.dicom import wrap_picture
 from salus_web.records.identity import CASE_SYSTEM
 
 OUTCOME_DELAY = timedelta(seconds=1)
+# how an upload counts who of its table is no case, and whose word the task lists nowhere
+LEFT_OUT, TAKEN = "left out: ", "taken for without the outcome"
 
 
 def image_outcome_code(task: RiskTask) -> str:
@@ -30,7 +32,7 @@ def data_set_of(task: RiskTask) -> str:
 
 def person_of_row(task: RiskTask, row: CaseRow, taken_at: datetime) -> dict[str, Any]:
     """One case as a parsed person: the case is an encounter, its values observations at the index moment, its
-    outcome an observation one second later, so that it can never be an input."""
+    outcome an observation one second later, so that it can never be an input. One that is here already keeps its first moment (records.cases)."""
     source, data = f"{task.table} {row.place}", data_set_of(task)
     base = {"source": source, "encounter": row.case, "system": case_system(task), "unit": ""}
     observations = [
@@ -54,7 +56,7 @@ def person_of_row(task: RiskTask, row: CaseRow, taken_at: datetime) -> dict[str,
     observations += [base | own for own in _image_outcomes(task, row, taken_at)]
     encounter = {
         "key": f"case/{task.id}/{row.case}", "id": row.case, "kind": "case", "ward": f"Case review {task.id}",
-        "reason": task.title, "starts_at": taken_at.isoformat(), "ends_at": None, "source": source,
+        "reason": task.title, "starts_at": taken_at.isoformat(), "ends_at": None, "source": source, "columns": _columns(task),
     }  # fmt: skip
     return {
         "mrn": row.person, "mrn_system": f"{CASE_SYSTEM}{data}", "number_space": f"{data}/{task.table}", "name": _name_of(task, row), "birth_date": None,
@@ -67,6 +69,12 @@ def person_of_row(task: RiskTask, row: CaseRow, taken_at: datetime) -> dict[str,
 def _name_of(task: RiskTask, row: CaseRow) -> str:
     """By the person's number, whatever their first case is called: they may have several."""
     return f"{'Person' if task.patient_column else 'Case'} {row.person}"
+
+
+def _columns(task: RiskTask) -> list[str]:
+    """The codes of all that a table says of its cases under this task file: a value of one of them that it no longer has is gone."""
+    outcome = (task.outcome.column, task.outcome.time_column, image_outcome_code(task))
+    return [column for column in (*(spec.column for spec in task.features), *outcome) if column]
 
 
 def _image_outcomes(task: RiskTask, row: CaseRow, taken_at: datetime) -> list[dict[str, Any]]:

@@ -14,9 +14,9 @@ from salus_workers.adapters.snapshots import StoredCase, table_cases, ward_of_ca
 from salus_workers.adapters.stays import newest_stays, stay_cases
 
 
-def stored_cases(task: RiskTask, by: Any, *, purpose: str) -> list[StoredCase]:
-    """Every stored case of the task, of people who allow the purpose."""
-    return table_cases(task, by, purpose=purpose) if task.index == "case" else stay_cases(task, by, purpose=purpose)
+def stored_cases(task: RiskTask, by: Any, *, purpose: str, upload_id: str = "") -> list[StoredCase]:
+    """Every stored case of the task, of people who allow the purpose; of a case table those that an upload held last."""
+    return table_cases(task, by, purpose=purpose, upload_id=upload_id) if task.index == "case" else stay_cases(task, by, purpose=purpose)
 
 
 def current_cases(
@@ -31,9 +31,10 @@ def current_cases(
     return list(newest.values())
 
 
-def people_left_out(task: RiskTask, by: Any, *, purpose: str) -> int:
-    """How many people have cases of the task and do not allow the purpose (2 queries)."""
+def people_left_out(task: RiskTask, by: Any, *, purpose: str, upload_id: str = "") -> int:
+    """How many people have cases of the task (of an upload's table) and do not allow the purpose (2 queries)."""
     cases = Encounter.objects.for_actor(by)
     cases = cases.filter(kind="case", ward=ward_of_cases(task)) if task.index == "case" else cases.exclude(kind="case")
+    cases = cases.filter(upload_id=upload_id) if upload_id else cases
     people = cases.order_by().values("patient_id").distinct()
     return people.count() - people.for_purpose(purpose).count()

@@ -17,7 +17,7 @@ from salus_web.ingest.parsers.archive import MOST_BYTES, TASK_FILE, checked_entr
 from salus_web.ingest.parsers.forms import Unreadable
 from salus_web.ingest.parsers.storable import check_person
 
-from salus_workers.adapters.case_tables import person_of_row
+from salus_workers.adapters.case_tables import LEFT_OUT, TAKEN, person_of_row
 
 
 def read(raw: bytes, folder: Path, name: str, taken_at: datetime) -> Iterator[dict[str, Any]]:
@@ -34,8 +34,9 @@ def read(raw: bytes, folder: Path, name: str, taken_at: datetime) -> Iterator[di
         raise Unreadable(str(error)) from None
     # how many, and not in which words: a count is read by more people than the file
     left_out = {"rows that the task does not keep": table.not_kept, "cases of another outcome or none": table.others.total()}
+    taken = {TAKEN: table.taken.total()} if table.taken else {}
     said = {"id": task.id, "title": task.title, "digest": task.digest, "text": task.source_text}
-    yield {"done": True, "left_out": left_out, "task": said}
+    yield {"done": True, "counts": {f"{LEFT_OUT}{kind}": number for kind, number in left_out.items()} | taken, "task": said}
 
 
 def _unpack(raw: bytes, folder: Path, name: str) -> None:

@@ -47,16 +47,16 @@ def ward_of_cases(task: RiskTask) -> str:
 
 
 def table_cases(
-    task: RiskTask, by: Any, patient_ids: Sequence[str] | None = None, *, purpose: str
+    task: RiskTask, by: Any, patient_ids: Sequence[str] | None = None, *, purpose: str, upload_id: str = ""
 ) -> list[StoredCase]:
-    """Every case of a case table's task (of these patients) as of its index moment, of people who allow the purpose
-    (3 queries)."""
+    """Every case of a case table's task (of these patients) as of its index moment, of people who allow the purpose;
+    with an upload only those that its table held last (3 queries)."""
     # first of all, as it tells how much had come in before anything else was read (Patient.data_version)
     encounters = Encounter.objects.for_actor(by).for_purpose(purpose).select_related("patient", "patient__site")
     encounters = encounters.filter(kind="case", ward=ward_of_cases(task))
     if patient_ids is not None:
         encounters = encounters.filter(patient_id__in=list(patient_ids))
-    rows = sorted(encounters, key=_in_table)
+    rows = sorted(encounters.filter(upload_id=upload_id) if upload_id else encounters, key=_in_table)
     ids = [row.pk for row in rows]
     values: dict[Any, list[Observation]] = {}
     found = Observation.objects.for_actor(by).for_purpose(purpose).filter(encounter_id__in=ids, system=case_system(task))

@@ -13,13 +13,14 @@ from salus_web.common.errors import BadInput
 from salus_web.common.keyring import note_holds
 from salus_web.common.memory_place import open_folder
 from salus_web.common.trouble import check_room
-from salus_web.imaging.services import store_images
+from salus_web.imaging.services import put_marks_right, store_images
 from salus_web.ingest.child import read_in_child
 from salus_web.ingest.models import Upload
 from salus_web.ingest.services import settle
 from salus_web.jobs.services import Claim, enqueue, finish
 from salus_web.predictions.services import data_changed
 from salus_web.records.brought import check_may_bring
+from salus_web.records.cases import note_table
 from salus_web.records.services import hold_people, store_person
 from salus_web.registry.services import register_task_file
 
@@ -44,39 +45,43 @@ def _read_and_store(claim: Claim, upload: Upload, report: Callable[[float, str],
     check_room(upload.blob_bytes)  # a table without images becomes rows alone, which have no door of their own
     people: list[dict[str, Any]] = []
     task: dict[str, str] = {}
-    left_out: dict[str, int] = {}
+    counted: dict[str, int] = {}
     with open_folder("salus-cases-", size_bytes=2 * upload.blob_bytes) as folder:
         head = {"name": upload.filename, "folder": str(folder), "taken_at": upload.received_at.isoformat()}
         pieces = vault.pieces(upload.blob_key, sha256=upload.blob_sha256)
         for part in read_in_child(CHILD, head, pieces, size_bytes=upload.blob_bytes):
             people += part.get("people", [])
-            task, left_out = part.get("task", task), part.get("left_out", left_out)
+            task, counted = part.get("task", task), part.get("counts", counted)
             report(0.4, "reading the cases")
     report(0.5, "the cases were read")
     check_may_bring(people=people, site=upload.site, by=actor_by_id(upload.received_by))
     with transaction.atomic():
-        _store(task, people, left_out, upload)
+        _store(task, people, counted, upload)
         finish(claim=claim, result={"cases": len(people)}, by=ACTOR)
 
 
-def _store(task: dict[str, str], people: list[dict[str, Any]], left_out: dict[str, int], upload: Upload) -> None:
+def _store(task: dict[str, str], people: list[dict[str, Any]], counted: dict[str, int], upload: Upload) -> None:
     task_file = register_task_file(
         text=task["text"], task_id=task["id"], title=task["title"], digest=task["digest"], by=ACTOR, brought_by=upload.received_by
     )
-    holds, touched = list[str](), list[str]()
+    holds, touched, cases, corrected = list[str](), list[str](), list[Any](), 0
     hold_people(people=people, site=upload.site, by=ACTOR)
     for person in people:
         stored = store_person(person=person, site=upload.site, brought_by=upload.received_by, by=ACTOR)
         holds.append(f"person:{stored.patient.pk}")
         films = store_images(patient=stored.patient, images=person["images"], encounters=stored.encounters, by=ACTOR)
-        if films or any(stored.new.values()):
+        moved = put_marks_right(patient=stored.patient, images=person["images"], by=ACTOR)
+        cases += stored.encounters.values()
+        corrected += bool(stored.new["corrected"] or moved)
+        if films or moved or any(stored.new.values()):
             touched.append(str(stored.patient.pk))
+    note_table(case_ids=cases, upload_id=upload.pk, by=ACTOR)
     # the risks themselves come with the training that is queued below
     data_changed(patient_ids=touched, by=ACTOR, ask=False)
     note_holds(f"upload:{upload.pk}", persons=holds)
-    counts = {"cases": len(people)} | {f"left out: {kind}": number for kind, number in left_out.items()}
+    counts = {"cases": len(people)} | ({"corrected": corrected} if corrected else {}) | counted
     settle(upload=upload, state="stored", by=ACTOR, form="cases", counts=counts)
     enqueue(
-        kind="train_task", unique_key=f"train:{task_file.pk}:{upload.blob_sha256[:16]}", queue="gpu",
-        payload={"task_file_id": str(task_file.pk), "asked_by": upload.received_by}, title=f"Training: {task['title']}", by=ACTOR,
+        kind="train_task", unique_key=f"train:{task_file.pk}:{upload.pk}", queue="gpu",
+        payload={"task_file_id": str(task_file.pk), "upload_id": str(upload.pk), "asked_by": upload.received_by}, title=f"Training: {task['title']}", by=ACTOR,
     )  # fmt: skip

@@ -20,6 +20,7 @@ from salus_learn.tasks.loader import task_from_text
 from salus_learn.training.train import Trained, train
 from salus_web.accounts.actors import system
 from salus_web.common import wall
+from salus_web.ingest.models import Upload
 from salus_web.jobs.services import Claim
 from salus_web.predictions.services import store_results
 from salus_web.records.scopes import TRAINING, purpose_key
@@ -30,7 +31,7 @@ from salus_web.registry.services import store_bundle, store_reports
 from salus_workers.adapters.cases import people_left_out, stored_cases
 from salus_workers.adapters.results import outcome_of
 from salus_workers.adapters.snapshots import StoredCase, as_training
-from salus_workers.adapters.taught import no_case, readable
+from salus_workers.adapters.taught import Counted, no_case, of_table, readable
 
 ACTOR = system("train_task")
 
@@ -39,20 +40,23 @@ def run(claim: Claim, report: Callable[[float, str], None]) -> None:
     """Train on the cases of those who allow it, in a temporary folder; bundle and risks are stored in one transaction."""
     kept = task_file(claim.payload["task_file_id"])
     task = task_from_text(kept.text, name=kept.task_id)
-    left_out = people_left_out(task, ACTOR, purpose=TRAINING)
+    # of a case table only who its upload held: whoever was taken out of the table since, or is excluded, teaches nothing
+    left_out = people_left_out(task, ACTOR, purpose=TRAINING, upload_id=claim.payload.get("upload_id", ""))
     # from here on the database itself answers nothing of anybody who does not allow training
     with wall.reading_for(purpose_key(TRAINING)):
         _train(claim, report, kept, task, left_out)
 
 
 def _train(claim: Claim, report: Callable[[float, str], None], kept: TaskFile, task: RiskTask, left_out: int) -> None:
-    cases = stored_cases(task, ACTOR, purpose=TRAINING)
+    upload_id = claim.payload.get("upload_id", "")
+    cases = stored_cases(task, ACTOR, purpose=TRAINING, upload_id=upload_id)
+    table = of_table(Upload.objects.get(pk=upload_id).counts if upload_id else {})
     with tempfile.TemporaryDirectory(prefix="salus-train-") as place:
         folder = Path(place) / "bundle"
         repeats = claim.payload.get("repeats")  # none asked for: as thorough as the library is of itself
         taught = readable(task, as_training(cases))
         trained = train(task, taught, folder, repeats=repeats, stress=repeats is None, report=report)
-        files = _reports(trained, Path(place) / "report", left_out=no_case(task, cases, taught))
+        files = _reports(trained, Path(place) / "report", left_out=table["left_out"] + no_case(task, cases, taught), taken=table["taken"])
         give_back_freed_memory()
         with transaction.atomic():
             _store(claim, kept, folder, trained, cases, taught, files, left_out)
@@ -73,9 +77,11 @@ def _store(
     store_results(claim=claim, bundle=bundle, outcomes=outcomes, origin="out_of_fold", by=ACTOR)
 
 
-def _reports(trained: Trained, folder: Path, *, left_out: tuple[tuple[str, int], ...]) -> dict[str, bytes]:
-    """The report in its three forms; it says when the people are simulated, and how many cases were none for it."""
-    judged = replace(trained.judged, task=replace(trained.judged.task, simulated=settings.SALUS_SIMULATED, left_out=left_out))
+def _reports(trained: Trained, folder: Path, *, left_out: Counted, taken: Counted) -> dict[str, bytes]:
+    """The report in its three forms; it says when the people are simulated, how many cases were none for it (`left_out`) and how
+    many are taken for without the outcome (`taken`)."""
+    task = replace(trained.judged.task, simulated=settings.SALUS_SIMULATED, left_out=left_out, taken=taken)
+    judged = replace(trained.judged, task=task)
     written = write_report(judged, folder)
     return {"html": written.html.read_bytes(), "pdf": written.pdf.read_bytes(), "json": written.json.read_bytes()}
 

@@ -34,9 +34,9 @@ def interval(low: float | None, high: float | None) -> str:
 
 
 def points(value: float) -> str:
-    """+6 or −3, whole points; a tenth below one."""
-    digits = 1 if abs(value) < 0.95 else 0
-    return f"{'+' if value >= 0 else '−'}{abs(value):.{digits}f}"
+    """+6 or −3, whole points; a tenth below one. What rounds to nothing has no sign."""
+    said = f"{abs(value):.{1 if abs(value) < 0.95 else 0}f}"
+    return said if said == "0.0" else f"{'+' if value > 0 else '−'}{said}"
 
 
 def measured(value: float) -> str:

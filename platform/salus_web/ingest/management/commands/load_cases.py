@@ -56,7 +56,7 @@ class Command(BaseCommand):
             self.stdout.write("These cases are already here; nothing was changed.")
         elif not options["no_wait"]:
             self._follow(upload.job, upload)
-            training = Job.objects.filter(kind="train_task", unique_key__endswith=upload.blob_sha256[:16]).first()
+            training = Job.objects.filter(kind="train_task", unique_key__endswith=str(upload.pk)).first()
             if training is not None:
                 self._follow(training)
 
