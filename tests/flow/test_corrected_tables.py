@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import orjson
 import pytest
 from salus_learn.tasks.loader import task_from_text
 from salus_web.accounts.models import Site
 from salus_web.common import vault
 from salus_web.imaging.models import Instance
+from salus_web.imaging.selectors import films_of, rendition_for
 from salus_web.ingest.models import Upload
 from salus_web.ingest.services import receive
 from salus_web.jobs.models import Job
@@ -132,3 +135,23 @@ def test_the_same_files_at_another_hospital_are_trained_on_there(table: Table) -
     uploads = [table.bring(), table.bring(make_site())]
     trainings = Job.objects.filter(kind="train_task")
     assert {job.payload["upload_id"] for job in trainings} == {str(upload.pk) for upload in uploads}
+
+
+def test_a_picture_that_the_table_replaces_or_names_no_more_is_looked_at_no_more(table: Table) -> None:
+    table.bring()
+    before = case_of("p0").snapshot.images[0]
+    store(make_bundle(), *(outcome(patient(number), 0.3) for number in ("p0", "p1", "p2", "p4")))
+    shutil.copy(table.folder / "films" / "c3.png", table.folder / "films" / "c0.png")
+    table.change(lambda rows: [row | {"1": {"film": ""}, "4": {"film": "c3.png"}}.get(row["case"], {}) for row in rows])
+    assert table.bring().counts["corrected"] == 2, "a picture that is added corrects nothing"
+    (now,) = case_of("p0").snapshot.images
+    assert now.sha256 != before.sha256 and np.array_equal(now.pixels, case_of("p3").snapshot.images[0].pixels)
+    assert case_of("p1").snapshot.images == () and films_of(viewer=SYSTEM, patient_id=patient("p1").pk) == []
+    added = case_of("p4").snapshot
+    assert [image.time for image in added.images] == [added.index_time], "known at the case's moment"
+    assert rendition_for(viewer=SYSTEM, instance_id=before.id, kind="model") is not None, "what it was a reason for can be replayed"
+    states = {risk.patient.mrn: risk.state for risk in CurrentRisk.objects.for_actor(SYSTEM).select_related("patient")}
+    assert states == {"p0": "stale", "p1": "stale", "p2": "computed", "p4": "stale"}
+    table.change(lambda rows: [row | ({"film": "c1.png"} if row["case"] == "1" else {}) for row in rows])
+    table.bring()
+    assert len(case_of("p1").snapshot.images) == 1, "named again"

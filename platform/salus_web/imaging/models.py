@@ -51,7 +51,8 @@ class Instance(models.Model):
 
     `region` is a marked box (left, top, right, bottom) and `outline` what its outline measures, where one was drawn:
     {"solidity", "roundness"}, each in (0, 1]. `acquired_at` is empty where the object does not say it. `pixel_problem` is why there is
-    no picture or, of a readable one, why no model looks at it: it then has no `model` rendition.
+    no picture or, of a readable one, why no model looks at it: it then has no `model` rendition. `is_dropped`: the case table that
+    brought it names it no more; only what was computed with it shows it still.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -75,6 +76,7 @@ class Instance(models.Model):
     blob_key = models.CharField(max_length=64)
     blob_sha256 = models.CharField(max_length=64)
     blob_bytes = models.BigIntegerField()
+    is_dropped = models.BooleanField(default=False)
     source_sealed = models.BinaryField(default=b"")
 
     pixel_problem = SealedText("pixel_problem_sealed", "person:patient_id")

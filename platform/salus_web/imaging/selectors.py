@@ -14,8 +14,8 @@ NEWEST_FIRST = F("acquired_at").desc(nulls_last=True)
 
 
 def films_of(*, viewer: Any, patient_id: Any, at_most: int = 60) -> list[Instance]:
-    """A patient's images, newest first, those of no known moment last (1 query)."""
-    rows = Instance.objects.for_actor(viewer).select_related("series", "series__study").filter(patient_id=patient_id)
+    """A patient's images, newest first, those of no known moment last, without those that their table dropped (1 query)."""
+    rows = Instance.objects.for_actor(viewer).select_related("series", "series__study").filter(patient_id=patient_id, is_dropped=False)
     return list(rows.order_by(NEWEST_FIRST, "pk")[:at_most])
 
 
@@ -32,5 +32,5 @@ def whose_image(*, instance_id: Any) -> str:
 
 def newest_films(*, viewer: Any, patient_ids: list[Any]) -> dict[Any, Any]:
     """Per patient when the newest image was made (1 query)."""
-    rows = Instance.objects.for_actor(viewer).filter(patient_id__in=patient_ids, acquired_at__isnull=False).order_by("acquired_at")
+    rows = Instance.objects.for_actor(viewer).filter(patient_id__in=patient_ids, is_dropped=False, acquired_at__isnull=False).order_by("acquired_at")
     return dict(rows.values_list("patient_id", "acquired_at"))

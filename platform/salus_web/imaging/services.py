@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -55,17 +55,22 @@ def store_images(
 
 
 @transaction.atomic
-def put_marks_right(*, patient: Patient, images: Sequence[dict[str, Any]], by: Any) -> int:
-    """Take over the marks that a case table that is read again has for pictures that are here; returns how many were moved."""
+def put_pictures_right(*, patient: Patient, images: Sequence[dict[str, Any]], slots: Mapping[Any, Sequence[str]], by: Any) -> int:
+    """Take over what a case table that is read again says of pictures that are here: their marks, and that it names one no more.
+    Returns how many changed. `slots` are those that the table fills, by the row of the case; pictures of others stay."""
     said = {image["uid"]: image for image in images}
-    moved = 0
-    for row in Instance.objects.for_actor(by).filter(patient=patient, uid__in=list(said)):
-        mark = said[row.uid]["region"], said[row.uid]["outline"]
-        if mark != (row.region, row.outline):
-            row.region, row.outline = mark
-            row.save(update_fields=["region", "outline"])
-            moved += 1
-    return moved
+    changed = 0
+    rows = Instance.objects.for_actor(by).select_related("series__study").filter(patient=patient, series__study__encounter__in=list(slots))
+    for row in rows:
+        image = said.get(row.uid)
+        if image is None and row.view not in slots[row.series.study.encounter_id]:
+            continue
+        now = (True, row.region, row.outline) if image is None else (False, image["region"], image["outline"])
+        if now != (row.is_dropped, row.region, row.outline):
+            row.is_dropped, row.region, row.outline = now
+            row.save(update_fields=["is_dropped", "region", "outline"])
+            changed += 1
+    return changed
 
 
 def _moment(said: str | None) -> datetime | None:
@@ -78,11 +83,11 @@ def _moment(said: str | None) -> datetime | None:
 
 def _check_content(patient: Patient, image: dict[str, Any], by: Any) -> None:
     """Raises BadInput where the identifier belongs to something else that is here: an identifier names one object in the world
-    (PS3.5, 9). A case's picture has one of our own making, which names it among that patient's only."""
+    (PS3.5, 9). A case's picture has one of our own making, made of what it shows."""
+    if "wrapped_sha256" in image:
+        return
     rows = Instance.objects.for_actor(by).filter(uid=image["uid"]).exclude(blob_sha256=hashlib.sha256(image["bytes"]).hexdigest())
-    if "wrapped_sha256" in image and rows.filter(patient=patient).exists():
-        raise BadInput(f"{image['source']}: another picture of this case is here already. Give the case another name, or the task another id.")
-    if "wrapped_sha256" not in image and rows.exists():
+    if rows.exists():
         raise BadInput(
             f"{image['source']}: an image with its identifier (SOPInstanceUID {image['uid']}) is here already, with other content or of "
             "another patient. An identifier names one image, so nothing of the file was stored."

@@ -37,11 +37,13 @@ _NUMBER_COLUMNS = {"number": "value_number", "text": "value_text"}
 
 @dataclass(frozen=True, slots=True)
 class StoredPerson:
-    """The patient a record was stored under, how many rows were new by kind, and encounter id → row id."""
+    """The patient a record was stored under, how many rows were new by kind, encounter id → row id, and the images to store with
+    it, with the moments at which they count."""
 
     patient: Patient
     new: dict[str, int]
     encounters: dict[str, Any]
+    images: list[dict[str, Any]]
 
 
 @transaction.atomic
@@ -68,7 +70,7 @@ def store_person(*, person: dict[str, Any], site: Site, brought_by: str = "", by
         new[kind] = _rows(patient, table, stand[kind], encounters, by)
     detail = new | {"brought_by": brought_by or by.id}
     record(Act("record.store", "patient", str(patient.pk), patient.pseudonym, detail=detail), by=by)
-    return StoredPerson(patient, new, encounters)
+    return StoredPerson(patient, new, encounters, person.get("images", []))
 
 
 def hold_people(*, people: Sequence[dict[str, Any]], site: Site, by: Any) -> None:

@@ -56,7 +56,7 @@ def person_of_row(task: RiskTask, row: CaseRow, taken_at: datetime) -> dict[str,
     observations += [base | own for own in _image_outcomes(task, row, taken_at)]
     encounter = {
         "key": f"case/{task.id}/{row.case}", "id": row.case, "kind": "case", "ward": f"Case review {task.id}",
-        "reason": task.title, "starts_at": taken_at.isoformat(), "ends_at": None, "source": source, "columns": _columns(task),
+        "reason": task.title, "starts_at": taken_at.isoformat(), "ends_at": None, "source": source, "columns": _columns(task), "slots": [spec.name for spec in task.images],
     }  # fmt: skip
     return {
         "mrn": row.person, "mrn_system": f"{CASE_SYSTEM}{data}", "number_space": f"{data}/{task.table}", "name": _name_of(task, row), "birth_date": None,

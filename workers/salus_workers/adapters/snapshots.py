@@ -64,7 +64,7 @@ def table_cases(
         values.setdefault(value.encounter_id, []).append(value)
     pictures: dict[Any, list[Rendition]] = {}
     renditions = Rendition.objects.for_actor(by).for_purpose(purpose).select_related("instance__series__study").filter(
-        kind="model", instance__series__study__encounter_id__in=ids
+        kind="model", instance__is_dropped=False, instance__series__study__encounter_id__in=ids
     )
     for rendition in renditions:
         pictures.setdefault(rendition.instance.series.study.encounter_id, []).append(rendition)

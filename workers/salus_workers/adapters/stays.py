@@ -156,7 +156,7 @@ def _rows(task: RiskTask, by: Any, patient_ids: list[Any], purpose: str) -> _Row
         _by_patient(Medication.objects.for_actor(by).for_purpose(purpose).filter(code__in=codes, **whose)),
         _by_patient(
             Rendition.objects.for_actor(by).for_purpose(purpose).select_related("instance__series").filter(
-                kind="model", instance__series__modality__in={spec.modality for spec in task.images}, **whose
+                kind="model", instance__is_dropped=False, instance__series__modality__in={spec.modality for spec in task.images}, **whose
             )
         ),
         {},

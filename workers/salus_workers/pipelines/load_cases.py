@@ -13,7 +13,7 @@ from salus_web.common.errors import BadInput
 from salus_web.common.keyring import note_holds
 from salus_web.common.memory_place import open_folder
 from salus_web.common.trouble import check_room
-from salus_web.imaging.services import put_marks_right, store_images
+from salus_web.imaging.services import put_pictures_right, store_images
 from salus_web.ingest.child import read_in_child
 from salus_web.ingest.models import Upload
 from salus_web.ingest.services import settle
@@ -69,8 +69,9 @@ def _store(task: dict[str, str], people: list[dict[str, Any]], counted: dict[str
     for person in people:
         stored = store_person(person=person, site=upload.site, brought_by=upload.received_by, by=ACTOR)
         holds.append(f"person:{stored.patient.pk}")
-        films = store_images(patient=stored.patient, images=person["images"], encounters=stored.encounters, by=ACTOR)
-        moved = put_marks_right(patient=stored.patient, images=person["images"], by=ACTOR)
+        films = store_images(patient=stored.patient, images=stored.images, encounters=stored.encounters, by=ACTOR)
+        slots = {stored.encounters[case["id"]]: case["slots"] for case in person["encounters"]}
+        moved = put_pictures_right(patient=stored.patient, images=stored.images, slots=slots, by=ACTOR)
         cases += stored.encounters.values()
         corrected += bool(stored.new["corrected"] or moved)
         if films or moved or any(stored.new.values()):

@@ -86,7 +86,7 @@ def _rows(pseudonyms: list[str]) -> Iterator[tuple[str, str, str, str]]:
     """Person, modality and place of each readable image, a person's newest first; so many people per question as a database takes."""
     for start in range(0, len(pseudonyms), PEOPLE_AT_ONCE):
         whose = pseudonyms[start : start + PEOPLE_AT_ONCE]
-        rows = Instance.objects.for_actor(ACTOR).filter(patient__pseudonym__in=whose, pixel_state="readable")
+        rows = Instance.objects.for_actor(ACTOR).filter(patient__pseudonym__in=whose, pixel_state="readable", is_dropped=False)
         rows = rows.order_by("patient_id", NEWEST_FIRST, "pk")
         yield from rows.values_list("patient__pseudonym", "series__modality", "blob_key", "blob_sha256").iterator(chunk_size=500)
 

@@ -127,17 +127,19 @@ def _plain(dataset: Dataset) -> Dataset:
 def wrap_picture(pixels: np.ndarray, spec: dict[str, str], mrn: str, key: str) -> dict[str, Any]:
     """A plain picture as a DICOM Secondary Capture, so that everything behind the door knows one form.
 
-    `spec` gives modality, body_part and view; `key` makes the identifiers the same each time.
+    `spec` gives modality, body_part and view; `key` (case and what tells its pictures apart) makes the identifiers the same each time,
+    and others for another picture.
     """
+    kind, shown = [spec["modality"], spec["body_part"]], hashlib.sha256(repr((pixels.shape, pixels.dtype.str)).encode() + pixels.tobytes()).hexdigest()
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
-    meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=["instance", key])
+    meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=["instance", key, *kind, spec["view"], shown])
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset = Dataset()
     dataset.file_meta = meta
     dataset.SOPClassUID, dataset.SOPInstanceUID = SecondaryCaptureImageStorage, meta.MediaStorageSOPInstanceUID
     dataset.StudyInstanceUID = generate_uid(entropy_srcs=["study", key.split("|")[0]])
-    dataset.SeriesInstanceUID = generate_uid(entropy_srcs=["series", key.split("|")[0]])
+    dataset.SeriesInstanceUID = generate_uid(entropy_srcs=["series", key.split("|")[0], *kind])
     dataset.PatientID, dataset.Modality = mrn, spec["modality"]
     dataset.BodyPartExamined, dataset.ViewPosition = spec["body_part"].upper()[:16], spec["view"].upper()[:16]
     dataset.Rows, dataset.Columns = pixels.shape[:2]
