@@ -25,14 +25,17 @@ def counts_at(y: np.ndarray, flagged: np.ndarray) -> dict[str, int]:
 def threshold_counts(y: np.ndarray, p: np.ndarray, steps: int = STEPS) -> dict[str, Any]:
     """True and false positives when everybody with p >= t is flagged, at t = 0, 1/steps, ..., 1.
 
-    y: (n,) 0 and 1; p: (n,) in [0, 1]. Lists of steps + 1 whole numbers, falling."""
+    y: (n,) 0 and 1; p: (n,) in [0, 1]. Lists of steps + 1 whole numbers, falling; `first` and `last` are the steps between which
+    some are flagged and some are not."""
     cuts = np.arange(steps + 1) / steps
     above_cases = np.sort(p[y == 1])
     above_controls = np.sort(p[y == 0])
+    tp = len(above_cases) - np.searchsorted(above_cases, cuts, side="left")
+    fp = len(above_controls) - np.searchsorted(above_controls, cuts, side="left")
+    last = int((tp + fp > 0).sum()) - 1
     return {
-        "steps": steps, "events": len(above_cases), "others": len(above_controls),
-        "tp": (len(above_cases) - np.searchsorted(above_cases, cuts, side="left")).tolist(),
-        "fp": (len(above_controls) - np.searchsorted(above_controls, cuts, side="left")).tolist(),
+        "steps": steps, "first": min(int((tp + fp == len(y)).sum()), last), "last": last,
+        "events": len(above_cases), "others": len(above_controls), "tp": tp.tolist(), "fp": fp.tolist(),
     }  # fmt: skip
 
 

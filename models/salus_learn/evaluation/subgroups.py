@@ -20,15 +20,15 @@ from salus_learn.evaluation.metrics import brier, proportion_wilson
 from salus_learn.evaluation.within import how_paired
 
 LEAST_PEOPLE = 50
-LEAST_EVENTS = 10
+LEAST_EVENTS = 11
 TOO_FEW = "too few to judge"
 PROMISE = 0.9
-LEAST_SHOWN = 10
+LEAST_SHOWN = 11
 _LEADING = re.compile(r"\d+(?:\.\d+)?")
 
 
 def judgeable(y: np.ndarray, persons: np.ndarray) -> bool:
-    """Whether a group may have a number: at least 50 people, 10 with a case of the outcome and 10 with one without.
+    """Whether a group may have a number: at least 50 people, 11 with a case of the outcome and 11 with one without.
 
     y: (n,) 0 and 1; persons: (n,)."""
     fewest = min(len(np.unique(persons[y == outcome])) for outcome in (0, 1))
@@ -37,7 +37,7 @@ def judgeable(y: np.ndarray, persons: np.ndarray) -> bool:
 
 def subgroup_figures(judged: JudgedPeople) -> list[dict[str, Any]]:
     """For the fused risk, per group and value: n, events and figures, or the guard's words and no figure (counts
-    of under ten people are None)."""
+    of under eleven people are None)."""
     rows, known = [], judged.known("fused")
     for name, words in judged.groups.items():
         for word in sorted(set(words[known].tolist()), key=_order):
@@ -56,7 +56,9 @@ def _row(judged: JudgedPeople, inside: np.ndarray) -> dict[str, Any]:
     y, p, persons = judged.y[inside], judged.probabilities["fused"][inside], judged.persons[inside]
     n, events = len(y), int(y.sum())
     if not judgeable(y, persons):
-        return {"n": _shown(n, persons), "events": _shown(events, persons[y == 1]), "state": TOO_FEW}
+        # those without the outcome are a group too
+        told = None if _shown(n - events, persons[y == 0]) is None else _shown(events, persons[y == 1])
+        return {"n": _shown(n, persons), "events": told, "state": TOO_FEW}
     by, folds = by_person(persons), judged.folds_of(inside)
     operating = operating_figures(y, judged.flagged["fused"][inside])
     intercept = resampled(calibration_intercept, y, p, persons, 200)
@@ -71,7 +73,7 @@ def _row(judged: JudgedPeople, inside: np.ndarray) -> dict[str, Any]:
 
 
 def _shown(count: int, persons: np.ndarray) -> int | None:
-    """A count of cases of a small group, None where they are of under ten people: so few could be known by name."""
+    """A count of cases of a small group, None where they are of under eleven people: so few could be known by name."""
     return count if len(np.unique(persons)) >= LEAST_SHOWN else None
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from salus_learn.evaluation.claims import SEED_CLAIMS, Claim, checked, own_claims
-from salus_learn.evaluation.curves import calibration_bins, risk_histogram
+from salus_learn.evaluation.curves import calibration_bins, risk_histogram, shared_ends
 from salus_learn.evaluation.decision import counts_at, decision_curve, threshold_counts
 from salus_learn.evaluation.figures import all_arms, figure, paired_differences
 from salus_learn.evaluation.judged import EXTRA_PARTS, JudgedPeople, JudgedTask
@@ -40,7 +40,7 @@ def build_report(judged: JudgedPeople, claims: tuple[Claim, ...] = SEED_CLAIMS) 
         "arms": arms,
         "differences": paired_differences(judged),
         "roc": {arm: roc_points(*_pair(judged, arm), judged.folds_of(judged.known(arm))) for arm in judged.speaking()},
-        "calibration": {"n": len(y), "bins": calibration_bins(y, p), "histogram": risk_histogram(y, p)},
+        "calibration": {"n": len(y), "bins": calibration_bins(y, p, persons), "histogram": risk_histogram(*_shared(judged, "fused"))},
         "matrix": {arm: _matrix(judged, arm) for arm in judged.speaking() if arm not in judged.task.uncalibrated},
         "decision": decision_curve(y, p, persons, last=_last_threshold(p)),
         "subgroups": {
@@ -62,9 +62,15 @@ def _pair(judged: JudgedPeople, arm: str) -> tuple[np.ndarray, np.ndarray]:
     return judged.y[on], judged.probabilities[arm][on]
 
 
+def _shared(judged: JudgedPeople, arm: str) -> tuple[np.ndarray, np.ndarray]:
+    """Outcomes and risks with ends that 11 people share: what is counted along the risks stops where fewer are left."""
+    on = judged.known(arm)
+    return judged.y[on], shared_ends(judged.probabilities[arm][on], judged.persons[on])
+
+
 def _matrix(judged: JudgedPeople, arm: str) -> dict[str, Any]:
     """The confusion matrix at the operating point, and the counts at every threshold for the sliders."""
-    y, p = _pair(judged, arm)
+    y, p = _shared(judged, arm)
     return {
         "n": len(y),
         "operating": counts_at(y, judged.flagged[arm][judged.known(arm)]),

@@ -42,7 +42,7 @@ def roc_chart(report: dict[str, Any]) -> Chart:
 
 
 def calibration_chart(report: dict[str, Any]) -> Chart:
-    """Share observed against mean risk given, in tenths of people, with Wilson bars."""
+    """Share observed against mean risk given, in tenths of people or larger parts, with Wilson bars."""
     bins = report["calibration"]["bins"]
     top = _ceiling(max([bin["predicted"] for bin in bins] + [bin["observed"]["high"] for bin in bins]))
     given = tuple(bin["predicted"] for bin in bins)
@@ -51,7 +51,7 @@ def calibration_chart(report: dict[str, Any]) -> Chart:
     marks = (
         Line((0, top), (0, top), "line-strong", "perfect", 1.2, (1, 4)),
         Line(given, came, "risk", "", 1.2),
-        Points(given, came, low, high, "risk", name="tenth of people, 95 %"),
+        Points(given, came, low, high, "risk", name="part of the people, 95 %"),
     )
     said = f"Calibration: {len(bins)} groups of people; observed share against mean risk given, n {report['calibration']['n']}."
     ticks = tuple(round(top * part, 3) for part in FIFTHS)
@@ -152,14 +152,13 @@ def calibration_table(report: dict[str, Any]) -> Table:
     """The numbers behind the calibration chart."""
     rows = tuple(
         (
-            Cell(f"{percent(bin['from'])} to {percent(bin['to'])}"), Cell(str(bin["n"])), Cell(str(bin["events"])),
-            Cell(percent(bin["predicted"])),
+            Cell(percent(bin["predicted"])), Cell(str(bin["n"])), Cell(str(bin["events"])),
             Cell(percent(bin["observed"]["value"]), f"{100 * bin['observed']['low']:.1f}–{100 * bin['observed']['high']:.1f}"),
         )
         for bin in report["calibration"]["bins"]
     )  # fmt: skip
-    columns = ("risk given, from to", "n", "with outcome", "mean risk given", "observed share, 95 %")
-    return Table("Numbers of the calibration chart", columns, rows, (1, 2, 3, 4), folded=True)
+    columns = ("mean risk given", "n", "with outcome", "observed share, 95 %")
+    return Table("Numbers of the calibration chart", columns, rows, (1, 2, 3), folded=True)
 
 
 def decision_table(report: dict[str, Any]) -> Table:

@@ -39,7 +39,13 @@
     by(id + "-under").textContent = figure ? `${(100 * figure[1]).toFixed(1)}–${(100 * figure[2]).toFixed(1)} · n ${n}` : "nobody to count";
   }
 
+  function limits(of) { // where fewer than eleven people would be flagged, or not flagged, the slider ends
+    by("threshold").min = of.first;
+    by("threshold").max = of.last;
+  }
+
   function show() {
+    limits(arms[by("arm").value].thresholds);
     const arm = arms[by("arm").value], { tp, fn, fp, tn } = counts(arm);
     const prevalence = Number(by("prevalence").value) / 1000, odds = prevalence / (1 - prevalence);
     const events = tp + fn, others = fp + tn, steps = arm.thresholds.steps;
@@ -63,8 +69,9 @@
 
   function nearest() { // the threshold whose flags are nearest in number to those of the operating point
     const arm = arms[by("arm").value], of = arm.thresholds, wanted = arm.operating.tp + arm.operating.fp;
-    let best = 0;
-    for (let at = 0; at <= of.steps; at += 1) {
+    limits(of);
+    let best = of.first;
+    for (let at = of.first; at <= of.last; at += 1) {
       if (Math.abs(of.tp[at] + of.fp[at] - wanted) <= Math.abs(of.tp[best] + of.fp[best] - wanted)) best = at;
     }
     by("threshold").value = best;

@@ -75,5 +75,5 @@ def lost_said(task: dict[str, Any]) -> str:
 
 
 def guarded(n: int | None) -> str:
-    """A count of a small group; under ten it is not given out."""
+    """A count of a small group; under eleven it is not given out."""
     return f"under {LEAST_SHOWN}" if n is None else people(n)
