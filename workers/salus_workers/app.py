@@ -20,7 +20,15 @@ from salus_workers.runtime import (  # noqa: E402, F401 - connect the child's fi
     presence,
     threads,
 )
-from salus_workers.tasks import ask_due, checkpoint, forget_refused, measure, reconcile, run_job  # noqa: E402, F401 - importing registers the tasks
+from salus_workers.tasks import (  # noqa: E402, F401 - importing registers the tasks
+    ask_due,
+    checkpoint,
+    forget_refused,
+    forget_sessions,
+    measure,
+    reconcile,
+    run_job,
+)
 
 app = configure()
 

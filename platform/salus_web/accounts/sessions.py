@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY, logout
+from django.contrib.sessions.backends.db import SessionStore
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
@@ -77,6 +78,12 @@ def end_of(request: HttpRequest) -> None:
     if row is not None:
         end(row, why="person", by=request.actor)  # type: ignore[attr-defined]
     logout(request)
+
+
+def forget_expired() -> None:
+    """Let go of what browsers kept here until it ran out (what was searched for, a next page): nobody can come back to it. When who
+    was signed in stays in `SignIn`."""
+    SessionStore.clear_expired()
 
 
 class SessionLimits:

@@ -12,6 +12,7 @@ CHECKPOINT = "salus.checkpoint"
 MEASURE = "salus.measure"
 ASK_DUE = "salus.ask_due"
 FORGET_REFUSED = "salus.forget_refused"
+FORGET_SESSIONS = "salus.forget_sessions"
 
 app = Celery("salus")
 
@@ -42,6 +43,7 @@ def configure() -> Celery:
             "checkpoint": {"task": CHECKPOINT, "schedule": 10.0, "options": {"queue": "cpu"}},
             "measure": {"task": MEASURE, "schedule": 600.0, "options": {"queue": "cpu"}},
             "forget_refused": {"task": FORGET_REFUSED, "schedule": 3600.0, "options": {"queue": "cpu"}},
+            "forget_sessions": {"task": FORGET_SESSIONS, "schedule": 3600.0, "options": {"queue": "cpu"}},
             "ask_due": {"task": ASK_DUE, "schedule": 60.0, "options": {"queue": "cpu"}},
         },
     )
