@@ -109,6 +109,16 @@ def test_training_takes_twins_as_one_person(tmp_path: Path) -> None:
     assert [one["kind"] for one in findings] == ["near_duplicate_images"] and findings[0]["count"] == 3
 
 
+@pytest.mark.parametrize(("copies", "said"), [(("c2.png", "c13.png"), "1 pair of nearly the same image stands"), (("c2.png", "c13.png", "c21.png"), "3 pairs of nearly the same image stand")])
+def test_one_pair_and_several_are_said_as_such(tmp_path: Path, copies: tuple[str, ...], said: str) -> None:
+    folder = make_cases(tmp_path / "data", people=40)
+    for name in copies:
+        Image.fromarray(picture(1)).save(folder / "films" / name)
+    cases = read_cases(task := load_task(folder / "task.toml"), folder)
+    (finding,) = without_leaks(prepare_material(task, cases, embedded=False), cases)[1]
+    assert finding["evidence"].startswith(f"{said} under different people")
+
+
 def test_films_of_one_projection_are_not_twins_a_copy_saved_again_is() -> None:
     """Two people's films share shape and shades; only grain and edges are a person's own."""
     rng = np.random.default_rng(3)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.test import override_settings
 from salus_web.dashboard.charts.risk import signed
+from salus_web.dashboard.templatetags.wording import figure
 
 from tests.factories.hospital import make_job
 from tests.web.test_pages_clinician import text_of, ward  # noqa: F401
@@ -27,6 +28,11 @@ def test_past_its_end_a_list_does_not_say_that_nobody_is_there(ward: Any, addres
 
 def test_points_that_round_to_nothing_have_no_sign() -> None:
     assert [signed(value) for value in (-0.04, 0.0, 0.04, -0.05001, 6.12, -3.0)] == ["0.0", "0.0", "0.0", "−0.1", "+6.1", "−3.0"]
+
+
+def test_an_interval_below_nothing_is_read_in_one_way() -> None:
+    assert figure([0.857, 0.806, 0.908]) == "0.857 (0.806–0.908)"
+    assert figure([0.048, -0.069, 0.166]) == "0.048 (−0.069 to 0.166)" and figure([-0.004, None, None]) == "−0.004 (no interval)"
 
 
 @pytest.mark.parametrize(("state", "goes_on"), [("queued", True), ("running", True), ("failed", False)])

@@ -66,7 +66,7 @@ def histogram_chart(report: dict[str, Any]) -> Chart:
     spread = report["calibration"]["histogram"]
     left, right = tuple(spread["edges"][:-1]), tuple(spread["edges"][1:])
     without, with_it = tuple(map(float, spread["without"])), tuple(map(float, spread["with"]))
-    top, ticks = _count_axis(max(*without, *with_it, 1.0))
+    top, ticks = _count_axis(1.2 * max(*without, *with_it, 1.0))  # room for the legend above the bars
     zero = (0.0,) * len(left)
     marks = (
         Bars(left, right, zero, without, "risk-band", name="without the outcome"),

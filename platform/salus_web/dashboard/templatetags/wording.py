@@ -81,12 +81,18 @@ def shortened(text: str) -> str:
 
 @register.filter
 def figure(value: Any) -> str:
-    """[value, low, high] as 0.857 (0.806–0.908); in words where a bound is missing."""
+    """[value, low, high] as 0.857 (0.806–0.908), or −0.012 (−0.045 to 0.021); in words where a bound is missing."""
     if not isinstance(value, list) or not value or value[0] is None:
         return "not computable"
     if len(value) < 3 or value[1] is None or value[2] is None:
-        return f"{value[0]:.3f} (no interval)"
-    return f"{value[0]:.3f} ({value[1]:.3f}–{value[2]:.3f})"
+        return f"{_thousandths(value[0])} (no interval)"
+    between = " to " if value[1] < 0 else "–"
+    return f"{_thousandths(value[0])} ({_thousandths(value[1])}{between}{_thousandths(value[2])})"
+
+
+def _thousandths(value: float) -> str:
+    """With a real minus."""
+    return f"{value:.3f}".replace("-", "−")
 
 
 @register.filter
