@@ -13,6 +13,7 @@ from salus_web.accounts.tokens import PURPOSES, end_token, make_token
 from salus_web.audit.models import Event
 from salus_web.common import clock
 from salus_web.common.errors import BadInput, Refused
+from salus_web.registry.models import ModelBundle, TaskFile
 
 from tests.factories.cohorts import make_project
 from tests.factories.factors import enter, give_app
@@ -60,6 +61,19 @@ def test_only_a_computed_risk_has_a_number(nurse: User, person: Person) -> None:
     risk.currentrisk_set.model.objects.for_actor(SYSTEM).update(state="stale")  # type: ignore[attr-defined]
     row = ask(secret).json()["rows"][0]
     assert (row["state"], row["probability"], row["low"], row["high"]) == ("stale", None, None, None)
+
+
+def test_a_task_that_is_asked_for_is_answered_or_nothing_is(nurse: User, person: Person) -> None:
+    secret, bundle = secret_of(nurse), make_bundle()
+    kept = {"digest": "e" * 64, "task_id": "sepsis", "title": "Sepsis", "loaded_by": "x", "loaded_at": clock.now()}
+    ModelBundle.objects.filter(pk=bundle.pk).update(task=TaskFile.objects.create(**kept))
+    mistyped = ask(secret, "/api/worklist/?task=deterioratoin")
+    assert (mistyped.status_code, mistyped.json()) == (404, {"problem": "No model answers the task “deterioratoin”."})
+    nobody = ask(secret, "/api/worklist/?task=sepsis").json()
+    assert (nobody["task"], nobody["rows"]) == ("sepsis", []), "and no other model's numbers under it"
+    assert not Event.objects.filter(action="worklist.read").exists(), "nobody was shown"
+    asked = person.prediction.task_id
+    assert [row["patient_id"] for row in ask(secret, f"/api/worklist/?task={asked}").json()["rows"]] == [str(person.patient.pk)]
 
 
 def test_each_use_names_the_token_and_each_patient(nurse: User, person: Person) -> None:
@@ -193,7 +207,10 @@ def test_nothing_is_changed_through_these_addresses(nurse: User) -> None:
     secret = secret_of(nurse)
     for address in ADDRESSES.values():
         for method in ("post", "put", "patch", "delete"):
-            assert getattr(Client(), method)(address, headers={"authorization": f"Bearer {secret}"}).status_code == 405
+            answer = getattr(Client(enforce_csrf_checks=True), method)(address, headers={"authorization": f"Bearer {secret}"})
+            assert (answer.status_code, answer.json()["problem"]) == (405, "Nothing is written through this address.")
+    absent = ask(secret, "/api/patients/")
+    assert (absent.status_code, absent.json()["problem"]) == (404, "There is nothing at this address.")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
 
 from salus_web.accounts.access import NO_STORE, Declaration
 from salus_web.accounts.permissions import Resource, authorize
@@ -17,19 +18,23 @@ from salus_web.common.errors import BadInput, Hidden, LogNotWritten, Refused, Sa
 STATUS: tuple[tuple[type[SalusError], int], ...] = (
     (Hidden, 404), (Refused, 403), (BadInput, 400), (StateConflict, 409), (LogNotWritten, 503),
 )  # fmt: skip
+READS = ("GET", "HEAD")
 SHOW_ONE = "Show a token that is good now: Authorization: Bearer salus_…"
 
 
 def declare_api(
     action: str, *, purpose: str, audit: str, shows_patient: bool = False
 ) -> Callable[[Callable[..., dict[str, Any]]], Callable[..., HttpResponse]]:
-    """Declare an address for programs. The view returns what becomes JSON; it is on the log before it runs."""
+    """Declare an address for programs, which is read only. The view returns what becomes JSON; it is on the log before it runs."""
     if action not in PURPOSES[purpose]:
         raise ValueError(f"Tokens for {purpose} are not made for {action}.")
 
     def wrap(view: Callable[..., dict[str, Any]]) -> Callable[..., HttpResponse]:
+        @csrf_exempt  # a token is no cookie that another site's form could ride on
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
+            if request.method not in READS:
+                return _answer(405, {"problem": "Nothing is written through this address."}, {"Allow": ", ".join(READS)})
             try:
                 return _answer(200, _checked(request, view, *args, **options))
             except _NoToken:

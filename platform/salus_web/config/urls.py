@@ -10,4 +10,5 @@ urlpatterns = [
 ]
 handler400 = "salus_web.dashboard.views.wrong.not_understood"
 handler403 = "salus_web.dashboard.views.wrong.not_allowed"
+handler404 = "salus_web.dashboard.views.wrong.not_here"
 handler500 = "salus_web.dashboard.views.wrong.gave_up"

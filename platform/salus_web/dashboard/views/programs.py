@@ -6,7 +6,6 @@ from typing import Any
 
 from django.core.paginator import Paginator
 from django.http import HttpRequest
-from django.views.decorators.http import require_GET
 
 from salus_web.accounts.api import declare_api
 from salus_web.cohorts.selectors import first_cohorts, projects_of
@@ -17,22 +16,14 @@ from salus_web.ingest.selectors import uploads as uploads_for
 PAGE, COHORTS_EACH = 50, 200
 
 
-def _read(view: Any) -> Any:
-    """Only GET; the declaration stays visible."""
-    only = require_GET(view)
-    only.declaration = view.declaration
-    return only
-
-
-@_read
 @declare_api("patient.read", purpose="care", audit="api.worklist.read", shows_patient=True)
 def worklist(request: HttpRequest) -> dict[str, Any]:
-    """The person's work list, 25 a page: `?task=` and `?page=`. Only a computed risk has a number."""
+    """The person's work list, 25 a page: `?task=` and `?page=`. Only a computed risk has a number. A task that is asked for is
+    answered or nothing is: never another one in its place."""
     viewer = request.actor  # type: ignore[attr-defined]
     return rows_of(viewer, task_id=request.GET.get("task", ""), page=page_number(request))
 
 
-@_read
 @declare_api("cohort.use", purpose="research", audit="api.projects.read")
 def projects(request: HttpRequest) -> dict[str, Any]:
     """The person's running projects, 50 a page, and the names of their kept cohorts, the first 200 of each; no counts, which
@@ -48,7 +39,6 @@ def projects(request: HttpRequest) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@_read
 @declare_api("upload.read", purpose="integration", audit="api.uploads.read")
 def uploads(request: HttpRequest) -> dict[str, Any]:
     """What came in and how it was read, newest first, 50 a page; no file names, which may name a patient."""

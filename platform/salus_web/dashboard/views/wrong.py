@@ -6,10 +6,11 @@ import sys
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
-from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
+from django.views.defaults import page_not_found
 
 from salus_web.common.errors import LogNotWritten
-from salus_web.common.plain_pages import plain_page
+from salus_web.common.plain_pages import API, plain_page
 from salus_web.common.trouble import sentence_for
 
 AGAIN_SECONDS = 30
@@ -23,6 +24,13 @@ def not_understood(request: HttpRequest, exception: Any = None) -> HttpResponse:
 def not_allowed(request: HttpRequest, exception: Any = None) -> HttpResponse:
     """403."""
     return plain_page(request, 403)
+
+
+def not_here(request: HttpRequest, exception: Any = None) -> HttpResponse:
+    """404; programs read a sentence."""
+    if request.path.startswith(API):
+        return JsonResponse({"problem": "There is nothing at this address."}, status=404)
+    return page_not_found(request, exception)
 
 
 def form_not_ours(request: HttpRequest, reason: str = "") -> HttpResponse:
