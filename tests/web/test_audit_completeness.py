@@ -161,7 +161,7 @@ ELSEWHERE = {
     "backup": "a run with its line, below", "restore": "works on an empty place; its line is in the log that was put back", "restore_drill": "a run with its line, below",
     "apply_erasures": "tests/web/test_erasure.py", "keep_backups": "tests/web/test_backup_schedule.py: the same runs, and a line when one is late", "audit_fork": "tests/web/test_audit_checkpoints.py: log.fork", "load_cases": "calls the same door as ingest", "replay": "reads",
     "verify_log": "reads", "audit_checkpoint": "the log's own signature", "bench_audit": "works on a database of its own", "bench": "reads and queues nothing of its own",
-    "sbom": "reads", "sweep_vault": "tests/web/test_vault_sweep.py", "load_demo": "calls the services", "up": "starts processes",
+    "sbom": "reads", "sweep_vault": "tests/web/test_vault_sweep.py", "make_vault": "makes a place for files", "load_demo": "calls the services", "up": "starts processes",
 }  # fmt: skip
 
 

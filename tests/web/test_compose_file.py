@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from django.core.management import call_command
+from salus_web.ingest.management.commands import make_vault
 
 PARTS = {"proxy", "web", "worker-cpu", "worker-gpu", "beat", "database", "queue", "objects"}
 
@@ -58,3 +61,51 @@ def test_persons_keys_lie_on_a_volume_of_their_own(compose: dict[str, Any]) -> N
         mounts = dict(reversed(volume.split(":")[:2]) for volume in service["volumes"])
         holding = [volume for folder, volume in mounts.items() if place.startswith(folder.rstrip("/") + "/")]
         assert holding == ["person-keys"]
+
+
+NOT_PASSED = {"SALUS_MFA": "production refuses to relax it", "SALUS_AUDIT_DIR": "lies in the data folder"}
+
+
+def test_every_setting_that_an_administrator_reads_of_reaches_the_containers(compose: dict[str, Any], repository_root: Path) -> None:
+    """A documented setting that the file did not pass on changed nothing, in silence."""
+    told = set(re.findall(r"SALUS_[A-Z_]*[A-Z]", (repository_root / "docs/administrator/running.md").read_text())) - {"SALUS_OIDC"}
+    passed = {name for service in compose["services"].values() for name in (service.get("environment") or {})}
+    missing = {name for name in told if not {name, f"{name}_FILE"} & passed}
+    assert missing == set(NOT_PASSED)
+    web = compose["services"]["web"]["environment"]
+    assert {"SALUS_REQUESTS_PER_ADDRESS", "SALUS_PROXIES", "SALUS_DEVICE"} <= set(web)
+
+
+def test_the_vault_s_bucket_is_made_before_anything_is_brought_in(compose: dict[str, Any]) -> None:
+    assert "manage.py make_vault" in compose["services"]["migrate"]["command"][-1]
+    for name in ("web", "door"):
+        assert compose["services"][name]["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
+
+
+class Store:
+    """As much of an object store's client as `make_vault` asks."""
+
+    bucket_name = "salus-vault"
+
+    def __init__(self) -> None:
+        self.buckets = ["another"]
+        self.connection = self.meta = self.client = self
+
+    def list_buckets(self) -> dict[str, Any]:
+        return {"Buckets": [{"Name": name} for name in self.buckets]}
+
+    def create_bucket(self, *, Bucket: str) -> None:
+        assert Bucket not in self.buckets
+        self.buckets.append(Bucket)
+
+
+def test_the_bucket_is_made_once_and_a_folder_needs_none(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("make_vault")
+    store = Store()
+    monkeypatch.setattr(make_vault, "storages", {"vault": store})
+    call_command("make_vault")
+    call_command("make_vault")
+    assert store.buckets == ["another", "salus-vault"]
+    assert capsys.readouterr().out.splitlines() == [
+        "The vault is a folder; there is nothing to make.", "The bucket salus-vault was made.", "The bucket salus-vault is there.",
+    ]  # fmt: skip

@@ -10,7 +10,7 @@ THREADS_VARIABLE = "SALUS_WORKER_THREADS"
 
 def threads() -> int:
     """How many threads one worker process may use; 1 unless SALUS_WORKER_THREADS says otherwise."""
-    wanted = os.environ.get(THREADS_VARIABLE, "1")
+    wanted = os.environ.get(THREADS_VARIABLE) or "1"
     return max(1, int(wanted)) if wanted.isdigit() else 1
 
 

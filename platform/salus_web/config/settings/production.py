@@ -69,7 +69,7 @@ if os.environ.get("SALUS_OBJECT_STORE_URL"):
 
 # without a word of the hospital's own, nobody's silence is taken for a yes to research or training
 SALUS_CONSENT_WHEN_SILENT = silent_purposes(os.environ.get("SALUS_CONSENT_WHEN_SILENT") or "care")
-SALUS_PROXIES = int(os.environ.get("SALUS_PROXIES", "1"))  # the proxy that ends TLS
+SALUS_PROXIES = int(os.environ.get("SALUS_PROXIES") or 1)  # the proxy that ends TLS
 ALLOWED_HOSTS = [host.strip() for host in os.environ["SALUS_HOSTS"].split(",") if host.strip()]  # the proxy, which reads it too, asks for a space
 CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ALLOWED_HOSTS]
 SESSION_COOKIE_SECURE = True
