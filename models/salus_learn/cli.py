@@ -136,7 +136,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     cases = cases_of(task, table)
     sheet = fill_sheet(bundle, cases)
     found = sheet.report(task, target_of(cases), persons_of(cases))
-    add_kinds(found, task, cases, sheet)
+    add_kinds(found, task, cases, sheet, persons_of(cases))
     found["trained_on_these"] = was_taught_by(bundle, [case.snapshot.key for case in cases])
     _show(found)
     _say_left_out(table)

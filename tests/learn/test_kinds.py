@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from salus_learn.contracts import Case, RiskResult
-from salus_learn.errors import TaskError
+from salus_learn.contracts import Case, RiskResult, RiskState
+from salus_learn.errors import ExplanationError, TaskError
 from salus_learn.kinds.path import kind_probabilities, path_factors
 from salus_learn.scoring.judge import evaluate
 from salus_learn.scoring.score import score
@@ -23,7 +23,7 @@ from salus_learn.training.tuning import pixel_material, tuned_material
 
 from tests.factories.cases import TASK
 
-KINDS = TASK.replace('positive = ["yes"]', 'positive = ["flu", "mild cold", "cold"]').replace(
+KINDS = TASK.replace("high = 120\n", "").replace('positive = ["yes"]', 'positive = ["flu", "mild cold", "cold"]').replace(
     "[cases]", '[outcome.kinds]\nInfluenza = ["flu"]\nCold = ["cold", "mild cold"]\n[cases]'
 )
 
@@ -122,6 +122,18 @@ def test_the_path_integral_is_exact_also_far_from_the_reference() -> None:
         moved = of_margin * (end - start) + of_kinds @ (s_end - s_start)
         p = kind_probabilities(np.array([start, end]), np.stack([s_start, s_end]))
         assert moved == pytest.approx(p[1] - p[0], abs=1e-11)
+
+
+def test_who_lies_too_far_out_has_no_risk_and_everybody_else_has(taught: Taught) -> None:
+    """One mistyped age of 10^9 took every other patient's risk of the job with it, and gigabytes of memory."""
+    asked = [case.snapshot for case in taught.cases[:3]]
+    values = tuple(replace(value, value=1e9) if value.code == "age" else value for value in asked[1].values)
+    first, far, third = score(taught.bundle, [asked[0], replace(asked[1], values=values), asked[2]])
+    assert (far.state, far.probability, far.kinds) == (RiskState.FAILED, None, ()) and "far from all that taught the model" in far.why
+    alone = score(taught.bundle, [asked[0], asked[2]])
+    assert [one.probability for one in (first, third)] == [one.probability for one in alone]
+    with pytest.raises(ExplanationError):
+        path_factors(0.0, 1e9, np.zeros(3), np.array([1e9, 0.0, 0.0]))
 
 
 def test_a_kind_of_too_few_people_is_not_told_apart(taught: Taught, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from salus_learn.leaks.twins import joined_people, near_duplicates, prints_of
 from salus_learn.tasks.cases import read_cases
 from salus_learn.tasks.loader import load_task, task_from_text
 from salus_learn.training.leakage import without_leaks
-from salus_learn.training.train import prepare_material
+from salus_learn.training.train import prepare_material, train
 
 from tests.factories.cases import TASK, make_cases
 from tests.factories.delong import delong
@@ -107,6 +107,15 @@ def test_training_takes_twins_as_one_person(tmp_path: Path) -> None:
     assert merged.persons[2] == merged.persons[13] == merged.persons[21]
     assert len(np.unique(merged.persons)) == 38
     assert [one["kind"] for one in findings] == ["near_duplicate_images"] and findings[0]["count"] == 3
+
+
+def test_the_report_counts_people_who_were_made_one_as_one(tmp_path: Path) -> None:
+    folder = make_cases(tmp_path / "data", people=40)
+    for name in ("c2.png", "c13.png"):
+        Image.fromarray(picture(1)).save(folder / "films" / name)
+    task = load_task(folder / "task.toml")
+    judged = train(task, read_cases(task, folder), tmp_path / "bundle", repeats=1).judged
+    assert judged.persons[2] == judged.persons[13] == "p2" and len(np.unique(judged.persons)) == 39
 
 
 @pytest.mark.parametrize(("copies", "said"), [(("c2.png", "c13.png"), "1 pair of nearly the same image stands"), (("c2.png", "c13.png", "c21.png"), "3 pairs of nearly the same image stand")])

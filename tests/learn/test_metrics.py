@@ -13,14 +13,14 @@ from salus_learn.calibration.threshold import operating_margin, operating_thresh
 from salus_learn.evaluation.decision import predictive_values
 from salus_learn.evaluation.figures import auroc_by_person, auroc_difference, figure
 from salus_learn.evaluation.kinds import kinds_report
-from salus_learn.evaluation.metrics import brier, calibration_slope, proportion_wilson
+from salus_learn.evaluation.metrics import brier, calibration_slope, proportion_by_person, proportion_wilson
 from salus_learn.evaluation.report import arms_report
 from salus_learn.evaluation.subgroups import judgeable
 from salus_learn.explain.points import check_sum, points_per_margin, sigmoid
 from salus_learn.store.model import Margins
 from salus_learn.tasks.loader import task_from_text
 from salus_learn.training.fit import _thresholds
-from salus_learn.training.train import mean_report
+from salus_learn.training.train import _mean, mean_report
 from scipy.stats import binom
 from sklearn.metrics import roc_auc_score
 
@@ -231,7 +231,7 @@ def test_a_figure_that_one_repeat_lacks_is_averaged_over_the_others() -> None:
         mean = mean_report(some)["arms"]
         assert mean["line"]["brier"] == reports[1 - lacking]["arms"]["line"]["brier"]
         assert mean["fused"] == reports[1 - lacking]["arms"]["fused"]
-        assert mean["trees"]["auroc"][1] == reports[1 - lacking]["arms"]["trees"]["auroc"][1]
+        assert mean["trees"]["auroc"][1] is None and mean["trees"]["auroc"][0] is not None, "a bound of one repeat is none of the mean of both"
     assert mean_report([one | {"singles": {}} for one in reports])["fused_minus_best"] is None
 
 
@@ -271,3 +271,27 @@ def test_the_operating_point_of_a_confident_arm_lies_between_its_two_groups() ->
     found = _thresholds(task, Margins({"line": margins}, {"line": 0.0}), 1 / (1 + np.exp(-margins)), y)
     assert found["line"] == pytest.approx(-3.0, abs=1.0)
     assert found["fused"] == pytest.approx(sigmoid(found["line"]), abs=0.02)
+
+
+def test_a_mean_of_repeats_has_bounds_only_where_all_have_them() -> None:
+    arm = {"auroc": [1.0, None, None], "n": 20}
+    other = {"auroc": [0.533, 0.217, 0.825], "n": 20}
+    mean = _mean([arm, dict(arm), other])
+    assert mean["auroc"] == [pytest.approx(0.844333, abs=1e-6), None, None], "0.844 (0.217-0.825) lay outside itself"
+    assert _mean([other, other])["auroc"] == [0.533, 0.217, 0.825]
+
+
+@pytest.mark.parametrize(("cases_each", "alike"), [(1, 0.0), (6, 0.5), (12, 0.8)])
+def test_a_share_among_cases_of_the_same_people_is_covered_as_promised(cases_each: int, alike: float) -> None:
+    """Wilson's interval of cases taken as independent held the truth in half of the samples only."""
+    rng, people, held, plain = np.random.default_rng(4), 60, 0, 0
+    persons = np.repeat(np.arange(people), cases_each)
+    for _ in range(400):
+        own = rng.random(people) < 0.8
+        hit = np.where(rng.random(len(persons)) < alike, own[persons], rng.random(len(persons)) < 0.8)
+        _, low, high = proportion_by_person(hit, persons)
+        held += low <= 0.8 <= high
+        _, low, high = proportion_wilson(int(hit.sum()), len(hit))
+        plain += low <= 0.8 <= high
+    assert 0.92 <= held / 400 <= 0.98
+    assert plain == held if cases_each == 1 else plain / 400 < 0.85

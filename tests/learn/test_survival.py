@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from salus_learn.benchmark.compare import c_difference
 from salus_learn.contracts import Case
 from salus_learn.errors import CaseError, TaskError
 from salus_learn.evaluation.judged import JudgedPeople, JudgedTask, load_judged, save_judged
-from salus_learn.evaluation.survival import auroc_at, harrell_c, integrated_brier, kaplan_meier
+from salus_learn.evaluation.survival import auroc_at, harrell_c, integrated_brier, kaplan_meier, still_watched
 from salus_learn.explain.points import points_per_margin, risk_of
 from salus_learn.features.target import Target, breslow, cox_loss, ridge_fit
 from salus_learn.reporting.blocks import Prose
@@ -116,6 +117,14 @@ def test_harrells_c_is_its_definition() -> None:
     assert value == pytest.approx(won / pairs) and low < value < high
 
 
+def test_a_perfect_order_of_six_people_has_no_interval_and_beats_nobody() -> None:
+    time, event, who = np.arange(1.0, 7.0), np.ones(6, dtype=int), np.arange(6)
+    for figure in (harrell_c(time, event, -time, who), auroc_at(time, event, -time, 3.5, who)):
+        assert figure[0] == 1.0 and np.isnan(figure[1:]).all()
+    gap = c_difference(Target(event, time), -time, time, who)
+    assert gap[0] == 1.0 and np.isnan(gap[1:]).all()
+
+
 def test_an_outcome_on_the_first_day_is_an_outcome_for_the_trees() -> None:
     """Half of the people have the outcome on day 0, and the record tells which: the trees must learn it as from day 1 on."""
     x, event = np.repeat([1.0, 0.0], 100)[:, None], np.repeat([1, 0], 100)
@@ -129,7 +138,9 @@ def test_an_outcome_on_the_first_day_is_an_outcome_for_the_trees() -> None:
 def test_kaplan_meier_by_hand_and_the_weighted_figures_without_loss() -> None:
     time, event = np.array([1.0, 2, 2, 3, 4]), np.array([1, 1, 0, 1, 0])
     assert kaplan_meier(time, event, np.array([0.5, 1, 2, 3, 9])) == pytest.approx([1, 0.8, 0.6, 0.3, 0.3])
-    assert kaplan_meier(time, event, np.array([2.0]), before=True) == pytest.approx([0.8])
+    # at 2 one has the outcome and one is lost: of the three who can still be lost then, one is
+    both = np.array([1.0, 2.0, 2.0, 3.0, 4.0]), np.array([1, 1, 0, 1, 0])
+    assert still_watched(*both, np.array([2.0, 2.5, 9.0])) == pytest.approx([1.0, 2 / 3, 0.0])
     x, _, _ = drawn(200, seed=3)
     when = np.random.default_rng(1).exponential(100 / np.exp(x[:, 0]))
     always, grid = np.ones(200, dtype=int), np.array([40.0, 80.0])

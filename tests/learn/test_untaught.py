@@ -109,11 +109,13 @@ def test_what_next_to_nobody_lacked_is_kept_with_every_model(folder: Path, bundl
     assert all(fold.always_there == ("strong", "idle", "ward", "weight") for fold in bundle.folds)
     task, schema, x = bundle.model.task, bundle.model.schema, np.zeros((400, 6))
     x[:9, 0], x[:10, 1], x[10:, 3] = np.nan, np.nan, 1
-    assert always_there(task, schema, x) == ("strong", "patchy", "weight"), "ten gaps of 400 teach, nine do not; a word of no column is a gap"
+    assert always_there(task, schema, x, np.arange(len(x))) == ("strong", "patchy", "weight"), "ten gaps of 400 teach, nine do not; a word of no column is a gap"
     x[10, 3] = 1
     x[0, 4] = 1
-    assert always_there(task, schema, x) == ("strong", "patchy", "ward", "weight"), "nine words of no column"
-    assert always_there(task, schema, x[:60]) == ("patchy", "weight"), "nine of sixty are many"
+    assert always_there(task, schema, x, np.arange(len(x))) == ("strong", "patchy", "ward", "weight"), "nine words of no column"
+    assert always_there(task, schema, x[:60], np.arange(60)) == ("patchy", "weight"), "nine of sixty are many"
+    one = np.r_[np.zeros(10), np.arange(1, 391)]
+    assert "patchy" in always_there(task, schema, x, one), "ten cases of one person are one person who lacked it"
 
 
 @pytest.mark.parametrize("fold", [None, 1])

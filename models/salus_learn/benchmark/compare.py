@@ -121,6 +121,8 @@ def c_difference(
     finite = values[1:][np.isfinite(values[1:])]
     if not np.isfinite(values[0]) or len(finite) < DRAWS / 2:
         return NOTHING
+    if values[0] and finite.min() == finite.max():  # a perfect order against its reverse: nothing tells how sure that is
+        return float(values[0]), float("nan"), float("nan")
     return float(values[0]), float(np.quantile(finite, 0.025)), float(np.quantile(finite, 0.975))
 
 

@@ -22,7 +22,7 @@ from salus_learn.evaluation.metrics import (
     brier,
     calibration_slope,
     mean_by_person,
-    proportion_wilson,
+    proportion_by_person,
 )
 from salus_learn.evaluation.within import how_paired, placed
 
@@ -143,21 +143,18 @@ def calibration_intercept(y: np.ndarray, p: np.ndarray, weight: np.ndarray) -> f
     return float("nan")
 
 
-def operating_figures(y: np.ndarray, flagged: np.ndarray) -> dict[str, dict[str, Any]]:
-    """Sensitivity, specificity, PPV, NPV and accuracy with Wilson's interval (1927), each over its own n.
+def operating_figures(y: np.ndarray, flagged: np.ndarray, persons: np.ndarray) -> dict[str, dict[str, Any]]:
+    """Sensitivity, specificity, PPV, NPV and accuracy with Wilson's interval (1927), each over its own n, by person.
 
-    y: (n,) 0 and 1; flagged: (n,) bool."""
+    y: (n,) 0 and 1; flagged: (n,) bool; persons: (n,)."""
     event, flag = y == 1, flagged.astype(bool)
-    counts = {
-        "sensitivity": ((event & flag).sum(), event.sum(), "nobody with the outcome"),
-        "specificity": ((~event & ~flag).sum(), (~event).sum(), "nobody without the outcome"),
-        "ppv": ((event & flag).sum(), flag.sum(), "nobody was flagged"),
-        "npv": ((~event & ~flag).sum(), (~flag).sum(), "everybody was flagged"),
-        "accuracy": ((event == flag).sum(), len(y), "nobody"),
-    }
+    asked = {
+        "sensitivity": (event, "nobody with the outcome"), "specificity": (~event, "nobody without the outcome"),
+        "ppv": (flag, "nobody was flagged"), "npv": (~flag, "everybody was flagged"), "accuracy": (np.ones(len(y), dtype=bool), "nobody"),
+    }  # fmt: skip
     return {
-        name: figure(proportion_wilson(int(hits), int(n)), int(n), "Wilson", f"not computable: {why}")
-        for name, (hits, n, why) in counts.items()
+        name: figure(proportion_by_person((event == flag)[of], persons[of]), int(of.sum()), f"Wilson{by_person(persons)}", f"not computable: {why}")
+        for name, (of, why) in asked.items()
     }
 
 
@@ -179,7 +176,7 @@ def arm_figures(
         "brier": figure(brier(y, p, persons), n, f"normal{by}"),
         "calibration_slope": figure(slope, n, "bootstrap", undone),
         "calibration_intercept": figure(intercept, n, "bootstrap", undone),
-    } | operating_figures(y, flagged)  # fmt: skip
+    } | operating_figures(y, flagged, persons)  # fmt: skip
 
 
 def all_arms(judged: JudgedPeople) -> dict[str, Any]:

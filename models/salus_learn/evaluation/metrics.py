@@ -5,6 +5,8 @@ y: (n,) of 0 and 1; p: (n,) probabilities in [0, 1]; flagged: (n,) booleans; per
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from scipy.stats import norm, rankdata
 
@@ -28,10 +30,30 @@ def proportion_wilson(hits: int, n: int) -> Figure:
     """A proportion with Wilson's interval (1927)."""
     if n == 0:
         return NOTHING
-    share = hits / n
+    return hits / n, *_wilson(hits / n, n)
+
+
+def _wilson(share: float, n: float) -> tuple[float, float]:
     centre = (share + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
-    half = Z95 / (1 + Z95**2 / n) * np.sqrt(share * (1 - share) / n + Z95**2 / (4 * n**2))
-    return share, float(centre - half), float(centre + half)
+    half = Z95 / (1 + Z95**2 / n) * math.sqrt(share * (1 - share) / n + Z95**2 / (4 * n**2))
+    return centre - half, centre + half
+
+
+def proportion_by_person(hit: np.ndarray, persons: np.ndarray) -> Figure:
+    """The share of hits (n,) of 0 and 1; where a person (n,) has several cases, Wilson's interval for as many independent cases as
+    they are worth (n over the design effect; Rao and Scott, Biometrics 1992; 48: 577), never more than there are. With all hits or
+    none the cases of a person count as one."""
+    n = len(hit)
+    _, of = np.unique(persons, return_inverse=True)
+    people = int(of.max()) + 1 if n else 0
+    share, low, high = proportion_wilson(int(hit.sum()), n)
+    if people in (0, n):
+        return share, low, high
+    effect = n / people
+    if 0 < share < 1 and people > 1:
+        spread = (np.bincount(of, weights=hit - share) ** 2).sum() * people / (people - 1) / n**2
+        effect = max(1.0, spread / (share * (1 - share) / n))
+    return share, *_wilson(share, n / effect)
 
 
 def sensitivity(y: np.ndarray, flagged: np.ndarray) -> Figure:

@@ -16,7 +16,7 @@ from salus_learn.evaluation.figures import (
     resampled,
 )
 from salus_learn.evaluation.judged import JudgedPeople
-from salus_learn.evaluation.metrics import brier, proportion_wilson
+from salus_learn.evaluation.metrics import brier, proportion_by_person, proportion_wilson
 from salus_learn.evaluation.within import how_paired
 
 LEAST_PEOPLE = 50
@@ -60,7 +60,7 @@ def _row(judged: JudgedPeople, inside: np.ndarray) -> dict[str, Any]:
         told = None if _shown(n - events, persons[y == 0]) is None else _shown(events, persons[y == 1])
         return {"n": _shown(n, persons), "events": told, "state": TOO_FEW}
     by, folds = by_person(persons), judged.folds_of(inside)
-    operating = operating_figures(y, judged.flagged["fused"][inside])
+    operating = operating_figures(y, judged.flagged["fused"][inside], persons)
     intercept = resampled(calibration_intercept, y, p, persons, 200)
     return {
         "n": n, "events": events, "state": "computed",
@@ -100,12 +100,15 @@ def coverage_report(judged: JudgedPeople) -> dict[str, Any]:
 
 def _coverage(judged: JudgedPeople, inside: np.ndarray) -> dict[str, Any]:
     kept = judged.sets[inside][np.arange(int(inside.sum())), judged.y[inside].astype(int)]
-    return figure(proportion_wilson(int(kept.sum()), len(kept)), len(kept), "Wilson")
+    return _share(kept, judged.persons[inside])
 
 
 def _abstained(judged: JudgedPeople, inside: np.ndarray) -> dict[str, Any]:
-    n = int(inside.sum())
-    return figure(proportion_wilson(int(judged.abstained[inside].sum()), n), n, "Wilson")
+    return _share(judged.abstained[inside], judged.persons[inside])
+
+
+def _share(hit: np.ndarray, persons: np.ndarray) -> dict[str, Any]:
+    return figure(proportion_by_person(hit, persons), len(hit), f"Wilson{by_person(persons)}")
 
 
 def _width(judged: JudgedPeople, inside: np.ndarray) -> dict[str, Any]:

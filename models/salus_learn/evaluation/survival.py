@@ -39,18 +39,32 @@ def harrell_c(
     value = float(won.sum() / 2 / total)
     _, of = np.unique(persons, return_inverse=True)
     error = float(np.sqrt((np.bincount(of, weights=won - value * pairs) ** 2).sum()) / total)
+    if error == 0.0:  # a perfect order, or its reverse, tells nothing of how sure it is
+        return value, float("nan"), float("nan")
     return value, max(0.0, value - Z95 * error), min(1.0, value + Z95 * error)
 
 
-def kaplan_meier(time: np.ndarray, event: np.ndarray, at: np.ndarray, *, before: bool = False) -> np.ndarray:
-    """Share without the event at the times `at` (k,) (just before them with `before`)."""
+def kaplan_meier(time: np.ndarray, event: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Share without the event at the times `at` (k,)."""
     order = np.argsort(time, kind="stable")
     times, events = time[order], event[order]
     left = len(times) - np.searchsorted(times, times, side="left")
     unique, first = np.unique(times, return_index=True)
     died = np.add.reduceat(events, first)
     steps = np.cumprod(1.0 - died / left[first])
-    place = np.searchsorted(unique, at, side="left" if before else "right") - 1
+    place = np.searchsorted(unique, at, side="right") - 1
+    return np.where(place >= 0, steps[np.maximum(place, 0)], 1.0)
+
+
+def still_watched(time: np.ndarray, event: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Share not lost just before the times `at` (k,), by Kaplan and Meier. Whoever has the outcome at a time can no longer be lost
+    at it: outcomes come first where both are of one time."""
+    order = np.argsort(time, kind="stable")
+    unique, first = np.unique(time[order], return_index=True)
+    came = np.add.reduceat(event[order], first)
+    lost = np.diff(np.r_[first, len(time)]) - came
+    steps = np.cumprod(1.0 - lost / np.maximum(len(time) - first - came, 1))
+    place = np.searchsorted(unique, at, side="left") - 1
     return np.where(place >= 0, steps[np.maximum(place, 0)], 1.0)
 
 
@@ -68,7 +82,7 @@ def auroc_at(
 
     def value(index: np.ndarray) -> float:
         t, e, r = time[index], event[index], risk[index]
-        free = np.maximum(kaplan_meier(t, 1 - e, t, before=True), 1e-3)
+        free = np.maximum(still_watched(t, e, t), 1e-3)
         case, control = (t <= horizon) & (e == 1), _still_free(t, e, horizon)
         won, pairs = 0.0, 0.0
         for fold in np.unique(of):
@@ -85,6 +99,8 @@ def auroc_at(
     draws = draws[np.isfinite(draws)]
     if len(draws) < 100:
         return NOTHING
+    if draws.min() == draws.max():
+        return value(everyone), float("nan"), float("nan")
     return value(everyone), float(np.quantile(draws, 0.025)), float(np.quantile(draws, 0.975))
 
 
@@ -93,8 +109,8 @@ def integrated_brier(
 ) -> Figure:
     """Integrated Brier score (Graf 1999) of predicted shares without the outcome `free` (n, k) at the times `grid` (k,),
     weighted for loss; 0 is perfect. A normal interval over people, the weights taken as known."""
-    lost_at_own = np.maximum(kaplan_meier(time, 1 - event, time, before=True), 1e-3)
-    lost_at_grid = np.maximum(kaplan_meier(time, 1 - event, grid, before=True), 1e-3)
+    lost_at_own = np.maximum(still_watched(time, event, time), 1e-3)
+    lost_at_grid = np.maximum(still_watched(time, event, grid), 1e-3)
     came = (time[:, None] <= grid[None, :]) & (event[:, None] == 1)
     still = _still_free(time[:, None], event[:, None], grid[None, :])
     parts = came * free**2 / lost_at_own[:, None] + still * (1 - free) ** 2 / lost_at_grid[None, :]

@@ -100,25 +100,33 @@ def gaps(task: RiskTask, schema: FeatureSchema, x: np.ndarray) -> np.ndarray:
     return found
 
 
-def always_there(task: RiskTask, schema: FeatureSchema, x: np.ndarray) -> tuple[str, ...]:
-    """The features that next to nobody lacked of the training people; x (n, d), the schema's columns of those people.
+def always_there(task: RiskTask, schema: FeatureSchema, x: np.ndarray, persons: np.ndarray) -> tuple[str, ...]:
+    """The features that next to nobody lacked of the training people; x (n, d), the schema's columns of their cases; persons (n,).
+    Whoever lacked it in one case or in all is one person who did.
 
     What is counted is never missing: not recorded reads as none.
     """
-    lacked = gaps(task, schema, x).sum(axis=0)
+    lacked, people = _people_with(gaps(task, schema, x), persons), len(np.unique(persons))
     has_columns = np.isin(np.arange(len(task.features)), schema.owner)
     return tuple(
         spec.name for spec, missing, told in zip(task.features, lacked, has_columns, strict=True)
-        if told and spec.aggregation != "count" and missing < _few(len(x))
+        if told and spec.aggregation != "count" and missing < _few(people)
     )  # fmt: skip
 
 
-def slots_always_there(task: RiskTask, slots: np.ndarray | None) -> tuple[str, ...]:
-    """Of several image slots those that next to nobody lacked who had an image; slots (n, S) of the training people, NaN where missing."""
+def slots_always_there(task: RiskTask, slots: np.ndarray | None, persons: np.ndarray) -> tuple[str, ...]:
+    """Of several image slots those that next to nobody lacked who had an image; slots (n, S) of the training cases, NaN where missing;
+    persons (n,)."""
     if slots is None:
         return ()
-    there = np.isfinite(slots[np.isfinite(slots).any(axis=1)])
-    return tuple(spec.name for at, spec in enumerate(task.images) if (~there[:, at]).sum() < _few(len(there)))
+    shown = np.isfinite(slots).any(axis=1)
+    lacked, people = _people_with(~np.isfinite(slots[shown]), persons[shown]), len(np.unique(persons[shown]))
+    return tuple(spec.name for at, spec in enumerate(task.images) if lacked[at] < _few(people))
+
+
+def _people_with(marked: np.ndarray, persons: np.ndarray) -> np.ndarray:
+    """How many people have a mark in any case, by column; marked (n, c), persons (n,)."""
+    return np.array([len(np.unique(persons[column])) for column in marked.T])
 
 
 def _few(people: int) -> float:

@@ -13,8 +13,11 @@ import math
 import numpy as np
 from scipy.special import expit, softmax
 
+from salus_learn.errors import ExplanationError
+
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
 _STRETCH = 2.0
+_MOVED_AT_MOST = 2e4
 
 
 def kind_probabilities(margin: np.ndarray, s: np.ndarray) -> np.ndarray:
@@ -23,8 +26,12 @@ def kind_probabilities(margin: np.ndarray, s: np.ndarray) -> np.ndarray:
 
 
 def path_factors(start: float, end: float, s_start: np.ndarray, s_end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What one unit of m (K,) and of each s_j (K, K: kind, j) adds to each P_k on the way. Factors of probability."""
+    """What one unit of m (K,) and of each s_j (K, K: kind, j) adds to each P_k on the way. Factors of probability.
+
+    Raises ExplanationError where a margin moves by more than 20,000: nothing that a record can hold does that."""
     moved = max(abs(end - start), float(np.ptp(s_end - s_start)))
+    if not moved <= _MOVED_AT_MOST:
+        raise ExplanationError("An input lies so far from all that taught the model that the reasons of the kinds cannot be added up.")
     stretches = max(1, math.ceil(moved / _STRETCH))
     edges = np.arange(stretches) / stretches
     t = (edges[:, None] + (_NODES + 1) / 2 / stretches).ravel()  # (T,) in 0..1

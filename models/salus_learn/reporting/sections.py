@@ -304,8 +304,9 @@ def _methods(report: dict[str, Any]) -> Section:
         )
     if repeated:
         text.append(
-            "Some people have several cases. Wilson's intervals take cases as independent, so they are somewhat too narrow "
-            "here; the others count people."
+            "Some people have several cases. Intervals of the operating point and of coverage count people (Wilson's for as many cases as "
+            "theirs are worth; Rao and Scott 1992), as the others do. Those of moved thresholds, of the calibration's parts and of kinds "
+            "take cases as independent and are too narrow, where cases of a person are alike much too narrow."
         )
     text.append("Intervals show the chance in who was judged, not what another hospital, machine or year would change.")
     return Section("methods", "How the figures were made", tuple(Prose(part, "quiet") for part in text))

@@ -113,19 +113,19 @@ def kinds_of(task: RiskTask, cases: Sequence[Case]) -> np.ndarray:
     return np.array([-1 if case.kind is None else names.index(case.kind) for case in cases], dtype=int)
 
 
-def add_kinds(found: dict[str, Any], task: RiskTask, cases: Sequence[Case], sheet: ArmSheet) -> None:
+def add_kinds(found: dict[str, Any], task: RiskTask, cases: Sequence[Case], sheet: ArmSheet, persons: np.ndarray) -> None:
     """Add the figures of the kinds to a report, where the task names kinds and the model tells them apart."""
     if sheet.kinds is None or not np.isfinite(sheet.kinds).any():
         return
     names = [name for name, _ in task.outcome.kinds]
-    found["kinds"] = kinds_report(names, sheet.kinds, sheet.probabilities["fused"], kinds_of(task, cases), persons_of(cases), sheet.folds)
+    found["kinds"] = kinds_report(names, sheet.kinds, sheet.probabilities["fused"], kinds_of(task, cases), persons, sheet.folds)
 
 
 def evaluate(bundle: Bundle, cases: Sequence[Case]) -> dict[str, Any]:
     """Figures of a bundle on cases it has not seen (the caller's word; nothing here can know)."""
     sheet = fill_sheet(bundle, cases)
     found = sheet.report(bundle.model.task, target_of(cases), persons_of(cases))
-    add_kinds(found, bundle.model.task, cases, sheet)
+    add_kinds(found, bundle.model.task, cases, sheet, persons_of(cases))
     return found
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from salus_learn.contracts import PatientSnapshot, RiskResult
-from salus_learn.errors import LearnError
+from salus_learn.errors import ExplanationError, LearnError
 from salus_learn.features.columns import matrix
 from salus_learn.features.readings import NOTHING, Reading, read_features
 from salus_learn.imaging.embed import Embedded, Prepared, Report, embed
@@ -19,6 +19,8 @@ from salus_learn.scoring.change import would_change
 from salus_learn.scoring.untaught import hold_back
 from salus_learn.store.bundle import Bundle
 from salus_learn.store.model import Model, pattern_of
+
+UNSUMMED = "Its reasons cannot be added up to it, so no risk is given: an input lies far from all that taught the model."
 
 
 def score(
@@ -39,9 +41,7 @@ def score(
             readings.append(tuple(NOTHING for _ in model.task.features))
     encoder = bundle.encoder if fold is None else bundle.fold_encoders[fold]
     prepared = _embed_each(model, encoder, snapshots, problems, report)
-    results = account_all(
-        model, snapshots, readings, prepared, np.arange(len(snapshots)), bundle.digest
-    )
+    results = _account_each(model, snapshots, readings, prepared, bundle.digest)
     return [
         failed(model, snapshot.key, problems[position], bundle.digest) if position in problems else result
         for position, (snapshot, result) in enumerate(zip(snapshots, results, strict=True))
@@ -69,6 +69,23 @@ def _embed_each(
                 problems[at] = str(error)
         kept = [() if at in problems else one for at, one in enumerate(images)]
         return embed(kept, model.task.images, encoder)
+
+
+def _account_each(
+    model: Model, snapshots: Sequence[PatientSnapshot], readings: Sequence[tuple[Reading, ...]], prepared: Prepared | None, digest: str
+) -> list[RiskResult]:
+    """Everybody's account; where reasons do not add up, whose they are fails and nobody else."""
+    everyone = np.arange(len(snapshots))
+    try:
+        return account_all(model, snapshots, readings, prepared, everyone, digest)
+    except ExplanationError:
+        results = []
+        for at in everyone.tolist():
+            try:
+                results += account_all(model, snapshots, readings, prepared, np.array([at]), digest)
+            except ExplanationError:
+                results.append(failed(model, snapshots[at].key, UNSUMMED, digest))
+        return results
 
 
 def account_all(

@@ -52,7 +52,7 @@ def fit_model(material: Material, index: np.ndarray, *, seed: int) -> Model:
     doubts, fused = {}, np.full(len(index), np.nan)
     for pattern, judges in PATTERNS.items():
         rows = _rows(pattern, judges, inner)
-        if rows is None or not _enough(known[index[rows]]):
+        if rows is None or not _enough(known[index[rows]], material.persons[index[rows]]):
             continue
         apart, these = inner.apart(judges, rows), index[rows]
         chair = fit_chair(
@@ -71,10 +71,11 @@ def fit_model(material: Material, index: np.ndarray, *, seed: int) -> Model:
     if model.head is not None and material.prepared is not None and len(model.head.slots) > 1:
         slots = model.head.by_slot(material.prepared, index)
     shown = inner.by_judge.get("image", np.full(len(index), np.nan))
-    pool = draw_pool(x[index], shown, slots, persons=material.persons[index], seed=seed)
+    whose = material.persons[index]
+    pool = draw_pool(x[index], shown, slots, persons=whose, seed=seed)
     return Model(
         task, schema, model.line, model.trees, model.head, chairs, doubts, thresholds, pool=pool,
-        always_there=(*always_there(task, schema, x[index]), *slots_always_there(task, slots)),
+        always_there=(*always_there(task, schema, x[index], whose), *slots_always_there(task, slots, whose)),
     )  # fmt: skip
 
 
@@ -135,10 +136,10 @@ def out_of_fold(
     return Margins(mean, dict.fromkeys(names, 0.0))
 
 
-def _enough(known: np.ndarray) -> bool:
+def _enough(known: np.ndarray, persons: np.ndarray) -> bool:
     """Whether a chair can be fitted: a dozen people of known outcome, and both outcomes among them."""
-    counted = known[np.isfinite(known)]
-    return len(counted) >= FEWEST_FOR_A_CHAIR and len(np.unique(counted)) == 2
+    counted = np.isfinite(known)
+    return len(np.unique(persons[counted])) >= FEWEST_FOR_A_CHAIR and len(np.unique(known[counted])) == 2
 
 
 def _rows(pattern: str, judges: tuple[str, ...], inner: Margins) -> np.ndarray | None:

@@ -90,7 +90,7 @@ def train(
     digest = write_bundle(out, final, card=card, crossval=crossval, folds=found.models)
     sheet, origin = found.sheets[0], f"out of fold, {len(splits[0])} folds by person, repeat 1 of {len(splits)}"
     extra = known_extras(crossval) | (beside.parts(sheet.probabilities["fused"]) if beside else {})
-    judged = judged_people(task, cases, sheet, origin=origin, threshold=final.thresholds["fused"], extra=extra)
+    judged = judged_people(task, cases, sheet, origin=origin, threshold=final.thresholds["fused"], extra=extra, persons=material.persons)
     return Trained(digest, crossval, [replace(one, bundle_digest=digest) for one in found.first if one], found.fold_of, judged)
 
 
@@ -135,7 +135,7 @@ def _figures(fit: _Fit, found: _Outside, last: list[list[float | None]]) -> dict
     """The figures of all repeats, of the kinds those of the first; how each encoder learned, `last` the final one's."""
     task = fit.material.task
     figures = mean_report([sheet.report(task, fit.material.target, fit.material.persons) for sheet in found.sheets])
-    add_kinds(figures, task, fit.cases, found.sheets[0])
+    add_kinds(figures, task, fit.cases, found.sheets[0], fit.material.persons)
     if fit.pixels is None:
         return figures | {"encoder": "frozen", "tuning_curves": []}
     return figures | {"encoder": "tuned", "tuning_curves": [*found.histories, last]}
@@ -214,11 +214,15 @@ def mean_report(reports: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _mean(values: list[Any]) -> Any:
-    """Average numbers at the same place, where a repeat has them; words come from the first."""
+    """Average numbers at the same place, where a repeat has them; words come from the first. A figure with its interval ([value, low,
+    high]) has bounds only where every repeat that has a value has them: else the value could lie outside those of some."""
     known = [value for value in values if value is not None]
     if not known:
         return None
     first = known[0]
+    if isinstance(first, list) and any(None in value for value in known):
+        told = [value for value in known if value[0] is not None]
+        return [None if any(value[at] is None for value in told) else _mean([value[at] for value in told]) for at in range(len(first))]
     if isinstance(first, dict):
         names = dict.fromkeys(name for value in known for name in value)
         return {name: _mean([value.get(name) for value in known]) for name in names}
