@@ -38,7 +38,7 @@ def entry(kind: str, **fields: Any) -> dict[str, Any]:
 CONDITION = entry("Condition", code=CODED, recordedDate="2026-01-01")
 MEDICATION = entry("MedicationRequest", status="active", medicationCodeableConcept=CODED, authoredOn="2026-01-01")
 ALLERGY = entry("AllergyIntolerance", patient=SUBJECT["subject"], code=CODED)
-ENCOUNTER = entry("Encounter", status="finished", period={"start": "2026-01-01"}, **{"class": {"code": "IMP"}})
+ENCOUNTER = entry("Encounter", status="in-progress", period={"start": "2026-01-01"}, **{"class": {"code": "IMP"}})
 
 
 class Door:
@@ -163,6 +163,22 @@ def test_an_end_ends_the_stay_and_the_wards_right_and_no_older_file_opens_it(doo
     later = {"resource": ENCOUNTER["resource"] | WARD | {"period": {"start": "2026-01-01", "end": "2026-01-09"}}}
     assert "ended" not in door.bring(later)
     assert str(stays.get().ends_at)[:10] == "2026-01-05", "an end that is here is never moved"
+
+
+@pytest.mark.parametrize("status", ["finished", "discharged", "completed", "discontinued"])
+def test_a_stay_that_is_said_to_be_over_ended_when_the_file_came_in(door: Door, status: str) -> None:
+    open_stay, over = ENCOUNTER["resource"] | WARD, {"status": status}
+    door.bring({"resource": open_stay}, {"resource": open_stay | over | {"id": "x2"}})
+    rights = CareRelation.objects.filter(team__name="Ward 9")
+    assert [right.is_live for right in rights.order_by("ends_at")].count(True) == 1, "the one that was over when it first came in is not open"
+    before = now()
+    assert door.bring({"resource": open_stay | over}, issued="2026-01-01")["ended"] == 1
+    ends = Encounter.objects.for_actor(SYSTEM).values_list("ends_at", flat=True)
+    assert before <= max(ends) <= now() and not any(right.is_live for right in rights)
+    dated = open_stay | over | {"period": {"start": "2026-01-01", "end": "2026-01-05"}}
+    door.bring({"resource": dated | {"id": "x3"}}, {"resource": dated}, issued="2026-01-02")
+    assert str(min(Encounter.objects.for_actor(SYSTEM).values_list("ends_at", flat=True)))[:10] == "2026-01-05", "its own end goes first"
+    assert max(Encounter.objects.for_actor(SYSTEM).values_list("ends_at", flat=True)) == max(ends), "and no end is moved"
 
 
 def test_an_end_before_the_start_is_refused_and_ends_nothing(door: Door) -> None:
