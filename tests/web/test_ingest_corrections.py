@@ -181,6 +181,19 @@ def test_a_stay_that_is_said_to_be_over_ended_when_the_file_came_in(door: Door, 
     assert max(Encounter.objects.for_actor(SYSTEM).values_list("ends_at", flat=True)) == max(ends), "and no end is moved"
 
 
+@pytest.mark.parametrize("start", ["2026-01-01", "2062-01-01", "2026-13-01", None])
+def test_a_stay_that_is_only_planned_is_left_out_in_words_and_gives_no_ward_a_right(door: Door, start: str | None) -> None:
+    planned = {"resource": ENCOUNTER["resource"] | WARD | {"status": "planned", "period": {"start": start}}}
+    assert door.bring(planned)["left out: Encounter only planned"] == 1
+    assert not Encounter.objects.for_actor(SYSTEM).exists() and not CareRelation.objects.filter(team__name="Ward 9").exists()
+
+
+@pytest.mark.parametrize("status", ["arrived", "triaged", "in-progress", "onleave", "on-hold"])
+def test_a_stay_that_is_under_way_is_open(door: Door, status: str) -> None:
+    door.bring({"resource": ENCOUNTER["resource"] | WARD | {"status": status}})
+    assert Encounter.objects.for_actor(SYSTEM).get().ends_at is None and CareRelation.objects.get(team__name="Ward 9").is_live
+
+
 def test_an_end_before_the_start_is_refused_and_ends_nothing(door: Door) -> None:
     door.bring(ENCOUNTER)
     said = door.refused({"resource": ENCOUNTER["resource"] | {"period": {"start": "2026-01-01", "end": "2025-12-01"}}})

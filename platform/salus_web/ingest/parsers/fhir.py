@@ -13,6 +13,7 @@ from salus_web.ingest.parsers.fhir_people import person_of
 from salus_web.ingest.parsers.fhir_status import (
     NO_LONGER_GIVEN,
     NO_LONGER_HAD,
+    NOT_BEGUN,
     STAY_IS_OVER,
     clinical_status,
     is_corrected,
@@ -171,6 +172,8 @@ def _common(resource: dict[str, Any], place: str) -> dict[str, Any]:
 
 
 def _encounter(person: PersonRecord, resource: dict[str, Any], place: str, around: Around) -> None:
+    if resource.get("status") == NOT_BEGUN:
+        raise LeftOut("only planned")
     period = resource.get("period") or {}
     wards = [((entry.get("location") or {}).get("display") or "") for entry in resource.get("location") or []]
     reasons = resource.get("reasonCode") or [{}]
