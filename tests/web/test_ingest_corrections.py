@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -20,9 +21,10 @@ from salus_web.records.models import (
     Observation,
     Patient,
 )
+from salus_web.records.selectors import banner_facts, record_rows
 
 from tests.factories.hospital import make_bundle
-from tests.factories.people import SYSTEM, make_site
+from tests.factories.people import SYSTEM, actor_of, make_site, make_user
 from tests.web.test_current_risks import outcome, store
 from tests.web.test_ingest_parsers import bundle
 
@@ -214,13 +216,23 @@ def test_a_diagnosis_and_a_life_end_too(door: Door) -> None:
     assert Upload.objects.get(pk=upload.pk).counts["ended"] == 2
 
 
-def test_a_stay_that_never_was_is_not_kept_and_one_that_is_here_stays(door: Door) -> None:
+@pytest.mark.parametrize("status", ["cancelled", "entered-in-error"])
+def test_a_stay_that_never_was_is_not_kept_and_one_that_is_here_ends_and_is_shown_no_more(door: Door, status: str) -> None:
     never = {"resource": ENCOUNTER["resource"] | {"status": "cancelled"}}
     door.bring(never)
     assert not Encounter.objects.for_actor(SYSTEM).exists()
-    door.bring(ENCOUNTER)
-    door.bring(never, issued="2026-01-01")
-    assert Encounter.objects.for_actor(SYSTEM).count() == 1
+    door.bring({"resource": ENCOUNTER["resource"] | WARD})
+    assert door.bring({"resource": never["resource"] | {"status": status}}, issued="2026-01-01")["taken back"] == 1
+    stay, right = Encounter.objects.for_actor(SYSTEM).get(), CareRelation.objects.get(team__name="Ward 9")
+    assert stay.is_taken_back and stay.ends_at == right.ends_at and not right.is_live
+    patient = Patient.objects.for_actor(SYSTEM).get()
+    nurse = make_user("clinician", door.site)
+    CareRelation.objects.create(patient=patient, user=nurse, kind="consult", reason="asked", starts_at=stay.starts_at, added_by=SYSTEM.id)
+    assert banner_facts(viewer=actor_of(nurse), patient=patient).ward == ""
+    rows = record_rows(viewer=SYSTEM, patient=patient, since=datetime(2025, 1, 1, tzinfo=UTC))
+    assert rows.encounters == [] and len(rows.observations) == 1, "what was recorded in it was recorded"
+    assert "taken back" not in door.bring(never, issued="2026-01-02")
+    assert Encounter.objects.for_actor(SYSTEM).get().ends_at == stay.ends_at
 
 
 @pytest.mark.parametrize("status", ["unconfirmed", "provisional", "differential", "confirmed"])
