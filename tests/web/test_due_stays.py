@@ -102,6 +102,13 @@ def test_no_other_stay_is_asked_for(site: Site, bundle: ModelBundle, began: time
     assert look(bundle) == 0 and asked() == []
 
 
+def test_a_stay_that_was_taken_back_is_not_asked_for(site: Site, bundle: ModelBundle) -> None:
+    look(bundle, -3 * HOUR)
+    stay(make_patient(site), 25 * HOUR)
+    Encounter.objects.for_actor(SYSTEM).update(is_taken_back=True)
+    assert look(bundle) == 0 and asked() == []
+
+
 def test_a_planned_stay_is_asked_for_when_it_has_begun_and_come_to_its_moment(site: Site, bundle: ModelBundle) -> None:
     patient = make_patient(site)
     stay(patient, -HOUR)

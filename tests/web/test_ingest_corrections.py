@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -20,9 +21,10 @@ from salus_web.records.models import (
     Observation,
     Patient,
 )
+from salus_web.records.selectors import banner_facts, record_rows
 
 from tests.factories.hospital import make_bundle
-from tests.factories.people import SYSTEM, make_site
+from tests.factories.people import SYSTEM, actor_of, make_site, make_user
 from tests.web.test_current_risks import outcome, store
 from tests.web.test_ingest_parsers import bundle
 
@@ -38,7 +40,7 @@ def entry(kind: str, **fields: Any) -> dict[str, Any]:
 CONDITION = entry("Condition", code=CODED, recordedDate="2026-01-01")
 MEDICATION = entry("MedicationRequest", status="active", medicationCodeableConcept=CODED, authoredOn="2026-01-01")
 ALLERGY = entry("AllergyIntolerance", patient=SUBJECT["subject"], code=CODED)
-ENCOUNTER = entry("Encounter", status="finished", period={"start": "2026-01-01"}, **{"class": {"code": "IMP"}})
+ENCOUNTER = entry("Encounter", status="in-progress", period={"start": "2026-01-01"}, **{"class": {"code": "IMP"}})
 
 
 class Door:
@@ -165,6 +167,35 @@ def test_an_end_ends_the_stay_and_the_wards_right_and_no_older_file_opens_it(doo
     assert str(stays.get().ends_at)[:10] == "2026-01-05", "an end that is here is never moved"
 
 
+@pytest.mark.parametrize("status", ["finished", "discharged", "completed", "discontinued"])
+def test_a_stay_that_is_said_to_be_over_ended_when_the_file_came_in(door: Door, status: str) -> None:
+    open_stay, over = ENCOUNTER["resource"] | WARD, {"status": status}
+    door.bring({"resource": open_stay}, {"resource": open_stay | over | {"id": "x2"}})
+    rights = CareRelation.objects.filter(team__name="Ward 9")
+    assert [right.is_live for right in rights.order_by("ends_at")].count(True) == 1, "the one that was over when it first came in is not open"
+    before = now()
+    assert door.bring({"resource": open_stay | over}, issued="2026-01-01")["ended"] == 1
+    ends = Encounter.objects.for_actor(SYSTEM).values_list("ends_at", flat=True)
+    assert before <= max(ends) <= now() and not any(right.is_live for right in rights)
+    dated = open_stay | over | {"period": {"start": "2026-01-01", "end": "2026-01-05"}}
+    door.bring({"resource": dated | {"id": "x3"}}, {"resource": dated}, issued="2026-01-02")
+    assert str(min(Encounter.objects.for_actor(SYSTEM).values_list("ends_at", flat=True)))[:10] == "2026-01-05", "its own end goes first"
+    assert max(Encounter.objects.for_actor(SYSTEM).values_list("ends_at", flat=True)) == max(ends), "and no end is moved"
+
+
+@pytest.mark.parametrize("start", ["2026-01-01", "2062-01-01", "2026-13-01", None])
+def test_a_stay_that_is_only_planned_is_left_out_in_words_and_gives_no_ward_a_right(door: Door, start: str | None) -> None:
+    planned = {"resource": ENCOUNTER["resource"] | WARD | {"status": "planned", "period": {"start": start}}}
+    assert door.bring(planned)["left out: Encounter only planned"] == 1
+    assert not Encounter.objects.for_actor(SYSTEM).exists() and not CareRelation.objects.filter(team__name="Ward 9").exists()
+
+
+@pytest.mark.parametrize("status", ["arrived", "triaged", "in-progress", "onleave", "on-hold"])
+def test_a_stay_that_is_under_way_is_open(door: Door, status: str) -> None:
+    door.bring({"resource": ENCOUNTER["resource"] | WARD | {"status": status}})
+    assert Encounter.objects.for_actor(SYSTEM).get().ends_at is None and CareRelation.objects.get(team__name="Ward 9").is_live
+
+
 def test_an_end_before_the_start_is_refused_and_ends_nothing(door: Door) -> None:
     door.bring(ENCOUNTER)
     said = door.refused({"resource": ENCOUNTER["resource"] | {"period": {"start": "2026-01-01", "end": "2025-12-01"}}})
@@ -185,13 +216,23 @@ def test_a_diagnosis_and_a_life_end_too(door: Door) -> None:
     assert Upload.objects.get(pk=upload.pk).counts["ended"] == 2
 
 
-def test_a_stay_that_never_was_is_not_kept_and_one_that_is_here_stays(door: Door) -> None:
+@pytest.mark.parametrize("status", ["cancelled", "entered-in-error"])
+def test_a_stay_that_never_was_is_not_kept_and_one_that_is_here_ends_and_is_shown_no_more(door: Door, status: str) -> None:
     never = {"resource": ENCOUNTER["resource"] | {"status": "cancelled"}}
     door.bring(never)
     assert not Encounter.objects.for_actor(SYSTEM).exists()
-    door.bring(ENCOUNTER)
-    door.bring(never, issued="2026-01-01")
-    assert Encounter.objects.for_actor(SYSTEM).count() == 1
+    door.bring({"resource": ENCOUNTER["resource"] | WARD})
+    assert door.bring({"resource": never["resource"] | {"status": status}}, issued="2026-01-01")["taken back"] == 1
+    stay, right = Encounter.objects.for_actor(SYSTEM).get(), CareRelation.objects.get(team__name="Ward 9")
+    assert stay.is_taken_back and stay.ends_at == right.ends_at and not right.is_live
+    patient = Patient.objects.for_actor(SYSTEM).get()
+    nurse = make_user("clinician", door.site)
+    CareRelation.objects.create(patient=patient, user=nurse, kind="consult", reason="asked", starts_at=stay.starts_at, added_by=SYSTEM.id)
+    assert banner_facts(viewer=actor_of(nurse), patient=patient).ward == ""
+    rows = record_rows(viewer=SYSTEM, patient=patient, since=datetime(2025, 1, 1, tzinfo=UTC))
+    assert rows.encounters == [] and len(rows.observations) == 1, "what was recorded in it was recorded"
+    assert "taken back" not in door.bring(never, issued="2026-01-02")
+    assert Encounter.objects.for_actor(SYSTEM).get().ends_at == stay.ends_at
 
 
 @pytest.mark.parametrize("status", ["unconfirmed", "provisional", "differential", "confirmed"])

@@ -48,6 +48,15 @@ def test_charlson_reads_every_diagnosis_known_by_the_index_moment_and_none_after
     assert refused.points is None and refused.missing[0].startswith("1 of the diagnoses in SNOMED CT alone")
 
 
+def test_no_model_speaks_of_a_stay_that_was_taken_back() -> None:
+    start = now() - timedelta(days=90)
+    Encounter.objects.create(
+        patient=make_patient(make_site()), kind="inpatient", ward="A", starts_at=start, ends_at=start + timedelta(days=3), source="stay",
+        source_key="s", is_taken_back=True,
+    )  # fmt: skip
+    assert stay_cases(task_from_text(ONCE), SYSTEM, purpose="training") == []
+
+
 def _charlson() -> ScoreResult:
     (case,) = stay_cases(task_from_text(ONCE), SYSTEM, purpose="training")
     scores = score_patient(case.snapshot, all_diagnoses=case.all_diagnoses)

@@ -79,7 +79,7 @@ def _held(bundle: ModelBundle, delay: timedelta, moment: datetime) -> DueMoment 
 
 def _stays(look: DueMoment, until: datetime, by: Any) -> list[Encounter]:
     """The next page of stays that began up to a moment, in the order of their beginning."""
-    rows = Encounter.objects.for_actor(by).exclude(kind__in=("case", *VISITS)).filter(starts_at__gte=look.begun_to, starts_at__lte=until)
+    rows = Encounter.objects.for_actor(by).exclude(kind__in=("case", *VISITS)).filter(is_taken_back=False, starts_at__gte=look.begun_to, starts_at__lte=until)
     rows = rows.filter(Q(starts_at__gt=look.begun_to) | (Q(pk__gt=look.after) if look.after else Q()))
     return list(rows.only("patient_id", "starts_at", "ends_at").order_by("starts_at", "pk")[:PAGE])
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import models
 
+from salus_web.common.clock import now
 from salus_web.records.identity import source_key
 from salus_web.records.models import (
     Allergy,
@@ -27,8 +28,8 @@ KEPT: dict[str, tuple[str, type[models.Model]]] = {
 
 def take_back(*, patient: Patient, said: list[dict[str, Any]], by: Any) -> int:
     """Remove the rows that came from these resources (`kind`, `source`); returns how many. A stay that is called an error later
-    stays: what was measured in it was measured."""
-    gone = 0
+    is marked and stays: what was measured in it was measured."""
+    gone = _stays_back(patient, [source_key(one["key"]) for one in said if one["kind"] == "Encounter"], by)
     for kind, table in KEPT.values():
         sources = [one["source"] for one in said if one["kind"] == kind]
         if sources:
@@ -36,6 +37,24 @@ def take_back(*, patient: Patient, said: list[dict[str, Any]], by: Any) -> int:
             gone += sum(not getattr(row, "is_other_coding", False) for row in rows)
             rows.delete()
     return gone
+
+
+def _stays_back(patient: Patient, keys: list[str], by: Any) -> int:
+    """Mark stays that never were and end those that are open, and with each its ward's right; returns how many."""
+    stays = Encounter.objects.for_actor(by).filter(patient=patient, source_key__in=keys, is_taken_back=False)
+    found = list(stays) if keys else []
+    for stay in found:
+        if stay.ends_at is None:
+            _end_stay(stay, max(stay.starts_at, now()), by)
+    Encounter.objects.for_actor(by).filter(pk__in=[stay.pk for stay in found]).update(is_taken_back=True)
+    return len(found)
+
+
+def _end_stay(stay: Encounter, ends_at: datetime, by: Any) -> None:
+    """End an open stay, and with it the right of its ward to see the patient."""
+    Encounter.objects.for_actor(by).filter(pk=stay.pk).update(ends_at=ends_at)
+    on_the_ward = CareRelation.objects.filter(patient_id=stay.patient_id, kind="encounter", team__name=stay.ward, starts_at=stay.starts_at)
+    on_the_ward.filter(ends_at__isnull=True).update(ends_at=ends_at)
 
 
 def put_right(*, patient: Patient, entries: list[dict[str, Any]], by: Any) -> int:
@@ -74,9 +93,7 @@ def end(*, patient: Patient, person: dict[str, Any], by: Any) -> int:
     for stay, ends_at in _ending(stays, person["encounters"], "ends_at"):
         if ends_at < stay.starts_at:
             continue
-        stays.filter(pk=stay.pk).update(ends_at=ends_at)
-        on_the_ward = CareRelation.objects.filter(patient=patient, kind="encounter", team__name=stay.ward, starts_at=stay.starts_at)
-        on_the_ward.filter(ends_at__isnull=True).update(ends_at=ends_at)
+        _end_stay(stay, ends_at, by)
         ended += 1
     problems = Condition.objects.for_actor(by).filter(patient=patient, abated_at__isnull=True)
     for problem, abated_at in _ending(problems, person["conditions"], "abated_at"):

@@ -69,7 +69,8 @@ VISITS = ("AMB", "HH", "VR")
 
 
 class Encounter(models.Model):
-    """A stay or visit; for a row of a case table, the case (`kind` = "case"), with the upload whose table held it last."""
+    """A stay or visit; for a row of a case table, the case (`kind` = "case"), with the upload whose table held it last. One that was
+    taken back never was, and no model speaks of it; what was recorded in it still was."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     patient = models.ForeignKey(Patient, on_delete=models.CASCADE)
@@ -81,6 +82,7 @@ class Encounter(models.Model):
     source = models.CharField(max_length=200)
     source_key = models.CharField(max_length=64)
     upload_id = models.UUIDField(null=True)
+    is_taken_back = models.BooleanField(default=False)
 
     reason = SealedText("reason_sealed", "person:patient_id")
     objects = PatientScopedManager()

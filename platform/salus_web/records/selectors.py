@@ -165,7 +165,7 @@ class BannerFacts:
 
 def banner_facts(*, viewer: Actor, patient: Patient) -> BannerFacts:
     """Ward, allergies that are not over, and why the viewer may see this patient (3 queries)."""
-    stay = Encounter.objects.for_actor(viewer).filter(patient=patient).order_by("-starts_at").first()
+    stay = Encounter.objects.for_actor(viewer).filter(patient=patient, is_taken_back=False).order_by("-starts_at").first()
     allergies = [row.display for row in _allergies(viewer, patient) if row.status not in Allergy.OVER]
     relation = why_seen(viewer, patient)
     care = "" if relation is None else f"care team: {relation.team.name}" if relation.team else f"{relation.kind}: {relation.why}"
@@ -203,7 +203,7 @@ def record_rows(*, viewer: Actor, patient: Patient, since: datetime) -> RecordRo
     conditions, more_conditions = _newest(Condition.objects.for_actor(viewer).filter(patient=patient, is_other_coding=False).order_by("-recorded_at"))
     medications, more_medications = _newest(Medication.objects.for_actor(viewer).filter(patient=patient, is_other_coding=False).order_by("-starts_at"))
     return RecordRows(
-        list(Encounter.objects.for_actor(viewer).filter(still, patient=patient).order_by("starts_at")),
+        list(Encounter.objects.for_actor(viewer).filter(still, patient=patient, is_taken_back=False).order_by("starts_at")),
         list(readings.order_by("-observed_at")[:READINGS_AT_MOST])[::-1],
         conditions, medications, more_conditions, more_medications, _allergies(viewer, patient),
     )  # fmt: skip

@@ -95,9 +95,10 @@ def _newest_of_each(task: RiskTask, stays: list[Encounter]) -> dict[Any, Encount
 
 
 def _stays(by: Any, purpose: str, patient_ids: Sequence[str] | None = None) -> list[Encounter]:
-    """Stays, which visits are not, in the order of their beginning. Read first of all, as they tell how much had come in before anything else was
+    """Stays, which visits and what was taken back are not, in the order of their beginning. Read first of all, as they tell how much had come in before anything else was
     read (Patient.data_version)."""
     rows = Encounter.objects.for_actor(by).for_purpose(purpose).select_related("patient", "patient__site").exclude(kind__in=("case", *VISITS))
+    rows = rows.filter(is_taken_back=False)
     rows = rows if patient_ids is None else rows.filter(patient_id__in=list(patient_ids))
     return list(rows.order_by("starts_at", "pk"))
 

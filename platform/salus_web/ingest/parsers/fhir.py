@@ -13,6 +13,8 @@ from salus_web.ingest.parsers.fhir_people import person_of
 from salus_web.ingest.parsers.fhir_status import (
     NO_LONGER_GIVEN,
     NO_LONGER_HAD,
+    NOT_BEGUN,
+    STAY_IS_OVER,
     clinical_status,
     is_corrected,
     is_final,
@@ -170,12 +172,16 @@ def _common(resource: dict[str, Any], place: str) -> dict[str, Any]:
 
 
 def _encounter(person: PersonRecord, resource: dict[str, Any], place: str, around: Around) -> None:
+    if resource.get("status") == NOT_BEGUN:
+        raise LeftOut("only planned")
     period = resource.get("period") or {}
     wards = [((entry.get("location") or {}).get("display") or "") for entry in resource.get("location") or []]
     reasons = resource.get("reasonCode") or [{}]
     starts_at = around.clock.start(period.get("start"), place, "period.start")
     ends_at = around.clock.end(period["end"], place, "period.end") if period.get("end") else None
     _in_order(starts_at, ends_at, place, "period.end", "period.start")
+    if ends_at is None and resource.get("status") in STAY_IS_OVER:
+        ends_at = max(starts_at, around.clock.received)
     person.encounters.append(_common(resource, place) | {
         "id": str(resource["id"]), "kind": str((resource.get("class") or {}).get("code", "")),
         "ward": wards[-1] if wards else "", "reason": str((reasons[0].get("coding") or [{}])[0].get("display", "")),

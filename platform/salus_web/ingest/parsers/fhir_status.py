@@ -20,6 +20,8 @@ PRELIMINARY = frozenset({"registered", "preliminary"})  # not verified yet: the 
 ORDERED = frozenset({"order", "original-order", "reflex-order", "filler-order", "instance-order"})
 NO_LONGER_GIVEN = frozenset({"completed", "stopped", "on-hold", "cancelled"})
 NO_LONGER_HAD = frozenset({"inactive", "remission", "resolved"})  # condition-clinical, allergyintolerance-clinical
+NOT_BEGUN = "planned"  # encounter-status: who has arrived or was triaged is there
+STAY_IS_OVER = frozenset({"finished", "discharged", "completed", "discontinued"})  # encounter-status: R4 has the first, R5 the others
 # link-type (R4): the first says that the record must no longer be used; the second that it is the one in use, in place of another
 REPLACED = "Patient whom another record replaces (nothing is merged here, so both stay; please tell an administrator)"
 REPLACES = "link by which this record replaces another (nothing is merged here, so both stay; please tell an administrator)"
