@@ -21,6 +21,7 @@ from salus_web.ingest.parsers.fhir_status import (
     is_preliminary,
     is_taken_back,
     linked,
+    present_ward,
 )
 from salus_web.ingest.parsers.fhir_times import Clock
 from salus_web.ingest.parsers.fhir_values import coding_of, each_coding, names_of, value_of
@@ -175,7 +176,6 @@ def _encounter(person: PersonRecord, resource: dict[str, Any], place: str, aroun
     if resource.get("status") == NOT_BEGUN:
         raise LeftOut("only planned")
     period = resource.get("period") or {}
-    wards = [((entry.get("location") or {}).get("display") or "") for entry in resource.get("location") or []]
     reasons = resource.get("reasonCode") or [{}]
     starts_at = around.clock.start(period.get("start"), place, "period.start")
     ends_at = around.clock.end(period["end"], place, "period.end") if period.get("end") else None
@@ -184,7 +184,7 @@ def _encounter(person: PersonRecord, resource: dict[str, Any], place: str, aroun
         ends_at = max(starts_at, around.clock.received)
     person.encounters.append(_common(resource, place) | {
         "id": str(resource["id"]), "kind": str((resource.get("class") or {}).get("code", "")),
-        "ward": wards[-1] if wards else "", "reason": str((reasons[0].get("coding") or [{}])[0].get("display", "")),
+        "ward": present_ward(resource.get("location") or []), "reason": str((reasons[0].get("coding") or [{}])[0].get("display", "")),
         "starts_at": starts_at, "ends_at": ends_at, "starts_on_a_day": len(str(period.get("start"))) == len("2026-01-02"),
     })  # fmt: skip
 

@@ -70,3 +70,12 @@ def linked(resource: dict[str, Any]) -> str:
     if "replaced-by" in kinds:
         return REPLACED
     return REPLACES if "replaces" in kinds else ALSO if kinds else ""
+
+
+def present_ward(locations: list[dict[str, Any]]) -> str:
+    """The name of the place of a stay where the patient is: an active one, else one without a status, else one that was; of those the
+    one that began last, else stands last (FHIR gives the list no order). Never one that is only planned or reserved."""
+    rank = {"active": 2, "": 1, "completed": 0}
+    found = [(rank[status], str((one.get("period") or {}).get("start") or ""), at, one)
+             for at, one in enumerate(locations) if (status := str(one.get("status") or "")) in rank]  # fmt: skip
+    return str((max(found)[3].get("location") or {}).get("display") or "") if found else ""
