@@ -194,10 +194,24 @@ def test_a_stay_that_never_was_is_not_kept_and_one_that_is_here_stays(door: Door
     assert Encounter.objects.for_actor(SYSTEM).count() == 1
 
 
-@pytest.mark.parametrize("status", ["unconfirmed", "provisional", "differential", "confirmed"])
-def test_a_suspicion_is_kept(door: Door, status: str) -> None:
-    door.bring({"resource": CONDITION["resource"] | {"verificationStatus": {"coding": [{"code": status}]}}})
-    assert Condition.objects.for_actor(SYSTEM).count() == 1
+def verified(said: dict[str, Any], status: str) -> dict[str, Any]:
+    return {"resource": said["resource"] | {"verificationStatus": {"coding": [{"code": status}]}}}
+
+
+@pytest.mark.parametrize("status", ["unconfirmed", "provisional", "differential"])
+def test_a_suspicion_is_no_diagnosis_until_it_is_confirmed(door: Door, status: str) -> None:
+    conditions = Condition.objects.for_actor(SYSTEM)
+    assert door.bring(verified(CONDITION, status))["left out: Condition that is not confirmed"] == 1
+    assert not conditions.exists()
+    door.bring(verified(CONDITION, "confirmed"), issued="2026-01-01")
+    assert conditions.count() == 1
+    assert door.bring(verified(CONDITION, status), issued="2026-01-02")["taken back"] == 1
+    assert not conditions.exists(), "what was a diagnosis before and is a suspicion now is none"
+
+
+def test_an_allergy_that_is_only_suspected_is_kept(door: Door) -> None:
+    door.bring(verified(ALLERGY, "unconfirmed"))
+    assert Allergy.objects.for_actor(SYSTEM).count() == 1
 
 
 def test_nothing_of_another_patient_is_taken_back(door: Door) -> None:

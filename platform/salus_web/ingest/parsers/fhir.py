@@ -17,6 +17,7 @@ from salus_web.ingest.parsers.fhir_status import (
     is_corrected,
     is_final,
     is_preliminary,
+    is_suspected,
     is_taken_back,
     linked,
 )
@@ -139,9 +140,9 @@ def _check_one(before: PersonRecord | None, person: PersonRecord, place: str) ->
 def _read(person: PersonRecord, resource: dict[str, Any], place: str, around: Around, left_out: dict[str, int]) -> None:
     """Keep what one resource says, or count why it is not kept."""
     kind = resource["resourceType"]
-    if is_taken_back(resource):  # it is not kept, and what came from it before does not stand
+    if is_taken_back(resource) or is_suspected(resource):  # it is not kept, and what came from it before does not stand
         person.taken_back.append(_gone(resource, place))
-        _count(left_out, f"{kind} taken back")
+        _count(left_out, f"{kind} {'taken back' if is_taken_back(resource) else 'that is not confirmed'}")
     elif "modifierExtension" in resource:  # it says that it changes the meaning, and how is not known here (FHIR R4, 2.4.2)
         _count(left_out, f"{kind} with a modifier that is not known")
     else:
