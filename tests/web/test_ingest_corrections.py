@@ -228,7 +228,7 @@ def test_what_says_that_its_meaning_is_changed_in_an_unknown_way_is_not_kept(doo
     assert values() == [] and said["left out: Observation with a modifier that is not known"] == 1
 
 
-@pytest.mark.parametrize("status", ["stopped", "completed", "cancelled", "on-hold"])
+@pytest.mark.parametrize("status", ["stopped", "completed", "cancelled"])
 def test_a_drug_that_is_no_longer_given_ends_and_no_older_file_starts_it_again(door: Door, status: str) -> None:
     door.bring(MEDICATION)
     drugs = Medication.objects.for_actor(SYSTEM)
@@ -236,8 +236,27 @@ def test_a_drug_that_is_no_longer_given_ends_and_no_older_file_starts_it_again(d
     assert door.bring({"resource": MEDICATION["resource"] | {"status": status}})["ended"] == 1
     ended = drugs.get()
     assert ended.status == status and ended.ends_at is not None and ended.ends_at <= now()
-    door.bring(MEDICATION, issued="2026-01-01")
-    assert drugs.get().status == status
+    said = door.bring(MEDICATION, issued="2026-01-01")
+    assert drugs.get().status == status and said["MedicationRequest says active again, not taken over"] == 1
+
+
+def test_a_drug_on_hold_is_taken_up_again(door: Door) -> None:
+    door.bring({"resource": MEDICATION["resource"] | {"status": "on-hold"}})
+    drugs = Medication.objects.for_actor(SYSTEM)
+    assert drugs.get().ends_at is not None
+    said = door.bring(MEDICATION, issued="2026-01-01")
+    assert said["corrected"] == 1 and drugs.get().status == "active" and drugs.get().ends_at is None
+
+
+@pytest.mark.parametrize("over", ["inactive", "resolved"])
+def test_an_allergy_that_is_active_again_is_open_again(door: Door, over: str) -> None:
+    status = {code: {"resource": ALLERGY["resource"] | {"clinicalStatus": {"coding": [{"code": code}]}}} for code in (over, "active")}
+    allergies = Allergy.objects.for_actor(SYSTEM)
+    door.bring(status[over])
+    door.bring(ALLERGY, issued="2026-01-01")
+    assert allergies.get().status == over, "a file that says nothing of it opens nothing"
+    assert door.bring(status["active"], issued="2026-01-02")["corrected"] == 1
+    assert allergies.get().status == "active"
 
 
 def test_a_drug_that_was_cancelled_before_it_came_here_is_not_kept(door: Door) -> None:
