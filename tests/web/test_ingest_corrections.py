@@ -228,6 +228,14 @@ def test_what_says_that_its_meaning_is_changed_in_an_unknown_way_is_not_kept(doo
     assert values() == [] and said["left out: Observation with a modifier that is not known"] == 1
 
 
+def test_what_is_written_by_other_rules_and_a_part_with_a_modifier_are_not_kept(door: Door) -> None:
+    part = {"code": {"text": "part"}, "valueQuantity": {"value": 1, "unit": "mm"}, "modifierExtension": [{"url": "urn:not-really"}]}
+    said = door.bring(component=[part])
+    assert values() == [88.0] and said["left out: Observation part with a modifier that is not known"] == 1
+    said = door.bring({"resource": CONDITION["resource"] | {"implicitRules": "urn:other-rules"}})
+    assert not Condition.objects.for_actor(SYSTEM).exists() and said["left out: Condition with rules that are not known"] == 1
+
+
 @pytest.mark.parametrize("status", ["stopped", "completed", "cancelled"])
 def test_a_drug_that_is_no_longer_given_ends_and_no_older_file_starts_it_again(door: Door, status: str) -> None:
     door.bring(MEDICATION)

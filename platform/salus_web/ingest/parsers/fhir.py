@@ -145,11 +145,24 @@ def _read(person: PersonRecord, resource: dict[str, Any], place: str, around: Ar
         _count(left_out, f"{kind} {'taken back' if is_taken_back(resource) else 'that is not confirmed'}")
     elif "modifierExtension" in resource:  # it says that it changes the meaning, and how is not known here (FHIR R4, 2.4.2)
         _count(left_out, f"{kind} with a modifier that is not known")
+    elif resource.get("implicitRules"):  # the same of the whole resource (2.1.0.1)
+        _count(left_out, f"{kind} with rules that are not known")
     else:
+        if kind == "Observation":
+            resource = _without_modified_parts(resource, left_out)
         try:
             _READERS[kind](person, resource, place, around)
         except LeftOut as why:
             _count(left_out, f"{kind} {why}")
+
+
+def _without_modified_parts(observation: dict[str, Any], left_out: dict[str, int]) -> dict[str, Any]:
+    """Without what stands in a component that a modifier changes; its place stays, as the others are known by theirs."""
+    parts = observation.get("component") or []
+    modified = ["modifierExtension" in part for part in parts]
+    for _ in filter(None, modified):
+        _count(left_out, "Observation part with a modifier that is not known")
+    return observation | {"component": [{} if is_modified else part for part, is_modified in zip(parts, modified, strict=True)]}
 
 
 def _count(left_out: dict[str, int], kind: str) -> None:
