@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from salus_web.ingest.parsers.fhir_values import value_of
 from salus_web.records.models import Condition, Medication, Patient
 from salus_web.records.selectors import record_rows
 
@@ -61,3 +62,16 @@ def test_a_file_that_was_read_before_codes_were_kept_adds_what_was_missing(door:
     Condition.objects.for_actor(SYSTEM).filter(is_other_coding=True).delete()
     again = entry("Condition", code=TWICE, recordedDate="2026-01-01", note=[{"text": "sent again"}])
     assert "conditions" not in door.bring(again) and found_by(Condition, "E11.9") == 1
+
+
+def test_a_range_and_a_titre_keep_their_digits() -> None:
+    low, high = {"value": 1234567, "unit": "/L"}, {"value": 2345678.5, "unit": "/L"}
+    assert value_of({"valueRange": {"low": low, "high": high}}, "here").words == "1234567 to 2345678.5"
+    assert value_of({"valueRatio": {"numerator": {"value": 1}, "denominator": {"value": 1234567}}}, "here").words == "1 : 1234567"
+
+
+def test_a_range_of_two_units_says_both() -> None:
+    mixed = value_of({"valueRange": {"low": {"value": 5, "unit": "g"}, "high": {"value": 500, "unit": "mg"}}}, "here")
+    assert (mixed.words, mixed.unit) == ("5 g to 500 mg", "")
+    alike = value_of({"valueRange": {"low": {"value": 5, "unit": "g"}, "high": {"value": 9, "unit": "g"}}}, "here")
+    assert (alike.words, alike.unit) == ("5 to 9", "g")

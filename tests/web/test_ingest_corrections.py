@@ -235,10 +235,24 @@ def test_a_stay_that_never_was_is_not_kept_and_one_that_is_here_ends_and_is_show
     assert Encounter.objects.for_actor(SYSTEM).get().ends_at == stay.ends_at
 
 
-@pytest.mark.parametrize("status", ["unconfirmed", "provisional", "differential", "confirmed"])
-def test_a_suspicion_is_kept(door: Door, status: str) -> None:
-    door.bring({"resource": CONDITION["resource"] | {"verificationStatus": {"coding": [{"code": status}]}}})
-    assert Condition.objects.for_actor(SYSTEM).count() == 1
+def verified(said: dict[str, Any], status: str) -> dict[str, Any]:
+    return {"resource": said["resource"] | {"verificationStatus": {"coding": [{"code": status}]}}}
+
+
+@pytest.mark.parametrize("status", ["unconfirmed", "provisional", "differential"])
+def test_a_suspicion_is_no_diagnosis_until_it_is_confirmed(door: Door, status: str) -> None:
+    conditions = Condition.objects.for_actor(SYSTEM)
+    assert door.bring(verified(CONDITION, status))["left out: Condition that is not confirmed"] == 1
+    assert not conditions.exists()
+    door.bring(verified(CONDITION, "confirmed"), issued="2026-01-01")
+    assert conditions.count() == 1
+    assert door.bring(verified(CONDITION, status), issued="2026-01-02")["taken back"] == 1
+    assert not conditions.exists(), "what was a diagnosis before and is a suspicion now is none"
+
+
+def test_an_allergy_that_is_only_suspected_is_kept(door: Door) -> None:
+    door.bring(verified(ALLERGY, "unconfirmed"))
+    assert Allergy.objects.for_actor(SYSTEM).count() == 1
 
 
 def test_nothing_of_another_patient_is_taken_back(door: Door) -> None:
@@ -255,7 +269,15 @@ def test_what_says_that_its_meaning_is_changed_in_an_unknown_way_is_not_kept(doo
     assert values() == [] and said["left out: Observation with a modifier that is not known"] == 1
 
 
-@pytest.mark.parametrize("status", ["stopped", "completed", "cancelled", "on-hold"])
+def test_what_is_written_by_other_rules_and_a_part_with_a_modifier_are_not_kept(door: Door) -> None:
+    part = {"code": {"text": "part"}, "valueQuantity": {"value": 1, "unit": "mm"}, "modifierExtension": [{"url": "urn:not-really"}]}
+    said = door.bring(component=[part])
+    assert values() == [88.0] and said["left out: Observation part with a modifier that is not known"] == 1
+    said = door.bring({"resource": CONDITION["resource"] | {"implicitRules": "urn:other-rules"}})
+    assert not Condition.objects.for_actor(SYSTEM).exists() and said["left out: Condition with rules that are not known"] == 1
+
+
+@pytest.mark.parametrize("status", ["stopped", "completed", "cancelled"])
 def test_a_drug_that_is_no_longer_given_ends_and_no_older_file_starts_it_again(door: Door, status: str) -> None:
     door.bring(MEDICATION)
     drugs = Medication.objects.for_actor(SYSTEM)
@@ -263,8 +285,28 @@ def test_a_drug_that_is_no_longer_given_ends_and_no_older_file_starts_it_again(d
     assert door.bring({"resource": MEDICATION["resource"] | {"status": status}})["ended"] == 1
     ended = drugs.get()
     assert ended.status == status and ended.ends_at is not None and ended.ends_at <= now()
-    door.bring(MEDICATION, issued="2026-01-01")
-    assert drugs.get().status == status
+    said = door.bring(MEDICATION, issued="2026-01-01")
+    assert drugs.get().status == status and said["MedicationRequest says active again, not taken over"] == 1
+
+
+def test_a_drug_on_hold_is_taken_up_again(door: Door) -> None:
+    door.bring(MEDICATION)
+    drugs = Medication.objects.for_actor(SYSTEM)
+    assert door.bring({"resource": MEDICATION["resource"] | {"status": "on-hold"}})["ended"] == 1
+    assert drugs.get().ends_at is not None
+    said = door.bring(MEDICATION, issued="2026-01-01")
+    assert said["corrected"] == 1 and drugs.get().status == "active" and drugs.get().ends_at is None
+
+
+@pytest.mark.parametrize("over", ["inactive", "resolved"])
+def test_an_allergy_that_is_active_again_is_open_again(door: Door, over: str) -> None:
+    status = {code: {"resource": ALLERGY["resource"] | {"clinicalStatus": {"coding": [{"code": code}]}}} for code in (over, "active")}
+    allergies = Allergy.objects.for_actor(SYSTEM)
+    door.bring(status[over])
+    door.bring(ALLERGY, issued="2026-01-01")
+    assert allergies.get().status == over, "a file that says nothing of it opens nothing"
+    assert door.bring(status["active"], issued="2026-01-02")["corrected"] == 1
+    assert allergies.get().status == "active"
 
 
 def test_a_drug_that_was_cancelled_before_it_came_here_is_not_kept(door: Door) -> None:

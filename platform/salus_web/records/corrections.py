@@ -87,7 +87,7 @@ def not_preliminary_again(*, patient: Patient, entries: list[dict[str, Any]], by
 
 def end(*, patient: Patient, person: dict[str, Any], by: Any) -> int:
     """Ends that a later file knows of what was open: the stay, and with it the ward's right to see it; a diagnosis; a drug; an
-    allergy; the life. An end that is here is never moved, so an older file undoes nothing. Returns how many ended."""
+    allergy; the life. An end that is here is never moved; what `reopen` takes up again is all that opens. Returns how many ended."""
     ended = 0
     stays = Encounter.objects.for_actor(by).filter(patient=patient, ends_at__isnull=True)
     for stay, ends_at in _ending(stays, person["encounters"], "ends_at"):
@@ -109,6 +109,21 @@ def end(*, patient: Patient, person: dict[str, Any], by: Any) -> int:
     for pk, key in list(allergies.values_list("pk", "source_key")):
         ended += allergies.filter(pk=pk).update(status=over[key])
     return ended + _life(patient, person, by)
+
+
+def reopen(*, patient: Patient, person: dict[str, Any], by: Any) -> tuple[int, int]:
+    """Take up again what is explicitly active: an allergy that was over, as one too many is the safe side, and a drug that was on hold,
+    which is a pause. Returns how many, and how many drugs that ended otherwise stay so: nobody can tell which file is newer."""
+    active = [source_key(entry["key"]) for entry in person["allergies"] if entry.get("status") == "active"]
+    opened = Allergy.objects.for_actor(by).filter(patient=patient, source_key__in=active, status__in=Allergy.OVER).update(status="active")
+    last = {source_key(entry["key"]): entry["status"] for entry in person["medications"]}
+    given = [key for key, status in last.items() if status == "active"]
+    drugs = Medication.objects.for_actor(by).filter(patient=patient, source_key__in=given, ends_at__isnull=False)
+    refused = sum(not drug.is_other_coding for drug in drugs.exclude(status="on-hold"))
+    held = drugs.filter(status="on-hold")
+    opened += sum(not drug.is_other_coding for drug in held)
+    held.update(status="active", ends_at=None)
+    return opened, refused
 
 
 def _life(patient: Patient, person: dict[str, Any], by: Any) -> int:

@@ -19,7 +19,15 @@ from salus_web.audit.services import Act, record
 from salus_web.common.clock import now
 from salus_web.common.errors import BadInput, StateConflict
 from salus_web.records.cases import as_first_dated, put_cases_right
-from salus_web.records.corrections import KEPT, end, not_preliminary_again, put_right, standing, take_back
+from salus_web.records.corrections import (
+    KEPT,
+    end,
+    not_preliminary_again,
+    put_right,
+    reopen,
+    standing,
+    take_back,
+)
 from salus_web.records.identity import source_key
 from salus_web.records.models import (
     CareRelation,
@@ -63,7 +71,9 @@ def store_person(*, person: dict[str, Any], site: Site, brought_by: str = "", by
     new["ended"] = 0 if found.is_new else end(patient=patient, person=person, by=by)
     new["taken back"] = take_back(patient=patient, said=person.get("taken_back", []), by=by)
     stand["observations"] = not_preliminary_again(patient=patient, entries=stand["observations"], by=by)
-    new["corrected"] = put_right(patient=patient, entries=stand["observations"], by=by)
+    opened, not_opened = (0, 0) if found.is_new else reopen(patient=patient, person=stand, by=by)
+    new["MedicationRequest says active again, not taken over"] = not_opened
+    new["corrected"] = opened + put_right(patient=patient, entries=stand["observations"], by=by)
     if is_table_again:
         new["corrected"] += put_cases_right(patient=patient, person=person, encounters=encounters, by=by)
     for kind, (_, table) in KEPT.items():

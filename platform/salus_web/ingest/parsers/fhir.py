@@ -19,6 +19,7 @@ from salus_web.ingest.parsers.fhir_status import (
     is_corrected,
     is_final,
     is_preliminary,
+    is_suspected,
     is_taken_back,
     linked,
     present_ward,
@@ -142,16 +143,29 @@ def _check_one(before: PersonRecord | None, person: PersonRecord, place: str) ->
 def _read(person: PersonRecord, resource: dict[str, Any], place: str, around: Around, left_out: dict[str, int]) -> None:
     """Keep what one resource says, or count why it is not kept."""
     kind = resource["resourceType"]
-    if is_taken_back(resource):  # it is not kept, and what came from it before does not stand
+    if is_taken_back(resource) or is_suspected(resource):  # it is not kept, and what came from it before does not stand
         person.taken_back.append(_gone(resource, place))
-        _count(left_out, f"{kind} taken back")
+        _count(left_out, f"{kind} {'taken back' if is_taken_back(resource) else 'that is not confirmed'}")
     elif "modifierExtension" in resource:  # it says that it changes the meaning, and how is not known here (FHIR R4, 2.4.2)
         _count(left_out, f"{kind} with a modifier that is not known")
+    elif resource.get("implicitRules"):  # the same of the whole resource (2.1.0.1)
+        _count(left_out, f"{kind} with rules that are not known")
     else:
+        if kind == "Observation":
+            resource = _without_modified_parts(resource, left_out)
         try:
             _READERS[kind](person, resource, place, around)
         except LeftOut as why:
             _count(left_out, f"{kind} {why}")
+
+
+def _without_modified_parts(observation: dict[str, Any], left_out: dict[str, int]) -> dict[str, Any]:
+    """Without what stands in a component that a modifier changes; its place stays, as the others are known by theirs."""
+    parts = observation.get("component") or []
+    modified = ["modifierExtension" in part for part in parts]
+    for _ in filter(None, modified):
+        _count(left_out, "Observation part with a modifier that is not known")
+    return observation | {"component": [{} if is_modified else part for part, is_modified in zip(parts, modified, strict=True)]}
 
 
 def _count(left_out: dict[str, int], kind: str) -> None:
@@ -184,7 +198,7 @@ def _encounter(person: PersonRecord, resource: dict[str, Any], place: str, aroun
         ends_at = max(starts_at, around.clock.received)
     person.encounters.append(_common(resource, place) | {
         "id": str(resource["id"]), "kind": str((resource.get("class") or {}).get("code", "")),
-        "ward": present_ward(resource.get("location") or []), "reason": str((reasons[0].get("coding") or [{}])[0].get("display", "")),
+        "ward": present_ward(resource.get("location") or []), "reason": str((reasons[0].get("coding") or [{}])[0].get("display") or reasons[0].get("text") or ""),
         "starts_at": starts_at, "ends_at": ends_at, "starts_on_a_day": len(str(period.get("start"))) == len("2026-01-02"),
     })  # fmt: skip
 

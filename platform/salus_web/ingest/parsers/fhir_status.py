@@ -14,6 +14,7 @@ NOT_SO = {
     "Encounter": frozenset({"entered-in-error", "cancelled"}),
 }
 NOT_VERIFIED = frozenset({"entered-in-error", "refuted"})
+SUSPECTED = frozenset({"unconfirmed", "provisional", "differential"})  # condition-ver-status: no diagnosis yet
 PUT_RIGHT = frozenset({"corrected", "amended"})
 PRELIMINARY = frozenset({"registered", "preliminary"})  # not verified yet: the final one of the same resource replaces it
 # medicationrequest-intent: the rest (proposal, plan, option) is what somebody thought of giving
@@ -33,9 +34,18 @@ def is_taken_back(resource: dict[str, Any]) -> bool:
     kind = resource["resourceType"]
     if resource.get("status") in NOT_SO.get(kind, ()) or (kind == "MedicationRequest" and _is_no_order(resource)):
         return True
+    return kind in {"Condition", "AllergyIntolerance"} and _verified_as(resource, NOT_VERIFIED)
+
+
+def is_suspected(resource: dict[str, Any]) -> bool:
+    """Whether it is a problem that somebody only thinks of. A suspected allergy is shown as one: too much is the safe side."""
+    return resource["resourceType"] == "Condition" and _verified_as(resource, SUSPECTED)
+
+
+def _verified_as(resource: dict[str, Any], codes: frozenset[str]) -> bool:
     said = resource.get("verificationStatus")
-    codings = said.get("coding") or [] if kind in {"Condition", "AllergyIntolerance"} and isinstance(said, dict) else []
-    return any(isinstance(coding, dict) and coding.get("code") in NOT_VERIFIED for coding in codings)
+    codings = said.get("coding") or [] if isinstance(said, dict) else []
+    return any(isinstance(coding, dict) and coding.get("code") in codes for coding in codings)
 
 
 def _is_no_order(request: dict[str, Any]) -> bool:

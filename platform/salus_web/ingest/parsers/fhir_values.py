@@ -126,15 +126,17 @@ def _range(said: dict[str, Any], place: str) -> Value:
     ends = {end: _quantity(said[end], place, f"valueRange.{end}") for end in ("low", "high") if isinstance(said.get(end), dict)}
     if not ends:
         raise Unreadable(f"{place}: valueRange has neither low nor high.")
-    words = " to ".join(f"{end.number:g}" for end in ends.values())
+    units = {end.unit for end in ends.values()}
+    # each with its own unit where they differ: 5 g to 500 mg is not 5 to 500 g
+    words = " to ".join(f"{end.number:.15g}{'' if len(units) == 1 else f' {end.unit}'.rstrip()}" for end in ends.values())
     lead = "" if len(ends) == 2 else "from " if "low" in ends else "up to "
-    return Value(words=lead + words, unit=next(iter(ends.values())).unit)
+    return Value(words=lead + words, unit=units.pop() if len(units) == 1 else "")
 
 
 def _ratio(said: dict[str, Any], place: str) -> Value:
     """A titre: 1 to 128."""
     parts = [_quantity(said.get(part) or {}, place, f"valueRatio.{part}") for part in ("numerator", "denominator")]
-    return Value(words=" : ".join(f"{part.sign}{part.number:g} {part.unit}".rstrip() for part in parts))
+    return Value(words=" : ".join(f"{part.sign}{part.number:.15g} {part.unit}".rstrip() for part in parts))
 
 
 def _period(said: dict[str, Any], place: str) -> Value:
