@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import zipfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pydicom
 import pytest
 from PIL import Image
+from pydicom.fileset import FileSet
 from pydicom.uid import RTDoseStorage
 from salus_web.imaging.models import Instance, Rendition
 from salus_web.imaging.services import store_images
@@ -127,3 +129,15 @@ def test_another_picture_of_a_case_is_another_image_and_the_same_one_is_not() ->
                      for pixels in (GREY, GREY + 1))  # fmt: skip
     assert [store_images(patient=patient, images=images, by=SYSTEM) for images in (first, first, second)] == [1, 0, 1]
     assert store_images(patient=make_patient(make_site()), images=second, by=SYSTEM) == 1
+
+
+@pytest.mark.django_db
+def test_a_disc_comes_in_with_its_list_passed_over(tmp_path: Path) -> None:
+    """Every disc that a patient brings along holds a DICOMDIR, and each was refused for it."""
+    disc = FileSet()
+    disc.add(pydicom.dcmread(io.BytesIO(film(PatientID="7", PatientName="Disc", StudyID="1", StudyDate="20260102", StudyTime="0930", SeriesNumber="1", InstanceNumber="1"))))
+    disc.write(tmp_path / "disc")
+    files = [path.read_bytes() for path in sorted((tmp_path / "disc").rglob("*")) if path.is_file()]
+    came = brought(packed(*files), make_site())
+    assert len(files) == 2 and (came.state, came.counts["images"]) == ("stored", 1)
+    assert came.counts["left out: list of what is on a disc (DICOMDIR)"] == 1

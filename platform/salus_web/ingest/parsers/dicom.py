@@ -11,7 +11,12 @@ from typing import Any
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
+from pydicom.uid import (
+    ExplicitVRLittleEndian,
+    MediaStorageDirectoryStorage,
+    SecondaryCaptureImageStorage,
+    generate_uid,
+)
 from salus_learn.tasks.dicom import decoded, unfit, words_of
 
 from salus_web.ingest.parsers.forms import Parsed, PersonRecord, Unreadable
@@ -24,12 +29,14 @@ NO_MOMENT = "It does not say on which day and at what time it was made, so no mo
 
 def parse_dicom(raw: bytes, name: str) -> Parsed:
     """Read one DICOM file. Raises Unreadable naming the tag. An image that no decoder here can decode is kept
-    with its reason; an object without pixels is kept without renditions."""
+    with its reason; an object without pixels is kept without renditions. The list that each disc must hold (PS3.10, 8) is of no patient."""
     warnings.simplefilter("ignore")
     try:
         dataset = pydicom.dcmread(io.BytesIO(raw))
     except Exception as error:  # noqa: BLE001 - any failure of the reader is a refusal with its reason
         raise Unreadable(f"{name} cannot be read as DICOM: {words_of(error)}.") from None
+    if dataset.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
+        return Parsed(left_out={"list of what is on a disc (DICOMDIR)": 1})
     for keyword in ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "Modality"):
         if not str(dataset.get(keyword, "") or "").strip():
             raise Unreadable(f"{name}: the tag {keyword} is missing or empty.")
