@@ -140,7 +140,7 @@ def test_every_form_of_a_value_is_read_as_it_is_meant(said: dict[str, Any], numb
     ("said", "says"),
     [
         ({"valueInteger": True}, "valueInteger “True” is not a number"), ({"valueRange": {}}, "valueRange has neither low nor high"),
-        ({"valueQuantity": [88]}, "is not written as FHIR writes it"), ({"valueRatio": {"numerator": {"value": 1}}}, "valueRatio.denominator.value “None” is not a number"),
+        ({"valueQuantity": [88]}, "is not written as FHIR writes it"), ({"valueRatio": {"numerator": {"value": 1}}}, "valueRatio.denominator.value is missing"),
     ],
 )  # fmt: skip
 def test_a_value_that_is_written_wrongly_is_named(said: dict[str, Any], says: str) -> None:

@@ -112,13 +112,10 @@ def _people(bundle: dict[str, Any], where: str, left_out: dict[str, int], clock:
     if not people:
         raise Unreadable(f"{where} holds no Patient.")
     for resource, place in others:
-        reference = str((resource.get("subject") or resource.get("patient") or {}).get("reference", ""))
-        if reference not in people:
-            raise Unreadable(f"{place}: its subject {reference or '(none)'} is not in the bundle.")
-        if people[reference].is_replaced:
-            _count(left_out, f"{resource['resourceType']} of a patient whom another record replaces")
-            continue
-        _read(people[reference], resource, place, around, left_out)
+        try:
+            _read_of(people, resource, place, around, left_out)
+        except (AttributeError, TypeError, KeyError):
+            raise Unreadable(f"{place}: a part of it has another form than FHIR gives it, such as text where an object or a list is due.") from None
     return list({id(person): person for person in people.values()}.values())
 
 
@@ -138,6 +135,17 @@ def _check_one(before: PersonRecord | None, person: PersonRecord, place: str) ->
     numbers, others = ({(one["mrn"], one["mrn_system"]) for one in who.numbers} for who in (before, person))
     if numbers != others:
         raise Unreadable(f"{place}: another Patient of this bundle has the same id and other identifiers.")
+
+
+def _read_of(people: dict[str, PersonRecord], resource: dict[str, Any], place: str, around: Around, left_out: dict[str, int]) -> None:
+    """What one resource says of the patient of the bundle that it is about."""
+    reference = str((resource.get("subject") or resource.get("patient") or {}).get("reference", ""))
+    if reference not in people:
+        raise Unreadable(f"{place}: its subject {reference or '(none)'} is not in the bundle.")
+    if people[reference].is_replaced:
+        _count(left_out, f"{resource['resourceType']} of a patient whom another record replaces")
+        return
+    _read(people[reference], resource, place, around, left_out)
 
 
 def _read(person: PersonRecord, resource: dict[str, Any], place: str, around: Around, left_out: dict[str, int]) -> None:
@@ -250,6 +258,8 @@ def _condition(person: PersonRecord, resource: dict[str, Any], place: str, aroun
     system, code, words = coding_of(resource.get("code"), place, "code")
     onset = resource.get("onsetDateTime") or (resource.get("onsetPeriod") or {}).get("start")
     when, called = resource.get("recordedDate") or onset, "onsetDateTime" if onset and not resource.get("recordedDate") else "recordedDate"
+    if when is None:  # an onset by age or in words
+        raise LeftOut("whose date is not said")
     abated_at = _abated(resource, place, around.clock)
     if onset:
         _in_order(around.clock.start(onset, place, "onsetDateTime", rough=True), abated_at, place, "its end", "its onset")

@@ -67,6 +67,8 @@ class Clock:
         return span
 
     def _read(self, text: Any, place: str, field: str) -> Span:
+        if text is None:
+            raise Unreadable(f"{place}: {field} is missing.")
         written = _DATE.fullmatch(str(text))
         try:
             span = self._days(written) if written else _moment(str(text))

@@ -102,6 +102,8 @@ def _address(system: Any) -> str:
 
 
 def _number(number: Any, place: str, field: str) -> float:
+    if number is None:
+        raise Unreadable(f"{place}: {field} is missing.")
     if isinstance(number, bool) or not isinstance(number, int | float):
         raise Unreadable(f"{place}: {field} “{number}” is not a number.")
     return float(number)
