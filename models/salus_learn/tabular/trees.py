@@ -23,7 +23,7 @@ PATIENCE = 30
 
 @dataclass(frozen=True, slots=True)
 class Trees:
-    """A fitted booster and the mean of its margin over the training population."""
+    """A fitted booster and the value that TreeSHAP starts from: its margin, a mean over its leaves weighted by how many people each held."""
 
     booster: xgboost.Booster
     reference: float
