@@ -16,19 +16,19 @@ from salus_web.common import vault
 from salus_web.imaging.models import Instance
 from salus_web.imaging.selectors import films_of, rendition_for
 from salus_web.ingest.models import Upload
-from salus_web.ingest.services import receive
 from salus_web.jobs.models import Job
 from salus_web.jobs.services import claim
 from salus_web.predictions.models import CurrentRisk
 from salus_web.records.models import Encounter, Observation, Patient
 from salus_web.registry.models import BundleReport, ModelBundle
 from salus_workers.adapters.snapshots import StoredCase, table_cases
-from salus_workers.pipelines import load_cases, train_task
+from salus_workers.pipelines import train_task
 
 from tests.factories.cases import TASK, make_cases
 from tests.factories.hospital import make_bundle
 from tests.factories.people import SYSTEM, make_site
-from tests.flow.test_cases_to_risks import packed, quiet
+from tests.flow.test_cases_to_risks import quiet
+from tests.flow.test_live_question import brought
 from tests.web.test_current_risks import outcome, store
 
 pytestmark = pytest.mark.django_db
@@ -51,11 +51,7 @@ class Table:
             table.writerows(rows)
 
     def bring(self, site: Site | None = None) -> Upload:
-        upload = receive(filename="cases.zip", content=packed(self.folder), site=site or self.site, by=SYSTEM)
-        held = claim(job_id=str(upload.job_id), worker="test")
-        assert held is not None
-        load_cases.run(held, quiet)
-        return Upload.objects.get(pk=upload.pk)
+        return brought(self.folder, site or self.site, None)
 
 
 @pytest.fixture

@@ -52,8 +52,7 @@ def kaplan_meier(time: np.ndarray, event: np.ndarray, at: np.ndarray) -> np.ndar
     unique, first = np.unique(times, return_index=True)
     died = np.add.reduceat(events, first)
     steps = np.cumprod(1.0 - died / left[first])
-    place = np.searchsorted(unique, at, side="right") - 1
-    return np.where(place >= 0, steps[np.maximum(place, 0)], 1.0)
+    return np.r_[1.0, steps][np.searchsorted(unique, at, side="right")]
 
 
 def still_watched(time: np.ndarray, event: np.ndarray, at: np.ndarray) -> np.ndarray:
@@ -64,8 +63,7 @@ def still_watched(time: np.ndarray, event: np.ndarray, at: np.ndarray) -> np.nda
     came = np.add.reduceat(event[order], first)
     lost = np.diff(np.r_[first, len(time)]) - came
     steps = np.cumprod(1.0 - lost / np.maximum(len(time) - first - came, 1))
-    place = np.searchsorted(unique, at, side="left") - 1
-    return np.where(place >= 0, steps[np.maximum(place, 0)], 1.0)
+    return np.r_[1.0, steps][np.searchsorted(unique, at, side="left")]
 
 
 def _still_free(time: np.ndarray, event: np.ndarray, at: np.ndarray | float) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from salus_web.records.identity import source_key
@@ -20,8 +20,8 @@ def as_first_dated(*, patient: Patient, person: dict[str, Any], by: Any) -> dict
     return person | {part: [_moved(entry, when, back.get(entry[case])) for entry in person[part]] for part, case, when in parts}
 
 
-def _moved(entry: dict[str, Any], when: str, by: Any) -> dict[str, Any]:
-    return entry if by is None else entry | {when: (datetime.fromisoformat(entry[when]) + by).isoformat()}
+def _moved(entry: dict[str, Any], when: str, shift: timedelta | None) -> dict[str, Any]:
+    return entry if shift is None else entry | {when: (datetime.fromisoformat(entry[when]) + shift).isoformat()}
 
 
 def put_cases_right(*, patient: Patient, person: dict[str, Any], encounters: dict[str, Any], by: Any) -> int:

@@ -151,9 +151,10 @@ def _read_of(people: dict[str, PersonRecord], resource: dict[str, Any], place: s
 def _read(person: PersonRecord, resource: dict[str, Any], place: str, around: Around, left_out: dict[str, int]) -> None:
     """Keep what one resource says, or count why it is not kept."""
     kind = resource["resourceType"]
-    if is_taken_back(resource) or is_suspected(resource):  # it is not kept, and what came from it before does not stand
+    denied = "taken back" if is_taken_back(resource) else "that is not confirmed" if is_suspected(resource) else ""
+    if denied:  # it is not kept, and what came from it before does not stand
         person.taken_back.append(_gone(resource, place))
-        _count(left_out, f"{kind} {'taken back' if is_taken_back(resource) else 'that is not confirmed'}")
+        _count(left_out, f"{kind} {denied}")
     elif "modifierExtension" in resource:  # it says that it changes the meaning, and how is not known here (FHIR R4, 2.4.2)
         _count(left_out, f"{kind} with a modifier that is not known")
     elif resource.get("implicitRules"):  # the same of the whole resource (2.1.0.1)
