@@ -8,6 +8,7 @@ import numpy as np
 from salus_learn.evaluation.decision import decision_curve
 from salus_learn.evaluation.judged import JudgedPeople
 from salus_learn.reporting.build import build_report
+from salus_learn.reporting.page import page_html
 from salus_learn.reporting.verdicts import verdicts
 
 from tests.factories.judged import make_judged
@@ -44,3 +45,8 @@ def test_of_many_like_groups_none_is_said_to_do_worse_and_one_that_does_is() -> 
     noise[:300] = np.random.default_rng(1).random(300)
     worse = replace(judged, probabilities=judged.probabilities | {"fused": noise})
     assert "below everybody's for ward w0" in with_groups(worse, np.array([f"w{at // 300}" for at in range(2000)]))
+
+
+def test_moved_thresholds_say_that_their_intervals_take_cases_as_independent() -> None:
+    single, several = (page_html(build_report(make_judged(300, cases_each=each))) for each in (1, 6))
+    assert "narrower than those of the table above" in several and "narrower than those of the table above" not in single

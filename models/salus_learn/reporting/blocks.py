@@ -55,11 +55,12 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class Sliders:
-    """The matrix with threshold and prevalence to move; on paper nothing (the table above it stands there)."""
+    """The matrix with threshold and prevalence to move; on paper nothing (the table above it stands there). `caution` is said under it."""
 
     arms: dict[str, Any]
     outcome: str
     prevalence: float
+    caution: str = ""
 
 
 Block = Prose | Table | Pictures | Photo | Sliders

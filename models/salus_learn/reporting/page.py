@@ -138,7 +138,7 @@ def _sliders(block: Sliders) -> str:
         f'<div class="outcomes">{_matrix(_COUNTED, "Counted among those judged")}'
         f'{_matrix(_EXPECTED, _EXPECTED_OF)}{_OUTCOMES}</div>'
         '<p id="said" aria-live="polite"></p><p class="quiet">Sensitivity and specificity are taken to hold at another prevalence; '
-        "where the people differ in more than prevalence, they do not.</p>"
+        f"where the people differ in more than prevalence, they do not. {escape(block.caution)}</p>"
         '<button type="button" id="back">Back to the operating point</button></div>'
     )
 

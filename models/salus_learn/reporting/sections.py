@@ -33,6 +33,7 @@ from salus_learn.reporting.words import (
     span,
 )
 
+ALONE = "These intervals take cases as independent; some people have several, so they are narrower than those of the table above, which count people."
 ONE_ARM = "There is one arm, so nothing is fused: the risk is what this arm says, calibrated."
 OF_TABLE = (("Of the table, not judged", "left_out"), ("Taken for without the outcome", "taken"))
 LONGEST_WORDS = 30  # a cell of more letters is a sentence and reads from the left
@@ -140,7 +141,8 @@ def _matrix(report: dict[str, Any]) -> Section:
         "Fused risk at the operating point", ("", "with the outcome", "without", "all", "right among them"), rows, (1, 2, 3, 4)
     )
     arms = {arm: {"label": ARM_WORDS[arm]} | body for arm, body in report["matrix"].items()}
-    moving = Sliders(arms, report["task"]["outcome"], report["people"]["prevalence"]["value"])
+    who = report["people"]
+    moving = Sliders(arms, report["task"]["outcome"], who["prevalence"]["value"], ALONE if who["persons"] < who["n"] else "")
     return Section("matrix", "Confusion matrix", (Prose(at), table, moving))
 
 
